@@ -1,1 +1,1 @@
-"""The rules: exposures, trials, outcomes, assessment. Pure: standard library only, today's date is an argument."""
+"""The rules: exposures, trials, outcomes, assessment. Pure: today's date is an argument."""

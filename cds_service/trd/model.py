@@ -89,7 +89,8 @@ class StopReason(Enum):
 class DoseSegment:
     """Days on one dose. `low_mg` and `high_mg` are mg per day; both None when the dose is unknown.
 
-    A range whose ends differ ("1-2 tablets") keeps both ends. `days_certain` is False for days on
+    A range whose ends differ ("1-2 tablets") keeps both ends; a known low end with no high end means "at
+    least". `days_certain` is False for days on
     which the drug may or may not have been taken (an order that stopped on an unrecorded day).
     """
 
@@ -260,6 +261,8 @@ class Distinctness(Enum):
 class Definition:
     """One definition as parameters. `filled` names those the project chose because the source is silent.
 
+    `exclusions` are categories of diagnoses; those also in `passing_exclusions` exclude only while they
+    are current, the others for life.
     Score windows: the baseline is the last score from `baseline_days_before` days before to
     `baseline_days_after` days after the first adequate day; the last score lies between day
     `last_score_from_day` of the trial (the first adequate day is day 1) and `last_score_days_after`
@@ -274,10 +277,13 @@ class Definition:
     minimum_days: int
     dose_column: str
     nonresponse_below_percent: float
+    response_from_percent: float
+    partial_response_from_percent: float
     intolerance_counts_as_failure: bool
     max_gap_days: int
     lookback_days: int
     exclusions: tuple[str, ...]
+    passing_exclusions: tuple[str, ...]
     minimum_age_years: int
     baseline_days_before: int
     baseline_days_after: int

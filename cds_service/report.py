@@ -1,0 +1,110 @@
+"""Assessment → the JSON object of the public contract (`schemas/assessment.json`), and the sentences in it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cds_service.trd.model import Answer, Assessment, Finding, JudgedTrial, Unread
+
+EXTENSION_KEY = "org.trd-cds.assessment"
+
+
+def assessment_json(assessment: Assessment) -> dict[str, Any]:
+    """The assessment as plain JSON values. Keys without a value are left out; lists may be empty.
+
+    Days are ISO dates and inclusive; doses are mg per day; percentages have one decimal.
+    """
+    definition = assessment.definition
+    return {
+        "patient": assessment.patient,
+        "on": assessment.on.isoformat(),
+        "definition": {"id": definition.id, "version": definition.version, "title": definition.title},
+        "verdict": assessment.verdict.value,
+        "failedTrials": {
+            "atLeast": assessment.failed_at_least,
+            "atMost": assessment.failed_at_most,
+            "needed": definition.needed_failed_trials,
+        },
+        "reasons": [{"criterion": reason.criterion, **_finding(reason)} for reason in assessment.reasons],
+        "trials": [_trial(judged) for judged in assessment.trials],
+        "missing": [{"what": m.what, "why": m.why, "ask": m.ask} for m in assessment.missing],
+        "unread": _problems(assessment.unread),
+        "setAside": _problems(assessment.set_aside),
+        "safety": _finding(assessment.safety),
+        "otherDefinitions": {id_: verdict.value for id_, verdict in assessment.other_verdicts},
+        "filledByProject": dict(definition.filled),
+    }
+
+
+def without_empty(value: Any) -> Any:
+    """The same JSON value without empty strings, lists and objects: CDS Hooks replies carry none (CH-004)."""
+    if isinstance(value, dict):
+        kept = {key: without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ("", [], {})}
+    if isinstance(value, list):
+        return [item for item in map(without_empty, value) if item not in ("", [], {})]
+    return value
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {"answer": finding.answer.value, "text": finding.text, "evidence": list(finding.evidence)}
+
+
+def _problems(problems: tuple[Unread, ...]) -> list[dict[str, str]]:
+    return [{"reference": unread.reference, "problem": unread.problem} for unread in problems]
+
+
+def _trial(judged: JudgedTrial) -> dict[str, Any]:
+    trial, outcome, drug = judged.trial, judged.outcome, judged.trial.drug
+    baseline, last = outcome.baseline, outcome.last
+    dose = {"max": trial.max_mg, "minimumAdequate": trial.minimum_mg}
+    optional = {
+        "ingredient": drug.ingredient if drug else None,
+        "rxcui": drug.rxcui if drug else None,
+        "class": drug.drug_class if drug else None,
+        "firstDay": trial.first_day.isoformat() if trial.first_day else None,
+        "lastDay": trial.last_day.isoformat() if trial.last_day else None,
+        "improvementPercent": _rounded(outcome.improvement_percent),
+        "baseline": {"scale": baseline.scale.name, "day": baseline.day.isoformat(), "value": baseline.value}
+        if baseline
+        else None,
+        "last": {"scale": last.scale.name, "day": last.day.isoformat(), "value": last.value} if last else None,
+        "longEnoughOn": trial.long_enough_on.isoformat() if trial.long_enough_on else None,
+    }
+    return {
+        "name": trial.name,
+        **{key: value for key, value in optional.items() if value is not None},
+        "adequateDays": trial.adequate_days,
+        "doseMgPerDay": {key: value for key, value in dose.items() if value is not None},
+        "use": trial.use.answer.value,
+        "dose": trial.dose.answer.value,
+        "duration": trial.duration.answer.value,
+        "adherence": trial.adherence.answer.value,
+        "inScope": judged.in_scope.answer.value,
+        "outcome": outcome.response.value,
+        "failed": judged.failed.answer.value,
+        "text": trial_sentence(judged),
+        "evidence": list(dict.fromkeys((*trial.exposure.evidence, *outcome.insufficient.evidence))),
+        "orders": [
+            {"reference": order.reference, "dose": order.dose_text, "days": order.days_text}
+            for order in trial.exposure.prescriptions
+        ],
+    }
+
+
+def _rounded(percent: float | None) -> float | None:
+    return None if percent is None else round(percent, 1) + 0.0
+
+
+def trial_sentence(judged: JudgedTrial) -> str:
+    """One sentence a clinician can check: drug, days, and why it counts or does not."""
+    trial = judged.trial
+    days = f"{trial.adequate_days} adequate days"
+    if trial.first_day and trial.last_day:
+        days += f" {trial.first_day} to {trial.last_day}"
+    verdict = {
+        Answer.MET: "a failed trial",
+        Answer.NOT_MET: "not a failed trial",
+        Answer.UNKNOWN: "may be a failed trial",
+    }[judged.failed.answer]
+    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text})"

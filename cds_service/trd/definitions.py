@@ -1,0 +1,251 @@
+"""The decision: how judged trials give a verdict under one definition, with every reason.
+
+Four criteria: enough failed trials, a depressive disorder, no excluding diagnosis, old enough. The
+number of failed trials is a range, because some trials may or may not have failed. Precedence, first
+match wins: excluded, not met (even the most that is possible is too few), met (everything is
+certain), indeterminate.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import date
+
+from cds_service.trd.episode import find_remissions, judge_scope
+from cds_service.trd.missing import find_missing
+from cds_service.trd.model import (
+    Answer,
+    Assessment,
+    Definition,
+    Diagnosis,
+    DiagnosisRole,
+    Distinctness,
+    Finding,
+    History,
+    JudgedTrial,
+    Outcome,
+    Topic,
+    Trial,
+    Unread,
+    Verdict,
+    all_of,
+)
+from cds_service.trd.outcomes import is_remission
+from cds_service.trd.safety import judge_safety
+
+DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "persistent_depressive"})
+
+
+def assess(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Assessment:
+    """The verdict on one patient. Total: any history has one. `on` is today."""
+    remissions = find_remissions(history, definition)
+    trials = tuple(
+        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
+    )
+    at_least, at_most = count_failed(trials, definition.distinctness)
+    at_most += len(_orders_not_read(history))
+    safety, is_acute = judge_safety(history, definition, on)
+    reasons = (
+        _judge_failed_trials(trials, at_least, at_most, definition),
+        _judge_diagnosis(history),
+        _judge_no_exclusion(history, definition),
+        _judge_age(history, definition, on),
+    )
+    verdict = _verdict(*(reason.answer for reason in reasons))
+    return Assessment(
+        patient=history.patient,
+        on=on,
+        definition=definition,
+        verdict=verdict,
+        failed_at_least=at_least,
+        failed_at_most=at_most,
+        reasons=reasons,
+        trials=trials,
+        missing=find_missing(trials, reasons, safety, verdict, definition, sorted(_orders_not_read(history))),
+        unread=history.unread,
+        set_aside=history.set_aside,
+        safety=safety,
+        suicidality_is_acute=is_acute,
+        concerns_depression=_concerns_depression(history),
+        age_years=_youngest_age(history, on),
+    )
+
+
+def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age: Answer) -> Verdict:
+    if Answer.NOT_MET in (no_exclusion, age):
+        return Verdict.EXCLUDED
+    if failed_trials is Answer.NOT_MET:
+        return Verdict.NOT_MET
+    everything = all_of((failed_trials, diagnosis, no_exclusion, age))
+    return Verdict.MET if everything is Answer.MET else Verdict.INDETERMINATE
+
+
+def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
+    trial = outcome.trial
+    findings = (trial.use, trial.dose, trial.duration, in_scope, outcome.insufficient)
+    answer = all_of(finding.answer for finding in findings)
+    deciding = [f for f in findings if f.answer is answer] if answer is not Answer.MET else [findings[-1]]
+    evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
+    text = "; ".join(dict.fromkeys(finding.text for finding in deciding))
+    return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence))
+
+
+def count_failed(trials: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:
+    """How many distinct failed trials there are: at least, at most.
+
+    One trial stands for each agent: the longest adequate one in scope. Agents of one class or
+    mechanism count once where the definition asks for different ones. An unidentified drug could be
+    any, so each adds one to the most.
+    """
+    deciding = deciding_trials(trials)
+    certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
+    possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
+    return len(certain), len(certain | possible)
+
+
+def _orders_not_read(history: History) -> set[str]:
+    """Orders of which nothing could be used: each could be a trial of any drug."""
+    read = {prescription.reference for prescription in history.prescriptions}
+    return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
+
+
+def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
+    """For each agent the trial that stands for it: the longest of those whose answer is most certain."""
+    by_agent: dict[str, list[JudgedTrial]] = defaultdict(list)
+    for trial in trials:
+        by_agent[_agent(trial.trial)].append(trial)
+    return tuple(_deciding(of_one_agent) for of_one_agent in by_agent.values())
+
+
+def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
+    def adequate(answer: Answer) -> list[JudgedTrial]:
+        return [t for t in trials if all_of((t.trial.is_adequate, t.in_scope.answer)) is answer]
+
+    candidates = adequate(Answer.MET) or adequate(Answer.UNKNOWN) or list(trials)
+    return max(candidates, key=lambda t: (t.trial.adequate_days, t.trial.last_day or date.min))
+
+
+def _agent(trial: Trial) -> str:
+    return trial.drug.agent if trial.drug else f"unidentified: {trial.name}"
+
+
+def _kind(trial: Trial, distinctness: Distinctness) -> str:
+    if trial.drug is None or distinctness is Distinctness.AGENT:
+        return _agent(trial)
+    return trial.drug.drug_class if distinctness is Distinctness.CLASS else trial.drug.mechanism
+
+
+def _judge_failed_trials(
+    trials: Sequence[JudgedTrial], at_least: int, at_most: int, definition: Definition
+) -> Finding:
+    needed = definition.needed_failed_trials
+    answer = _at_least_or_at_most(at_least, at_most, needed)
+    count = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
+    kind = (
+        ""
+        if definition.distinctness is Distinctness.AGENT
+        else f" of different {_KINDS[definition.distinctness]}"
+    )
+    evidence = tuple(dict.fromkeys(ref for t in deciding_trials(trials) for ref in t.failed.evidence))
+    return Finding("failed trials", answer, f"{count} failed trials{kind}, {needed} needed", evidence)
+
+
+def _at_least_or_at_most(at_least: int, at_most: int, needed: int) -> Answer:
+    if at_least >= needed:
+        return Answer.MET
+    return Answer.NOT_MET if at_most < needed else Answer.UNKNOWN
+
+
+_KINDS = {Distinctness.CLASS: "class", Distinctness.MECHANISM: "mechanism"}
+
+
+def _judge_diagnosis(history: History) -> Finding:
+    """Whether a depressive disorder that the definitions are about is recorded. Never `NOT_MET`."""
+    recorded = [
+        d
+        for d in history.diagnoses
+        if d.role in (DiagnosisRole.DEPRESSION, DiagnosisRole.ALREADY_LABELLED)
+        and d.holds is not Answer.NOT_MET
+    ]
+    for diagnosis in sorted(recorded, key=lambda d: d.recorded or date.min, reverse=True):
+        if all_of((diagnosis.holds, diagnosis.is_current)) is Answer.MET:
+            return Finding("diagnosis", Answer.MET, diagnosis.text, (diagnosis.reference,))
+    evidence = tuple(diagnosis.reference for diagnosis in recorded)
+    if recorded:
+        text = f"{recorded[-1].text} is recorded, but not as confirmed and current"
+    else:
+        text = "no major depressive disorder is recorded"
+    return Finding("diagnosis", Answer.UNKNOWN, text, evidence)
+
+
+def _judge_no_exclusion(history: History, definition: Definition) -> Finding:
+    judged = [
+        (_excludes(diagnosis, definition), diagnosis)
+        for diagnosis in history.diagnoses
+        if diagnosis.role is DiagnosisRole.EXCLUSION and diagnosis.category in definition.exclusions
+    ]
+    found = [diagnosis for answer, diagnosis in judged if answer is Answer.MET]
+    if found:
+        text = "; ".join(dict.fromkeys(f"{d.text} ({_words(d.category)})" for d in found))
+        return Finding("no exclusion", Answer.NOT_MET, text, tuple(d.reference for d in found))
+    doubtful = [diagnosis for answer, diagnosis in judged if answer is Answer.UNKNOWN]
+    if doubtful:
+        text = f"{doubtful[0].text} is recorded, but not as confirmed"
+        return Finding("no exclusion", Answer.UNKNOWN, text, tuple(d.reference for d in doubtful))
+    unread = _unread_about(history, Topic.DIAGNOSIS)
+    if unread:
+        text = "a diagnosis could not be read, and could be one that excludes"
+        return Finding("no exclusion", Answer.UNKNOWN, text, tuple(u.reference for u in unread))
+    return Finding("no exclusion", Answer.MET, "no excluding diagnosis is recorded")
+
+
+def _excludes(diagnosis: Diagnosis, definition: Definition) -> Answer:
+    if diagnosis.category in definition.passing_exclusions:
+        return all_of((diagnosis.holds, diagnosis.is_current))
+    return diagnosis.holds
+
+
+def _words(category: str) -> str:
+    return category.replace("_", " ")
+
+
+def _judge_age(history: History, definition: Definition, on: date) -> Finding:
+    least = definition.minimum_age_years
+    evidence = (history.patient,)
+    if history.born_earliest is None or history.born_latest is None:
+        return Finding("age", Answer.UNKNOWN, "no birth date that can be read", evidence)
+    youngest, oldest = _age(history.born_latest, on), _age(history.born_earliest, on)
+    if youngest >= least:
+        return Finding("age", Answer.MET, f"{youngest} years, at least {least} needed", evidence)
+    if oldest < least:
+        return Finding("age", Answer.NOT_MET, f"{oldest} years, at least {least} needed", evidence)
+    return Finding("age", Answer.UNKNOWN, f"{youngest} or {oldest} years, at least {least} needed", evidence)
+
+
+def _age(born: date, on: date) -> int:
+    """Whole years on a day; someone born on 29 February ages on 1 March of other years."""
+    return on.year - born.year - ((on.month, on.day) < (born.month, born.day))
+
+
+def _youngest_age(history: History, on: date) -> int | None:
+    return _age(history.born_latest, on) if history.born_latest else None
+
+
+def _unread_about(history: History, topic: Topic) -> list[Unread]:
+    return [unread for unread in history.unread if topic in unread.topics]
+
+
+def _concerns_depression(history: History) -> bool:
+    """Whether anything in the record speaks of depression; antidepressants alone do not."""
+    depressive = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.ALREADY_LABELLED)
+    if any(
+        d.holds is not Answer.NOT_MET and (d.role in depressive or d.category in DEPRESSION_OF_ANOTHER_KIND)
+        for d in history.diagnoses
+    ):
+        return True
+    if _unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
+        return True
+    return any(
+        score.scale.remission_at_most is not None and not is_remission(score) for score in history.scores
+    )

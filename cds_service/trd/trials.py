@@ -1,0 +1,255 @@
+"""Exposures → trials: when a use of a drug is an attempt at treatment of adequate dose and duration.
+
+A day counts when its dose is at or above the minimum; days of titration below it do not. Adequate
+days no more than `max_gap_days` apart belong to one run, whose gap days are not counted. Each run is
+a trial; an exposure that never reached the minimum is one trial without adequate days.
+
+Two kinds of doubt are kept apart: a dose that is unknown, and days on which the drug may or may not
+have been taken. A trial is adequate only if it is so without either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+from cds_service.trd.exposures import days_in, uncovered_days
+from cds_service.trd.model import (
+    Answer,
+    Definition,
+    DoseSegment,
+    Exposure,
+    Finding,
+    Prescription,
+    StopReason,
+    Trial,
+)
+
+
+def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date) -> tuple[Trial, ...]:
+    """All trials, adequate or not, in order of their first day. `on` is today."""
+    trials = [trial for exposure in exposures for trial in _trials_of(exposure, definition, on)]
+    return tuple(_with_possible_neighbours(trial, trials, definition) for trial in trials)
+
+
+def judge_dose(segment: DoseSegment, minimum_mg: float | None) -> Answer:
+    """Whether the dose on these days is at least `minimum_mg` per day. Exactly the minimum is enough.
+
+    Unknown when dose or minimum is unknown, and for a range that straddles the minimum.
+    """
+    if minimum_mg is None:
+        return Answer.UNKNOWN
+    if segment.low_mg is not None and segment.low_mg >= minimum_mg:
+        return Answer.MET
+    if segment.high_mg is not None and segment.high_mg < minimum_mg:
+        return Answer.NOT_MET
+    return Answer.UNKNOWN
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Adequate days: how many, from when to when. Zero days have no dates."""
+
+    days: int = 0
+    first_day: date | None = None
+    last_day: date | None = None
+
+
+def _trials_of(exposure: Exposure, definition: Definition, on: date) -> list[Trial]:
+    minimum_mg = exposure.drug.minimum_mg.get(definition.dose_column) if exposure.drug else None
+    judged = [(segment, judge_dose(segment, minimum_mg)) for segment in exposure.segments]
+    possible = [(segment, answer) for segment, answer in judged if answer is not Answer.NOT_MET]
+    if not possible:
+        return [_trial_without_adequate_days(exposure, minimum_mg)]
+    return [
+        _trial(exposure, run, minimum_mg, definition, on) for run in _runs(possible, definition.max_gap_days)
+    ]
+
+
+Judged = tuple[DoseSegment, Answer]
+
+
+def _runs(judged: Sequence[Judged], max_gap_days: int) -> list[list[Judged]]:
+    runs: list[list[Judged]] = []
+    for segment, answer in judged:
+        if runs and uncovered_days(runs[-1][-1][0].last_day, segment.first_day) <= max_gap_days:
+            runs[-1].append((segment, answer))
+        else:
+            runs.append([(segment, answer)])
+    return runs
+
+
+def _longest(judged: Sequence[Judged], max_gap_days: int) -> _Run:
+    """The run with the most days; of equals, the later."""
+    best = _Run()
+    for run in _runs(judged, max_gap_days):
+        days = sum(days_in(segment) for segment, _ in run)
+        if days >= best.days:
+            best = _Run(days, run[0][0].first_day, run[-1][0].last_day)
+    return best
+
+
+def _trial(
+    exposure: Exposure, run: list[Judged], minimum_mg: float | None, definition: Definition, on: date
+) -> Trial:
+    gap, needed = definition.max_gap_days, definition.minimum_days
+    possible = _longest(run, gap)
+    on_certain_days = _longest([j for j in run if j[0].days_certain], gap)
+    beyond_doubt = _longest([j for j in run if j[0].days_certain and j[1] is Answer.MET], gap)
+    has_unknown_dose = any(answer is Answer.UNKNOWN for _, answer in run)
+
+    shown = beyond_doubt if beyond_doubt.days >= needed else on_certain_days
+    is_running = possible.last_day is not None and possible.last_day >= on
+    duration = _judge_duration(on_certain_days, possible, exposure, needed)
+    may_become_adequate = is_running and shown.days and shown.last_day == possible.last_day
+    return Trial(
+        exposure=exposure,
+        first_day=shown.first_day,
+        last_day=shown.last_day,
+        adequate_days=shown.days,
+        minimum_mg=minimum_mg,
+        max_mg=_largest_dose(exposure, possible),
+        dose=_dose_finding(exposure, minimum_mg, has_unknown_dose and beyond_doubt.days < needed),
+        duration=duration,
+        use=_judge_use(exposure),
+        adherence=_adherence(exposure),
+        stop_reason=_stop_reason(exposure, possible),
+        is_running=is_running,
+        long_enough_on=(
+            on + timedelta(days=needed - shown.days)
+            if may_become_adequate and duration.answer is Answer.NOT_MET
+            else None
+        ),
+        possible_first_day=possible.first_day,
+        possible_last_day=possible.last_day,
+    )
+
+
+def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None) -> Trial:
+    whole = _Run(0, exposure.first_day, exposure.last_day)
+    largest = _largest_dose(exposure, whole)
+    text = f"{largest:g} mg/day never reached the minimum of {minimum_mg:g} mg/day"
+    return Trial(
+        exposure=exposure,
+        first_day=None,
+        last_day=None,
+        adequate_days=0,
+        minimum_mg=minimum_mg,
+        max_mg=largest,
+        dose=Finding("dose", Answer.NOT_MET, text, exposure.evidence),
+        duration=Finding("duration", Answer.NOT_MET, "no day at an adequate dose", exposure.evidence),
+        use=_judge_use(exposure),
+        adherence=_adherence(exposure),
+        stop_reason=_stop_reason(exposure, whole),
+    )
+
+
+def _judge_duration(certain: _Run, possible: _Run, exposure: Exposure, needed: int) -> Finding:
+    """Whether the adequate days of the run reach `needed`. Exactly `needed` days are enough."""
+    if certain.days >= needed:
+        answer, text = Answer.MET, f"{certain.days} adequate days, {needed} needed"
+    elif possible.days < needed:
+        answer, text = Answer.NOT_MET, f"{possible.days} adequate days, {needed} needed"
+    else:
+        answer = Answer.UNKNOWN
+        text = (
+            f"it is not recorded on which days it was taken: {certain.days} days are certain, {needed} needed"
+        )
+    return Finding("duration", answer, text, exposure.evidence)
+
+
+def _dose_finding(exposure: Exposure, minimum_mg: float | None, is_unknown: bool) -> Finding:
+    if not is_unknown:
+        return Finding("dose", Answer.MET, f"at least {minimum_mg:g} mg/day", exposure.evidence)
+    return Finding("dose", Answer.UNKNOWN, _why_dose_is_unknown(exposure, minimum_mg), exposure.evidence)
+
+
+def _why_dose_is_unknown(exposure: Exposure, minimum_mg: float | None) -> str:
+    if exposure.drug is None:
+        return "the drug could not be identified"
+    if minimum_mg is None:
+        return f"no minimum adequate dose of {exposure.name} is known"
+    if any(segment.low_mg is None for segment in exposure.segments):
+        return "the dose is not recorded in a form that can be read"
+    return f"the recorded dose may lie below or above the minimum of {minimum_mg:g} mg/day"
+
+
+def _judge_use(exposure: Exposure) -> Finding:
+    """Whether this use can form a trial: one order that surely can is enough."""
+    findings = [order.treats_depression for order in exposure.prescriptions]
+    for wanted in (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET):
+        for finding in findings:
+            if finding.answer is wanted:
+                return replace(finding, criterion="use", evidence=exposure.evidence)
+    return Finding("use", Answer.UNKNOWN, "nothing is known of what it was for", exposure.evidence)
+
+
+def _adherence(exposure: Exposure) -> Finding:
+    text = "no dispensing data were read; taken as prescribed is assumed"
+    return Finding("adherence", Answer.UNKNOWN, text, exposure.evidence)
+
+
+def _stop_reason(exposure: Exposure, run: _Run) -> StopReason:
+    """The reason on the order that ended last in the run; two different ones together are `OTHER`."""
+    ends: list[tuple[date, Prescription]] = [
+        (order.segments[-1].last_day, order)
+        for order in exposure.prescriptions
+        if run.first_day and run.last_day and order.segments[0].first_day <= run.last_day
+    ]
+    if not ends:
+        return StopReason.NONE_GIVEN
+    last_end = max(end for end, _ in ends)
+    reasons = {order.stop_reason for end, order in ends if end == last_end} - {StopReason.NONE_GIVEN}
+    if len(reasons) == 1:
+        return reasons.pop()
+    return StopReason.OTHER if reasons else StopReason.NONE_GIVEN
+
+
+def _largest_dose(exposure: Exposure, run: _Run) -> float | None:
+    """The largest dose of any one order in the run, mg/day. Sums of overlapping orders are no facts."""
+    if run.first_day is None or run.last_day is None:
+        return None
+    doses = [
+        segment.high_mg
+        for order in exposure.prescriptions
+        for segment in order.segments
+        if segment.high_mg is not None
+        and segment.first_day <= run.last_day
+        and segment.last_day >= run.first_day
+    ]
+    return max(doses, default=None)
+
+
+def _with_possible_neighbours(trial: Trial, trials: Sequence[Trial], definition: Definition) -> Trial:
+    """An unidentified drug that was taken too briefly may have been the drug taken just before or after.
+
+    Then neither trial's length is certain: together they may be long enough.
+    """
+    if trial.duration.answer is not Answer.NOT_MET or trial.use.answer is Answer.NOT_MET:
+        return trial
+    for other in trials:
+        if other is trial or other.use.answer is Answer.NOT_MET:
+            continue
+        one_is_unidentified = trial.drug is None or other.drug is None
+        if one_is_unidentified and _could_join(trial, other, definition):
+            text = (
+                f"{trial.duration.text}; with the unidentified drug beside it, it may have been long enough"
+            )
+            return replace(trial, duration=replace(trial.duration, answer=Answer.UNKNOWN, text=text))
+    return trial
+
+
+def _could_join(one: Trial, other: Trial, definition: Definition) -> bool:
+    if not (one.possible_first_day and one.possible_last_day):
+        return False
+    if not (other.possible_first_day and other.possible_last_day):
+        return False
+    gap = max(
+        uncovered_days(one.possible_last_day, other.possible_first_day),
+        uncovered_days(other.possible_last_day, one.possible_first_day),
+    )
+    span = max(one.possible_last_day, other.possible_last_day) - min(
+        one.possible_first_day, other.possible_first_day
+    )
+    return gap <= definition.max_gap_days and span.days + 1 >= definition.minimum_days
