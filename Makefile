@@ -1,0 +1,35 @@
+# demo, test and check set up all they need in .venv; PYTHON names the interpreter to build it from.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check fix bench clean
+
+demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
+	$(BIN)/trd-cds demo
+
+test: $(STAMP)        ## all tests
+	$(BIN)/python -m pytest -n 2
+
+check: $(STAMP)       ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy cds_service/trd cards
+
+fix: $(STAMP)         ## format, and mend what the linter can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP)       ## requests a second against the floor, and growth
+	$(BIN)/python bench/hook_throughput.py
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): setup.cfg pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trd-cds needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $(STAMP)
