@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
+from cds_service.trd.days import shifted
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -55,7 +56,7 @@ def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Defin
     first_day = trial.first_day or trial.possible_first_day or trial.exposure.first_day
     last_day = trial.last_day or trial.possible_last_day or trial.exposure.last_day
     latest_day = max(last_day, trial.possible_last_day or last_day)
-    oldest = on - timedelta(days=definition.lookback_days)
+    oldest = shifted(on, -definition.lookback_days)
     if latest_day < oldest:
         text = f"ended {latest_day}, more than {definition.lookback_days} days ago"
         return Finding("scope", Answer.NOT_MET, text)

@@ -11,12 +11,11 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 
+from cds_service.trd.days import shifted, uncovered_days
 from cds_service.trd.model import Answer, DoseSegment, Drug, Exposure, Prescription
-
-ONE_DAY = timedelta(days=1)
 
 
 def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) -> tuple[Exposure, ...]:
@@ -35,15 +34,6 @@ def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) ->
         exposure for orders in groups.values() for exposure in _exposures_of_one_agent(orders, max_gap_days)
     ]
     return tuple(sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name)))
-
-
-def uncovered_days(earlier: date, later: date) -> int:
-    """Days strictly between two days; 0 for neighbours, negative when `later` is not later."""
-    return (later - earlier).days - 1
-
-
-def days_in(segment: DoseSegment) -> int:
-    return (segment.last_day - segment.first_day).days + 1
 
 
 def _agent(prescription: Prescription) -> str:
@@ -118,7 +108,7 @@ def _without_overlap(layers: list[_Layer]) -> Iterable[DoseSegment]:
 
 def _continues(earlier: DoseSegment, later: DoseSegment) -> bool:
     return (
-        earlier.last_day + ONE_DAY == later.first_day
+        shifted(earlier.last_day, 1) == later.first_day
         and (earlier.low_mg, earlier.high_mg, earlier.days_certain)
         == (later.low_mg, later.high_mg, later.days_certain)
     )  # fmt: skip
@@ -128,7 +118,8 @@ def _sweep(layers: list[_Layer]) -> Iterable[DoseSegment]:
     """Walk over the days on which any order begins or has ended, keeping the orders in force."""
     starts = sorted(layers, key=lambda layer: layer.segment.first_day)
     days = sorted(
-        {layer.segment.first_day for layer in layers} | {_after(layer.segment.last_day) for layer in layers}
+        {layer.segment.first_day for layer in layers}
+        | {shifted(layer.segment.last_day, 1) for layer in layers}
     )
     in_force = _InForce()
     begun = 0
@@ -138,11 +129,7 @@ def _sweep(layers: list[_Layer]) -> Iterable[DoseSegment]:
             begun += 1
         in_force.drop_ended_before(day)
         if in_force:
-            yield in_force.dose_on(day, next_day - ONE_DAY)
-
-
-def _after(day: date) -> date:
-    return day if day == date.max else day + ONE_DAY
+            yield in_force.dose_on(day, shifted(next_day, -1))
 
 
 class _InForce:

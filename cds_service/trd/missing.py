@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 
+from cds_service.trd.days import shifted
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -89,16 +89,16 @@ def _missing_scores(judged: JudgedTrial, definition: Definition) -> Iterable[Mis
         yield Missing(f"effect of {trial.name}", why, _reason_instead(trial.name))
         return
     if outcome.baseline is None:
-        start = trial.first_day - timedelta(days=definition.baseline_days_before)
-        end = trial.first_day + timedelta(days=definition.baseline_days_after)
+        start = shifted(trial.first_day, -definition.baseline_days_before)
+        end = shifted(trial.first_day, definition.baseline_days_after)
         yield Missing(
             f"depression score between {start} and {end}, at the start of {trial.name}",
             why,
             _reason_instead(trial.name),
         )
     if outcome.last is None:
-        start = trial.first_day + timedelta(days=definition.last_score_from_day - 1)
-        end = trial.last_day + timedelta(days=definition.last_score_days_after)
+        start = shifted(trial.first_day, definition.last_score_from_day - 1)
+        end = shifted(trial.last_day, definition.last_score_days_after)
         ask = "Record a PHQ-9 now." if trial.is_running else _reason_instead(trial.name)
         yield Missing(f"depression score between {start} and {end}, late on {trial.name}", why, ask)
     if outcome.baseline is not None and outcome.last is not None:

@@ -332,8 +332,8 @@ class Trial:
     """An exposure, judged: was the dose adequate, for long enough, and did this use treat depression?
 
     `first_day` and `last_day` are the first and last adequate day, None when no day was. Days of a
-    bridged gap are not counted in `adequate_days`. `is_running` tells that the last day is today.
-    `adequate_from` is, for a running trial, the day it will be long enough, else None.
+    bridged gap are not counted in `adequate_days`. `is_running` tells that the exposure goes on
+    today; `long_enough_on` is the day such a trial will be long enough, None when it is or is over.
     """
 
     exposure: Exposure

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
+from cds_service.trd.days import shifted
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -100,12 +101,12 @@ def _reading(
     definition: Definition,
 ) -> _Reading:
     baseline_window = (
-        _shifted(first_day, -definition.baseline_days_before),
-        _shifted(first_day, definition.baseline_days_after),
+        shifted(first_day, -definition.baseline_days_before),
+        shifted(first_day, definition.baseline_days_after),
     )
     last_window = (
-        _shifted(first_day, definition.last_score_from_day - 1),
-        _shifted(last_day, definition.last_score_days_after),
+        shifted(first_day, definition.last_score_from_day - 1),
+        shifted(last_day, definition.last_score_days_after),
     )
     baseline, last = _last_in(scores, baseline_window), _last_in(scores, last_window)
     hidden = [u for u in unread if u.scale is None or u.scale == scale]
@@ -116,12 +117,6 @@ def _reading(
     return _Reading(baseline, last)
 
 
-def _shifted(day: date, days: int) -> date:
-    """The day so many days later, kept within the calendar."""
-    ordinal = min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal())
-    return date.fromordinal(ordinal)
-
-
 def _last_in(scores: Sequence[Score], window: tuple[date, date]) -> Score | None:
     return next((score for score in reversed(scores) if window[0] <= score.day <= window[1]), None)
 
@@ -130,7 +125,7 @@ def _may_replace(chosen: Score | None, window: tuple[date, date], unread: Iterab
     """Whether an unread score may be the later one in the window, and so the one that counts."""
     if chosen is None:
         return False
-    after = chosen.day + timedelta(days=1)
+    after = shifted(chosen.day, 1)
     return any(
         (u.last_day is None or u.last_day >= after) and (u.first_day is None or u.first_day <= window[1])
         for u in unread

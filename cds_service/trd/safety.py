@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date
 
+from cds_service.trd.days import shifted
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -24,7 +25,7 @@ def judge_safety(history: History, definition: Definition, on: date) -> tuple[Fi
     `suicidality_window_days` is met. No answer in the window, or a newer one that cannot be read, is
     unknown. The first day of the window is within it.
     """
-    oldest = on - timedelta(days=definition.suicidality_window_days)
+    oldest = shifted(on, -definition.suicidality_window_days)
     signs = [*_positive_items(history.suicide_items, oldest), *_diagnoses(history.diagnoses, oldest)]
     if signs:
         day, text, reference = max(signs, key=lambda sign: (sign[0] or date.min, sign[1]))
@@ -72,7 +73,7 @@ def _without_sign(history: History, oldest: date) -> Finding:
     if newest is None or unreadable or unread:
         why = "an answer could not be read" if unreadable or unread else f"not asked since {oldest}"
         evidence = tuple(dict.fromkeys([*(i.reference for i in unreadable), *unread]))
-        return Finding("safety", Answer.UNKNOWN, f"thoughts of death or self-harm: {why}", evidence)
+        return Finding("safety", Answer.UNKNOWN, why, evidence)
     text = f"{newest.scale_name} answered 0 on {newest.day}"
     return Finding("safety", Answer.NOT_MET, text, (newest.reference,))
 

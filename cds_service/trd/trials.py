@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 
-from cds_service.trd.exposures import days_in, uncovered_days
+from cds_service.trd.days import days_between, shifted, uncovered_days
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -61,7 +61,7 @@ def _trials_of(exposure: Exposure, definition: Definition, on: date) -> list[Tri
     judged = [(segment, judge_dose(segment, minimum_mg)) for segment in exposure.segments]
     possible = [(segment, answer) for segment, answer in judged if answer is not Answer.NOT_MET]
     if not possible:
-        return [_trial_without_adequate_days(exposure, minimum_mg)]
+        return [_trial_without_adequate_days(exposure, minimum_mg, on)]
     return [
         _trial(exposure, run, minimum_mg, definition, on) for run in _runs(possible, definition.max_gap_days)
     ]
@@ -84,7 +84,7 @@ def _longest(judged: Sequence[Judged], max_gap_days: int) -> _Run:
     """The run with the most days; of equals, the later."""
     best = _Run()
     for run in _runs(judged, max_gap_days):
-        days = sum(days_in(segment) for segment, _ in run)
+        days = sum(days_between(s.first_day, s.last_day) for s, _ in run)
         if days >= best.days:
             best = _Run(days, run[0][0].first_day, run[-1][0].last_day)
     return best
@@ -117,7 +117,7 @@ def _trial(
         stop_reason=_stop_reason(exposure, possible),
         is_running=is_running,
         long_enough_on=(
-            on + timedelta(days=needed - shown.days)
+            shifted(on, needed - shown.days)
             if may_become_adequate and duration.answer is Answer.NOT_MET
             else None
         ),
@@ -126,7 +126,7 @@ def _trial(
     )
 
 
-def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None) -> Trial:
+def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None, on: date) -> Trial:
     whole = _Run(0, exposure.first_day, exposure.last_day)
     largest = _largest_dose(exposure, whole)
     text = f"{largest:g} mg/day never reached the minimum of {minimum_mg:g} mg/day"
@@ -142,6 +142,7 @@ def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None) -
         use=_judge_use(exposure),
         adherence=_adherence(exposure),
         stop_reason=_stop_reason(exposure, whole),
+        is_running=exposure.last_day >= on,
     )
 
 

@@ -70,9 +70,7 @@ def _day(text: str) -> date:
 
 
 def scores(*pairs: tuple[str, float], scale: Scale = PHQ9) -> tuple[Score, ...]:
-    return tuple(
-        Score(scale, _day(day), value, f"Observation/{scale.name}-{day}") for day, value in pairs
-    )
+    return tuple(Score(scale, _day(day), value, f"Observation/{scale.name}-{day}") for day, value in pairs)
 
 
 def diagnosis(

@@ -74,7 +74,13 @@ def day_by_day(orders: tuple[Prescription, ...]) -> list[tuple[date, date, int, 
                     beyond_doubt.add(day)
         day += timedelta(days=1)
     return [
-        (run[0], run[-1], len(run), _longest(beyond_doubt & set(run)), _duration(on_certain_days & set(run), run))
+        (
+            run[0],
+            run[-1],
+            len(run),
+            _longest(beyond_doubt & set(run)),
+            _duration(on_certain_days & set(run), run),
+        )
         for run in _runs(sorted(possible))
     ]
 

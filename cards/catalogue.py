@@ -1,0 +1,316 @@
+"""Assessment → cards: which assessment deserves which card, and what it says.
+
+Safety comes first and stands beside the rest. Of the other rungs the first that fits gives the one
+card: excluded, met, indeterminate, a second trial running. Words, codes and links are in
+catalogue.json.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date
+from uuid import UUID, uuid4
+
+from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
+from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day, plain_number
+from cards.markdown import escaped, one_line, shortened
+from cards.suggestions import Occasion, suggestion_for
+from cards.words import CardWords, PathwayWords, load_words
+from cds_service.trd.model import Answer, Assessment, Definition, Finding, JudgedTrial, Verdict, all_of
+
+
+def cards_for(
+    assessment: Assessment,
+    *,
+    encounter_id: str | None = None,
+    for_professional: bool = True,
+    new_uuid: Callable[[], UUID] = uuid4,
+) -> tuple[Card, ...]:
+    """The cards to show, safety first; often none.
+
+    None is meant for a patient or a relative: `for_professional` is False for them. `encounter_id` is
+    the id of the encounter that drafts are made in.
+    """
+    if not for_professional:
+        return ()
+    rungs = [_safety(assessment), _first_of_the_ladder(assessment)]
+    return tuple(_card(rung, assessment, encounter_id, new_uuid) for rung in rungs if rung)
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The card that is due: its kind, what fills its words, and what its requests are for.
+
+    `blocks` fill whole sentences of the lead that are not data; `without` names requests of this kind
+    of card that do not help this patient.
+    """
+
+    kind: str
+    values: dict[str, str] = field(default_factory=dict)
+    blocks: dict[str, str] = field(default_factory=dict)
+    without: tuple[str, ...] = ()
+    due: date | None = None
+    note: str = ""
+
+
+# --- the ladder ---------------------------------------------------------------------------------------
+
+
+def _safety(assessment: Assessment) -> Rung | None:
+    if assessment.safety.answer is not Answer.MET:
+        return None
+    kind = "safety-acute" if assessment.suicidality_is_acute else "safety"
+    return Rung(kind, {"recorded": assessment.safety.text})
+
+
+def _first_of_the_ladder(assessment: Assessment) -> Rung | None:
+    if not assessment.concerns_depression:
+        return None
+    rungs = (_excluded, _met, _indeterminate, _second_trial_running)
+    return next((found for rung in rungs if (found := rung(assessment))), None)
+
+
+def _excluded(assessment: Assessment) -> Rung | None:
+    """Excluded, but with a history that looks like treatment-resistant depression."""
+    looks_like_it = assessment.failed_at_least >= 1 or _could_be_met(assessment)
+    if assessment.verdict is not Verdict.EXCLUDED or not looks_like_it:
+        return None
+    reasons = [reason for reason in assessment.reasons if _excludes(reason)]
+    pathway = _pathway(reasons)
+    minimum_age = {"minimum_age": str(assessment.definition.minimum_age_years)}
+    return Rung(
+        "excluded",
+        {"reasons": "; ".join(reason.text for reason in reasons) or pathway.why},
+        {"why": pathway.why.format(**minimum_age), "advice": pathway.advice.format(**minimum_age)},
+    )
+
+
+def _met(assessment: Assessment) -> Rung | None:
+    if assessment.verdict is not Verdict.MET:
+        return None
+    failed = counted(assessment.failed_at_least, "adequate trial") + " failed"
+    drugs = list(dict.fromkeys(judged.trial.name for judged in _failed(assessment)))
+    values = {"failed": failed, "needed": str(assessment.definition.needed_failed_trials)}
+    if len(drugs) == assessment.failed_at_least:
+        # Under a rule of different classes fewer trials count than failed: then names would mislead.
+        values["drugs"] = ", ".join(drugs)
+    return Rung("met", values)
+
+
+def _indeterminate(assessment: Assessment) -> Rung | None:
+    if assessment.verdict is not Verdict.INDETERMINATE or not _could_be_met(assessment):
+        return None
+    values = {
+        "failed_range": _failed_range(assessment),
+        "needed": str(assessment.definition.needed_failed_trials),
+    }
+    if assessment.missing:
+        values["missing"] = _missing_in_short(assessment)
+        values["missing_count"] = counted(len(assessment.missing), "thing")
+    return Rung(
+        "indeterminate",
+        values,
+        without=() if _lacks_a_score(assessment) else ("phq-9",),
+        note=_to_clarify(assessment),
+    )
+
+
+def _to_clarify(assessment: Assessment) -> str:
+    """What to ask, as a numbered Markdown list."""
+    asks = list(dict.fromkeys(item.ask for item in assessment.missing))[:MISSING_SHOWN]
+    return "\n".join(f"{place}. {escaped(ask)}" for place, ask in enumerate(asks, 1))
+
+
+def _second_trial_running(assessment: Assessment) -> Rung | None:
+    """One adequate trial failed, another is running: too short so far, or at too low a dose."""
+    if assessment.verdict is not Verdict.NOT_MET or assessment.failed_at_least < 1:
+        return None
+    others = [judged for judged in assessment.trials if _is_another_running(judged, assessment)]
+    rungs = [rung(judged, assessment) for rung in (_too_short_yet, _below_minimum) for judged in others]
+    return next((rung for rung in rungs if rung), None)
+
+
+def _too_short_yet(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
+    trial = judged.trial
+    day = trial.long_enough_on
+    if trial.dose.answer is not Answer.MET or day is None or day <= assessment.on:
+        return None
+    scale = judged.outcome.baseline.scale.name if judged.outcome.baseline else load_words().default_scale
+    values = {
+        "failed": _failed_so_far(assessment),
+        "drug": trial.name,
+        "day": day.isoformat(),
+        "days": counted(trial.adequate_days, "day"),
+        "minimum_days": plain_number(assessment.definition.minimum_days),
+        "scale": scale,
+    }
+    return Rung(
+        "running-trial",
+        values,
+        without=() if scale == load_words().default_scale else ("phq-9",),
+        due=day,
+    )
+
+
+def _below_minimum(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
+    trial = judged.trial
+    if trial.dose.answer is not Answer.NOT_MET or trial.minimum_mg is None:
+        return None
+    values = {
+        "failed": _failed_so_far(assessment),
+        "drug": trial.name,
+        "dose": mg_per_day(trial.max_mg),
+        "minimum": mg_per_day(trial.minimum_mg),
+    }
+    return Rung("dose-below-minimum", values)
+
+
+# --- what the ladder asks -----------------------------------------------------------------------------
+
+
+def _could_be_met(assessment: Assessment) -> bool:
+    return assessment.failed_at_most >= assessment.definition.needed_failed_trials
+
+
+def _excludes(reason: Finding) -> bool:
+    return reason.criterion in ("no exclusion", "age") and reason.answer is Answer.NOT_MET
+
+
+def _pathway(reasons: list[Finding]) -> PathwayWords:
+    """Where the patient belongs instead: by the category that the reason names, else by its words."""
+    words = load_words()
+    if any(reason.criterion == "age" for reason in reasons):
+        return words.age_pathway
+    text = "; ".join(reason.text for reason in reasons).casefold()
+    by_category = [p for p in words.pathways if f"({p.category.replace('_', ' ')})" in text]
+    by_word = [p for p in words.pathways if any(word in text for word in p.words)]
+    return next(iter(by_category or by_word), words.other_pathway)
+
+
+def _failed(assessment: Assessment) -> list[JudgedTrial]:
+    return [judged for judged in assessment.trials if judged.failed.answer is Answer.MET]
+
+
+def _failed_so_far(assessment: Assessment) -> str:
+    return counted(assessment.failed_at_least, "adequate trial") + " failed"
+
+
+def _failed_range(assessment: Assessment) -> str:
+    least, most = assessment.failed_at_least, assessment.failed_at_most
+    if least == most:
+        return counted(least, "adequate trial") + " failed"
+    if least == 0:
+        return f"at most {counted(most, 'adequate trial')} failed, none for certain"
+    return f"at least {least} and at most {counted(most, 'adequate trial')} failed"
+
+
+def _missing_in_short(assessment: Assessment) -> str:
+    first, *others = assessment.missing
+    return f"{first.what} and {len(others)} more" if others else first.what
+
+
+def _lacks_a_score(assessment: Assessment) -> bool:
+    """Whether a score on the default scale could help: one is lacking, and no other scale has begun."""
+    default = load_words().default_scale
+    return any(
+        judged.failed.answer is Answer.UNKNOWN
+        and (judged.outcome.baseline is None or judged.outcome.last is None)
+        and (judged.outcome.baseline is None or judged.outcome.baseline.scale.name == default)
+        for judged in assessment.trials
+    )
+
+
+def _is_another_running(judged: JudgedTrial, assessment: Assessment) -> bool:
+    """Running, meant for depression, and of another agent than those that failed."""
+    trial = judged.trial
+    failed_agents = {_agent(other) for other in _failed(assessment)}
+    is_running = trial.is_running or trial.exposure.last_day >= assessment.on
+    counts = all_of((trial.use.answer, judged.in_scope.answer)) is not Answer.NOT_MET
+    return is_running and counts and trial.drug is not None and _agent(judged) not in failed_agents
+
+
+def _agent(judged: JudgedTrial) -> str:
+    return judged.trial.drug.agent if judged.trial.drug else judged.trial.name
+
+
+# --- the card of a rung -------------------------------------------------------------------------------
+
+
+def _card(rung: Rung, assessment: Assessment, encounter_id: str | None, new_uuid: Callable[[], UUID]) -> Card:
+    words = load_words().cards[rung.kind]
+    summary = _summary(words, rung)
+    occasion = Occasion(assessment.patient, encounter_id, assessment.on, summary, rung.due, rung.note)
+    requests = [_for_age(name, assessment) for name in words.requests if name not in rung.without]
+    suggestions = tuple(suggestion_for(name, occasion, new_uuid) for name in requests)
+    return Card(
+        uuid=new_uuid(),
+        summary=summary,
+        indicator=words.indicator,
+        source=_source(words, assessment.definition),
+        detail=build_detail(assessment, _lead(words, rung), words.has_trials),
+        suggestions=suggestions,
+        selection_behavior=SelectionBehavior.ANY if suggestions else None,
+        override_reasons=words.override_reasons,
+        links=(*_evidence(words, assessment.definition), *words.links),
+    )
+
+
+def _summary(words: CardWords, rung: Rung) -> str:
+    """The first wording for which there are all the values and which is short enough."""
+    values = {name: one_line(value) for name, value in (rung.values | rung.blocks).items()}
+    filled = [_filled_in(template, values) for template in words.summaries]
+    return next(text for text in filled if text and is_summary(text))
+
+
+def _filled_in(template: str, values: dict[str, str]) -> str:
+    names = set(re.findall(r"{(\w+)}", template))
+    return template.format(**values) if all(values.get(name) for name in names) else ""
+
+
+def _lead(words: CardWords, rung: Rung) -> tuple[str, ...]:
+    values = {name: escaped(value, 300) for name, value in rung.values.items()} | rung.blocks
+    return tuple(template.format(**values) for template in words.lead)
+
+
+def _for_age(name: str, assessment: Assessment) -> str:
+    words = load_words()
+    is_older = assessment.age_years is not None and assessment.age_years >= words.older_adult_from_years
+    return words.requests[name].older_adults or name if is_older else name
+
+
+# --- where the guidance comes from --------------------------------------------------------------------
+
+
+def _source(words: CardWords, definition: Definition) -> Source:
+    found = load_words()
+    label = found.source_label.format(definition=shortened(one_line(definition.title), 100))
+    return Source(label, address_in(definition.source), Coding(words.kind, found.topic_system))
+
+
+def _evidence(words: CardWords, definition: Definition) -> tuple[Link, ...]:
+    url = address_in(definition.source)
+    if not url or not words.has_trials:
+        return ()
+    title = shortened(one_line(definition.title), 100)
+    return (Link(load_words().evidence_label.format(definition=title), url),)
+
+
+_ADDRESS = re.compile(r"https://[^\s,;()<>\"'\\]+")
+_DOI = re.compile(r"\b10\.\d{4,9}/[A-Za-z0-9\-._;()/:]+")
+_PUBMED_CENTRAL = re.compile(r"\bPMC\d{4,9}\b")
+
+
+def address_in(citation: str) -> str:
+    """The web address that a citation names, as such, as a DOI or as a PubMed Central id; else empty."""
+    for pattern, prefix, suffix in (
+        (_ADDRESS, "", ""),
+        (_DOI, "https://doi.org/", ""),
+        (_PUBMED_CENTRAL, "https://pmc.ncbi.nlm.nih.gov/articles/", "/"),
+    ):
+        found = pattern.search(citation)
+        if found:
+            url = prefix + found[0].rstrip(".;:)") + suffix
+            return url if is_web_address(url) else ""
+    return ""

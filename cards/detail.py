@@ -1,0 +1,218 @@
+"""Assessment → the Markdown of a card: what was found, one row a trial, what is not known, by which rule.
+
+All that came from a record or from a definition file is escaped here.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from functools import lru_cache
+
+from cards.markdown import bullets, escaped, sentence, table
+from cds_service.trd.model import (
+    Answer,
+    Assessment,
+    Definition,
+    JudgedTrial,
+    Missing,
+    Outcome,
+    Score,
+    Trial,
+    Unread,
+)
+
+TRIALS_SHOWN = 12
+MISSING_SHOWN = 8
+UNREAD_SHOWN = 3
+FILLED_SHOWN = 30
+
+_VERDICTS = {Answer.MET: "**failed**", Answer.NOT_MET: "does not count", Answer.UNKNOWN: "not known"}
+_MOST_TELLING_FIRST = (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET)
+_RECALLED = "recalled, unverified"
+_OF_SAFETY = "suicidality"
+_ABSURD = 1e9
+
+
+def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool) -> str:
+    """`lead` opens the text and is Markdown already; the rest follows from the assessment."""
+    parts = [*lead]
+    if has_trials:
+        parts += [_trials(assessment), _not_known(assessment.missing), _unread(assessment.unread)]
+    definition = _definition(assessment.definition, "" if has_trials else _OF_SAFETY)
+    parts.append(f"{definition} Assessed on {assessment.on}.")
+    return "\n\n".join(part for part in parts if part)
+
+
+def mg_per_day(dose: float | None) -> str:
+    """A dose as a prescriber writes it: 75 mg, 37.5 mg."""
+    return "dose not known" if dose is None else f"{plain_number(dose)} mg"
+
+
+def plain_number(value: float) -> str:
+    """At most two decimals, none that are zero."""
+    if not math.isfinite(value) or abs(value) >= _ABSURD:
+        return f"{value:g}"
+    rounded = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"{rounded:f}".rstrip("0").rstrip(".")
+
+
+def counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {plural or noun + 's'}"
+
+
+# --- trials -------------------------------------------------------------------------------------------
+
+
+def _trials(assessment: Assessment) -> str:
+    if not assessment.trials:
+        return "No antidepressant trial was found in the record."
+    shown = _most_telling(assessment.trials)
+    rows = [_row(judged, assessment) for judged in shown]
+    header = ("Drug", "Dose a day", "Days at adequate dose", "Score", "Verdict")
+    parts = [table(header, rows)]
+    left_out = len(assessment.trials) - len(shown)
+    if left_out:
+        parts.append(f"And {counted(left_out, 'more trial')}, not shown.")
+    parts.append(_recalled_minimums(shown))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _most_telling(trials: tuple[JudgedTrial, ...]) -> list[JudgedTrial]:
+    """As many trials as fit, failed ones before unknown before others, in the order they came."""
+    by_weight = sorted(
+        range(len(trials)), key=lambda place: _MOST_TELLING_FIRST.index(trials[place].failed.answer)
+    )
+    return [trials[place] for place in sorted(by_weight[:TRIALS_SHOWN])]
+
+
+def _row(judged: JudgedTrial, assessment: Assessment) -> tuple[str, ...]:
+    trial = judged.trial
+    return (
+        escaped(trial.name or "unnamed drug", 60),
+        _dose(trial),
+        _days(trial),
+        _score_change(judged.outcome, assessment.definition.nonresponse_below_percent),
+        _verdict(judged),
+    )
+
+
+def _dose(trial: Trial) -> str:
+    minimum = "minimum not known" if trial.minimum_mg is None else f"min {plain_number(trial.minimum_mg)}"
+    return f"{mg_per_day(trial.max_mg)} ({minimum})"
+
+
+def _days(trial: Trial) -> str:
+    days = counted(trial.adequate_days, "day")
+    if trial.first_day and trial.last_day:
+        running = ", running" if trial.is_running else ""
+        return f"{days}, {trial.first_day} to {trial.last_day}{running}"
+    if trial.possible_first_day and trial.possible_last_day:
+        return f"{days} certain, possibly {trial.possible_first_day} to {trial.possible_last_day}"
+    return f"{days}, taken {trial.exposure.first_day} to {trial.exposure.last_day}"
+
+
+def _score_change(outcome: Outcome, threshold_percent: float) -> str:
+    shown = outcome.baseline or outcome.last
+    if shown is None:
+        return "no score"
+    change = f"{_total(outcome.baseline)} → {_total(outcome.last)}"
+    improvement = outcome.improvement_percent
+    if improvement is not None and abs(improvement) < _ABSURD:
+        change += f" ({change_percent(improvement, threshold_percent)})"
+    return f"{escaped(shown.scale.name, 40)} {change}"
+
+
+def _total(score: Score | None) -> str:
+    return "?" if score is None else plain_number(score.value)
+
+
+def change_percent(improvement: float, threshold: float) -> str:
+    """The change of the score in whole per cent, minus for better: an improvement of 10.5 is `−11 %`.
+
+    An improvement just below the threshold keeps a decimal, so that 49.6 does not read as 50.
+    """
+    exact = Decimal(str(improvement))
+    rounded = exact.quantize(Decimal(1), ROUND_HALF_UP)
+    if improvement < threshold <= rounded:
+        rounded = exact.quantize(Decimal("0.1"), ROUND_DOWN)
+    sign = "−" if rounded > 0 else "+" if rounded < 0 else ""
+    return f"{sign}{abs(rounded):f} %"
+
+
+def _verdict(judged: JudgedTrial) -> str:
+    verdict = _VERDICTS[judged.failed.answer]
+    return f"{verdict}: {escaped(judged.failed.text)}" if judged.failed.text else verdict
+
+
+def _recalled_minimums(trials: list[JudgedTrial]) -> str:
+    drugs = {
+        judged.trial.drug.ingredient
+        for judged in trials
+        if judged.trial.drug and _RECALLED in judged.trial.drug.minimum_source
+    }
+    if not drugs:
+        return ""
+    return f"Minimum dose {_RECALLED}: {', '.join(escaped(drug, 60) for drug in sorted(drugs))}."
+
+
+# --- what is not known --------------------------------------------------------------------------------
+
+
+def _not_known(missing: tuple[Missing, ...]) -> str:
+    if not missing:
+        return ""
+    items = [_missing_item(item) for item in missing[:MISSING_SHOWN]]
+    if len(missing) > MISSING_SHOWN:
+        items.append(f"and {len(missing) - MISSING_SHOWN} more")
+    return "**Not known:**\n\n" + bullets(items)
+
+
+def _missing_item(item: Missing) -> str:
+    why = f" ({escaped(item.why)})" if item.why else ""
+    return " ".join(filter(None, [sentence(escaped(item.what) + why), sentence(escaped(item.ask))]))
+
+
+def _unread(unread: tuple[Unread, ...]) -> str:
+    if not unread:
+        return ""
+    items = [f"{escaped(entry.reference, 80)}: {escaped(entry.problem)}" for entry in unread[:UNREAD_SHOWN]]
+    if len(unread) > UNREAD_SHOWN:
+        items.append(f"and {len(unread) - UNREAD_SHOWN} more")
+    title = f"**{counted(len(unread), 'entry', 'entries')} could not be read:**"
+    return f"{title}\n\n{bullets(items)}"
+
+
+# --- by which rule ------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=64)
+def _definition(definition: Definition, about: str) -> str:
+    """The definition and which parameters the project chose, of those whose name begins with `about`."""
+    name = f"Definition: {escaped(definition.id, 60)}, version {escaped(definition.version, 20)}"
+    parts = [
+        sentence(f"{name}: {escaped(definition.title, 120)}"),
+        _filled([filled for filled in definition.filled if filled[0].startswith(about)]),
+        f"Parts of it are {_RECALLED}." if _is_recalled(definition) else "",
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def _is_recalled(definition: Definition) -> bool:
+    told = " ".join((definition.source, definition.source_status, definition.notes))
+    return _RECALLED in told or definition.source_status.startswith("recalled")
+
+
+def _filled(filled: list[tuple[str, str]]) -> str:
+    if not filled:
+        return ""
+    shown = [
+        f"{escaped(_spaced(name), 60)} {escaped(str(value), 80)}" for name, value in filled[:FILLED_SHOWN]
+    ]
+    if len(filled) > FILLED_SHOWN:
+        shown.append(f"and {len(filled) - FILLED_SHOWN} more")
+    return sentence("Chosen by this project, as the source is silent: " + "; ".join(shown))
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

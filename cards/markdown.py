@@ -1,0 +1,64 @@
+"""Text for a card: data made into one clean line, and clean lines made literal in Markdown.
+
+Everything that came from a patient's record or from a site's own files passes `escaped` before it
+enters a `detail`, and `one_line` before it enters any other text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]")
+_OPENS_A_BLOCK = re.compile(r"(?=[#+\-=])|(?<=\d)(?=[.)])")
+_STARTS_LIKE_A_BLOCK = re.compile(r"[#+\-=]|\d{1,9}[.)](?: |$)")
+_BECOMES_A_LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=[\w\-])", re.IGNORECASE)
+_WORD_JOINER = "\u2060"
+
+
+def escaped(text: str, limit: int = 240) -> str:
+    """The text as one line that a Markdown reader shows literally, at most `limit` characters of it.
+
+    Backslashes cannot keep some readers from turning `http://…`, `www.…` and `a@b` into links, so an
+    invisible character breaks these up.
+    """
+    line = shortened(one_line(text), limit)
+    literal = _ACTIVE.sub(r"\\\g<0>", line)
+    if _STARTS_LIKE_A_BLOCK.match(literal):
+        literal = _OPENS_A_BLOCK.sub("\\\\", literal, count=1)
+    return _BECOMES_A_LINK.sub(_WORD_JOINER, literal)
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, control, invisible and direction-changing characters."""
+    if not text.isprintable():
+        text = "".join(_visible(character) for character in text)
+    return " ".join(text.split())
+
+
+def shortened(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """A table whose cells are already escaped."""
+    lines = [header, tuple("---" for _ in header), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
+
+
+def bullets(items: Iterable[str]) -> str:
+    """A list whose items are already escaped."""
+    return "\n".join(f"- {item}" for item in items)
+
+
+def sentence(text: str) -> str:
+    """The text with a full stop, unless it ends a sentence already."""
+    return text if not text or text[-1] in ".!?…:" else text + "."
+
+
+def _visible(character: str) -> str:
+    if character.isprintable():
+        return character
+    if "\ud800" <= character <= "\udfff":
+        return "\N{REPLACEMENT CHARACTER}"
+    return " " if character.isspace() or character < " " else ""

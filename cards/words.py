@@ -1,0 +1,132 @@
+"""Reads `catalogue.json`, the wordings, codes, links and reasons of all cards, into frozen values."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from cards.card import Coding, Indicator, Link
+
+
+@lru_cache(maxsize=1)
+def load_words() -> Words:
+    text = resources.files("cards").joinpath("catalogue.json").read_text(encoding="utf-8")
+    return _words(json.loads(text))
+
+
+@dataclass(frozen=True)
+class RequestWords:
+    """A ServiceRequest that a suggestion offers. `older_adults` names the one to use late in life instead.
+
+    `takes_note` tells that it carries the list of what is to be clarified.
+    """
+
+    name: str
+    label: str
+    description: str
+    category: dict[str, Any]
+    code: dict[str, Any]
+    priority: str
+    is_recommended: bool
+    older_adults: str
+    takes_note: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class PathwayWords:
+    """Where a patient belongs whom the criteria exclude; `words` are looked for in the reason given."""
+
+    category: str
+    words: tuple[str, ...]
+    why: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class CardWords:
+    """One kind of card. Of `summaries` the first that is short enough is used."""
+
+    kind: str
+    indicator: Indicator
+    summaries: tuple[str, ...]
+    lead: tuple[str, ...]
+    has_trials: bool
+    requests: tuple[str, ...]
+    links: tuple[Link, ...]
+    override_reasons: tuple[Coding, ...]
+
+
+@dataclass(frozen=True)
+class Words:
+    source_label: str
+    topic_system: str
+    evidence_label: str
+    older_adult_from_years: int
+    default_scale: str
+    cards: dict[str, CardWords]
+    requests: dict[str, RequestWords]
+    pathways: tuple[PathwayWords, ...]
+    other_pathway: PathwayWords
+    age_pathway: PathwayWords
+
+
+def _words(found: dict[str, Any]) -> Words:
+    links = {name: _link(entry, found["levels"]) for name, entry in found["links"].items()}
+    reasons = _override_reasons(found["override_reasons"])
+    pathways = {name: _pathway(name, entry) for name, entry in found["pathways"].items()}
+    return Words(
+        source_label=found["source_label"],
+        topic_system=found["topic_system"],
+        evidence_label=found["evidence_label"],
+        older_adult_from_years=found["older_adult_from_years"]["value"],
+        default_scale=found["default_scale"],
+        cards={kind: _card(kind, entry, links, reasons) for kind, entry in found["cards"].items()},
+        requests={name: _request(name, entry) for name, entry in found["requests"].items()},
+        other_pathway=pathways.pop("other"),
+        age_pathway=pathways.pop("age"),
+        pathways=tuple(pathways.values()),
+    )
+
+
+def _card(kind: str, entry: dict[str, Any], links: dict[str, Link], reasons: dict[str, Coding]) -> CardWords:
+    return CardWords(
+        kind=kind,
+        indicator=Indicator(entry["indicator"]),
+        summaries=tuple(entry["summaries"]),
+        lead=tuple(entry["lead"]),
+        has_trials=entry["has_trials"],
+        requests=tuple(entry["requests"]),
+        links=tuple(links[name] for name in entry["links"]),
+        override_reasons=tuple(reasons[code] for code in entry["override_reasons"]),
+    )
+
+
+def _request(name: str, entry: dict[str, Any]) -> RequestWords:
+    return RequestWords(
+        name=name,
+        label=entry["label"],
+        description=entry["description"],
+        category=entry["category"],
+        code=entry["code"],
+        priority=entry["priority"],
+        is_recommended=entry["is_recommended"],
+        older_adults=entry.get("older_adults", ""),
+        takes_note=entry.get("takes_note", False),
+        source=entry["source"],
+    )
+
+
+def _link(entry: dict[str, Any], levels: dict[str, str]) -> Link:
+    return Link(label=f"{levels[entry['level']]}: {entry['label']}", url=entry["url"])
+
+
+def _pathway(category: str, entry: dict[str, Any]) -> PathwayWords:
+    return PathwayWords(category, tuple(entry["words"]), entry["why"], entry["advice"])
+
+
+def _override_reasons(entry: dict[str, Any]) -> dict[str, Coding]:
+    return {code: Coding(code, entry["system"], display) for code, display in entry["reasons"].items()}

@@ -1,0 +1,603 @@
+"""Assessment → cards: which card is due, what it says, and that whatever it says the reply is valid."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from markdown_it import MarkdownIt
+
+from cards.card import Card, to_json, utf16_units
+from cards.catalogue import address_in, cards_for
+from cards.detail import MISSING_SHOWN, TRIALS_SHOWN, change_percent, plain_number
+from cards.words import load_words
+from cds_service.trd.model import Answer, Assessment, Finding, Missing, Scale, Unread, Verdict
+from tests.spec.assessments import (
+    A_SCORE_IS_MISSING,
+    ON,
+    SUICIDALITY,
+    a_definition,
+    a_score,
+    a_trial,
+    an_assessment,
+)
+
+SCHEMA = json.loads(files("cds_service.schemas").joinpath("cds-hooks-response.json").read_text("utf-8"))
+REPLY = Draft202012Validator(SCHEMA)
+MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+
+BIPOLAR = Finding("no exclusion", Answer.NOT_MET, "Bipolar disorder (bipolar)", ("Condition/1",))
+TOO_YOUNG = Finding("age", Answer.NOT_MET, "16 years, at least 18 needed")
+RUNNING = a_trial(
+    "venlafaxine",
+    Answer.NOT_MET,
+    days=30,
+    is_running=True,
+    long_enough_on=ON + timedelta(days=12),
+    last_day=ON,
+)
+TOO_LOW = a_trial(
+    "venlafaxine", Answer.NOT_MET, days=0, max_mg=37.5, minimum_mg=75, dose=Answer.NOT_MET, last_day=ON
+)
+
+
+def kinds(assessment: Assessment) -> list[str]:
+    return [card.source.topic.code for card in cards_for(assessment) if card.source.topic]
+
+
+def only_card(assessment: Assessment) -> Card:
+    (card,) = cards_for(assessment)
+    return card
+
+
+def one_failed(*others: Any, **values: Any) -> Assessment:
+    return an_assessment(Verdict.NOT_MET, (1, 1), trials=(a_trial("sertraline"), *others), **values)
+
+
+# --- the ladder ---------------------------------------------------------------------------------------
+
+
+LADDER: list[tuple[str, Assessment, list[str]]] = [
+    ("met", an_assessment(), ["met"]),
+    ("met, no depression in the record", an_assessment(concerns_depression=False), []),
+    ("could be met", an_assessment(Verdict.INDETERMINATE, (1, 2)), ["indeterminate"]),
+    ("could not be met", an_assessment(Verdict.INDETERMINATE, (1, 1)), []),
+    ("could be met by far", an_assessment(Verdict.INDETERMINATE, (0, 3)), ["indeterminate"]),
+    (
+        "could be met, no depression in the record",
+        an_assessment(Verdict.INDETERMINATE, (1, 2), concerns_depression=False),
+        [],
+    ),
+    ("excluded, one failed", an_assessment(Verdict.EXCLUDED, (1, 1), reasons=(BIPOLAR,)), ["excluded"]),
+    (
+        "excluded, may have failed",
+        an_assessment(Verdict.EXCLUDED, (0, 2), reasons=(BIPOLAR,)),
+        ["excluded"],
+    ),
+    ("excluded, too few by any count", an_assessment(Verdict.EXCLUDED, (0, 1), reasons=(BIPOLAR,)), []),
+    ("excluded, no trial", an_assessment(Verdict.EXCLUDED, (0, 0), reasons=(BIPOLAR,), trials=()), []),
+    ("not met", an_assessment(Verdict.NOT_MET, (1, 1), trials=(a_trial(),)), []),
+    ("not met, another too short yet", one_failed(RUNNING), ["running-trial"]),
+    ("not met, another too low", one_failed(TOO_LOW), ["dose-below-minimum"]),
+    ("none failed, one running", an_assessment(Verdict.NOT_MET, (0, 0), trials=(RUNNING,)), []),
+    ("safety alone", an_assessment(Verdict.NOT_MET, (0, 0), safety=SUICIDALITY), ["safety"]),
+    (
+        "safety without depression",
+        an_assessment(concerns_depression=False, safety=SUICIDALITY),
+        ["safety"],
+    ),
+    (
+        "safety first",
+        an_assessment(safety=SUICIDALITY, suicidality_is_acute=True),
+        ["safety-acute", "met"],
+    ),
+    (
+        "safety not known",
+        an_assessment(Verdict.NOT_MET, (0, 0), safety=Finding("safety", Answer.UNKNOWN, "not asked")),
+        [],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("assessment", "expected"), [row[1:] for row in LADDER], ids=[row[0] for row in LADDER]
+)
+def test_which_cards_are_due(assessment: Assessment, expected: list[str]) -> None:
+    assert kinds(assessment) == expected
+
+
+@pytest.mark.parametrize(
+    ("long_enough_in_days", "expected"), [(1, ["running-trial"]), (0, []), (-1, []), (None, [])]
+)
+def test_a_running_trial_is_announced_until_the_day_it_is_long_enough(
+    long_enough_in_days: int | None, expected: list[str]
+) -> None:
+    day = None if long_enough_in_days is None else ON + timedelta(days=long_enough_in_days)
+    running = a_trial(
+        "venlafaxine", Answer.NOT_MET, days=30, is_running=True, long_enough_on=day, last_day=ON
+    )
+    assert kinds(one_failed(running)) == expected
+
+
+@pytest.mark.parametrize(
+    ("last_day", "expected"), [(ON, ["dose-below-minimum"]), (ON - timedelta(days=1), [])]
+)
+def test_a_dose_below_the_minimum_matters_while_the_drug_is_taken(
+    last_day: date, expected: list[str]
+) -> None:
+    too_low = a_trial("venlafaxine", Answer.NOT_MET, days=0, dose=Answer.NOT_MET, last_day=last_day)
+    assert kinds(one_failed(too_low)) == expected
+
+
+def test_the_same_agent_again_is_not_another_trial() -> None:
+    again = a_trial("olanzapine with fluoxetine", Answer.NOT_MET, agent="sertraline", days=0,
+                    dose=Answer.NOT_MET, last_day=ON)  # fmt: skip
+    assert kinds(one_failed(again)) == []
+
+
+def test_a_drug_not_meant_for_depression_is_not_another_trial() -> None:
+    for_sleep = a_trial(
+        "trazodone", Answer.NOT_MET, days=0, dose=Answer.NOT_MET, use=Answer.NOT_MET, last_day=ON
+    )
+    assert kinds(one_failed(for_sleep)) == []
+
+
+def test_no_card_is_meant_for_a_patient_or_a_relative() -> None:
+    assert cards_for(an_assessment(safety=SUICIDALITY), for_professional=False) == ()
+
+
+# --- what each card says ------------------------------------------------------------------------------
+
+
+def test_the_safety_card_says_what_was_recorded_and_when() -> None:
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), safety=SUICIDALITY, suicidality_is_acute=True))
+    assert card.indicator.value == "critical"
+    assert card.summary == "Suicidality on record (PHQ-9 item 9 answered 2 on 2026-06-20): assess risk now"
+    assert codes(card) == ["401277000", "183866009", "93373-9"]
+    assert "| Drug" not in card.detail
+
+
+def test_older_suicidality_is_a_warning() -> None:
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), safety=SUICIDALITY))
+    assert card.indicator.value == "warning"
+
+
+@pytest.mark.parametrize(
+    ("reason", "summary_ends", "advice"),
+    [
+        (BIPOLAR, "bipolar disorder is on record", "pathway for bipolar depression"),
+        (replace(BIPOLAR, text="F31.9 (bipolar)"), "bipolar disorder is on record", "bipolar depression"),
+        (replace(BIPOLAR, text="F20 (psychotic disorder)"), "a psychotic disorder is on record", "psychosis"),
+        (replace(BIPOLAR, text="F03 (dementia)"), "dementia is on record", "memory service"),
+        (replace(BIPOLAR, text="X (mood due to medical)"), "medical condition is on record", "medical cause"),
+        (replace(BIPOLAR, text="X (substance induced mood)"), "mood disorder is on record", "substance use"),
+        (replace(BIPOLAR, text="X (a site's own)"), "a diagnosis on record excludes them", "that diagnosis"),
+        (
+            replace(BIPOLAR, text="Schizoaffective disorder, bipolar type (psychotic disorder)"),
+            "a psychotic disorder is on record",
+            "psychosis",
+        ),
+        (replace(BIPOLAR, text="X (peripartum psychosis)"), "peripartum psychosis is on record", "perinatal"),
+        (replace(BIPOLAR, text="Manic episode"), "bipolar disorder is on record", "bipolar depression"),
+        (TOO_YOUNG, "the patient is under 18", "children and adolescents"),
+    ],
+    ids=lambda value: value.text if isinstance(value, Finding) else "",
+)
+def test_an_excluded_patient_is_shown_the_other_pathway(
+    reason: Finding, summary_ends: str, advice: str
+) -> None:
+    old_enough = Finding("age", Answer.MET, "44 years")
+    reasons = (reason,) if reason.criterion == "age" else (old_enough, reason)
+    card = only_card(an_assessment(Verdict.EXCLUDED, (1, 1), reasons=reasons))
+    assert card.indicator.value == "info"
+    assert card.summary.endswith(summary_ends)
+    assert advice in card.detail
+    assert reason.text in card.detail
+    assert "44 years" not in card.detail
+
+
+def test_the_met_card_names_trials_and_offers_assessment_and_referral() -> None:
+    card = only_card(an_assessment())
+    assert card.indicator.value == "warning"
+    assert card.summary == (
+        "Criteria for treatment-resistant depression met: 2 adequate trials failed (sertraline, venlafaxine)"
+    )
+    assert all(name in card.detail for name in ("ATHF-SF", "MGH-ATRQ", "Maudsley Staging Method"))
+    assert codes(card) == ["Structured antidepressant treatment history (ATHF-SF, MGH-ATRQ or Maudsley "
+                           "Staging Method)", "183524004"]  # fmt: skip
+    assert [link.label.partition(":")[0] for link in card.links] == [
+        "Definition", "Recommended", "Recommended", "Recommended", "Consider", *["Specialist to decide"] * 4,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("age_years", "code"), [(64, "183524004"), (65, "183528001"), (66, "183528001"), (None, "183524004")]
+)
+def test_late_in_life_the_referral_is_to_old_age_psychiatry(age_years: int | None, code: str) -> None:
+    assert codes(only_card(an_assessment(age_years=age_years)))[-1] == code
+
+
+def test_names_are_left_out_when_fewer_trials_count_than_failed() -> None:
+    trials = (a_trial("fluoxetine"), a_trial("citalopram"), a_trial("venlafaxine"))
+    card = only_card(an_assessment(trials=trials))
+    assert card.summary == "Criteria for treatment-resistant depression met: 2 adequate trials failed"
+
+
+def test_the_indeterminate_card_says_exactly_what_to_record() -> None:
+    trials = (a_trial(), a_trial("venlafaxine", Answer.UNKNOWN))
+    dose = Missing("dose of venlafaxine", "", "Record the daily dose.")
+    card = only_card(
+        an_assessment(Verdict.INDETERMINATE, (1, 2), trials=trials, missing=(A_SCORE_IS_MISSING, dose))
+    )
+    assert card.summary.endswith("To record: PHQ-9 after 2025-10-01 and 1 more")
+    assert "- PHQ-9 after 2025-10-01 (no last score). Record a PHQ-9 now." in card.detail
+    assert "- dose of venlafaxine. Record the daily dose." in card.detail
+    assert "at least 1 and at most 2 adequate trials failed" in card.detail
+    notes = [resource.get("note") for resource in resources(card)]
+    assert notes == [None, [{"text": "1. Record a PHQ-9 now.\n2. Record the daily dose."}]]
+
+
+@pytest.mark.parametrize(
+    ("failed", "text"),
+    [
+        ((0, 2), "at most 2 adequate trials failed, none for certain, 2 needed"),
+        ((1, 2), "at least 1 and at most 2 adequate trials failed, 2 needed"),
+        ((2, 2), "2 adequate trials failed, 2 needed"),
+    ],
+)
+def test_the_number_of_failed_trials_is_a_range(failed: tuple[int, int], text: str) -> None:
+    assert text in only_card(an_assessment(Verdict.INDETERMINATE, failed)).detail
+
+
+@pytest.mark.parametrize(
+    ("baseline_scale", "has_last", "is_offered"),
+    [(None, False, True), ("PHQ-9", False, True), ("MADRS", False, False), ("PHQ-9", True, False)],
+)
+def test_a_phq_9_is_offered_only_where_it_could_help(
+    baseline_scale: str | None, has_last: bool, is_offered: bool
+) -> None:
+    scale = Scale(baseline_scale, 0, 60, None, True, 1) if baseline_scale else None
+    baseline = a_score(20, scale=scale) if scale else None
+    last = a_score(10, scale=scale) if scale and has_last else None
+    trials = (a_trial(), a_trial("venlafaxine", Answer.UNKNOWN, baseline=baseline, last=last))
+    card = only_card(an_assessment(Verdict.INDETERMINATE, (1, 2), trials=trials))
+    assert ("715252007" in codes(card)) is is_offered
+
+
+def test_the_running_trial_card_names_the_day_and_the_score() -> None:
+    card = only_card(one_failed(RUNNING))
+    assert card.summary == (
+        "1 adequate trial failed; venlafaxine will be an adequate trial on 2026-07-12: "
+        "record a PHQ-9 score then"
+    )
+    assert codes(card) == ["715252007", "88848003"]
+    assert [resource["occurrenceDateTime"] for resource in resources(card)] == ["2026-07-12"] * 2
+
+
+def test_the_low_dose_card_says_optimise_before_switching() -> None:
+    card = only_card(one_failed(TOO_LOW))
+    assert card.summary == (
+        "1 adequate trial failed; venlafaxine 37.5 mg is below the adequate minimum of 75 mg: "
+        "optimise before switching"
+    )
+
+
+# --- the detail ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("trial", "cells"),
+    [
+        (
+            a_trial(baseline=a_score(19), last=a_score(17), improvement=10.526),
+            ["sertraline", "100 mg (min 50)", "85 days, 2025-09-01 to 2025-11-24", "PHQ-9 19 → 17 (−11 %)",
+             "**failed**: 10.5 % better"],
+        ),
+        (
+            a_trial(max_mg=None, minimum_mg=None, days=0, failed=Answer.UNKNOWN, why="no dose"),
+            ["sertraline", "dose not known (minimum not known)", "0 days, taken 2025-11-24 to 2025-11-24",
+             "no score", "not known: no dose"],
+        ),
+        (
+            a_trial(days=1, failed=Answer.NOT_MET, why="too short", baseline=a_score(9.5), is_running=True),
+            ["sertraline", "100 mg (min 50)", "1 day, 2025-11-24 to 2025-11-24, running", "PHQ-9 9.5 → ?",
+             "does not count: too short"],
+        ),
+    ],
+)  # fmt: skip
+def test_a_trial_is_one_row(trial: Any, cells: list[str]) -> None:
+    card = only_card(an_assessment(trials=(trial,)))
+    assert "| " + " | ".join(cells) + " |" in card.detail.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("improvement", "text"),
+    [
+        (10.526, "−11 %"), (-5.88, "+6 %"), (0, "0 %"), (0.4, "0 %"), (-0.4, "0 %"), (100, "−100 %"),
+        (49.4, "−49 %"), (49.6, "−49.6 %"), (49.97, "−49.9 %"), (50, "−50 %"), (50.4, "−50 %"),
+    ],
+)  # fmt: skip
+def test_a_change_never_rounds_over_the_threshold(improvement: float, text: str) -> None:
+    assert change_percent(improvement, threshold=50) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (100.0, "100"),
+        (37.5, "37.5"),
+        (12.857142, "12.86"),
+        (0.0, "0"),
+        (1e12, "1e+12"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_numbers_are_written_plainly(value: float, text: str) -> None:
+    assert plain_number(value) == text
+
+
+def test_of_many_trials_the_failed_ones_are_shown() -> None:
+    others = tuple(a_trial(f"drug {number}", Answer.NOT_MET) for number in range(30))
+    card = only_card(an_assessment(trials=(*others, a_trial("sertraline"), a_trial("venlafaxine"))))
+    rows = [line for line in card.detail.splitlines() if line.startswith("| ")]
+    assert len(rows) == TRIALS_SHOWN + 2
+    assert rows[-1].startswith("| venlafaxine")
+    assert "And 20 more trials, not shown." in card.detail
+
+
+def test_long_lists_say_how_many_more() -> None:
+    missing = tuple(Missing(f"thing {number}", "", "Ask.") for number in range(MISSING_SHOWN + 1))
+    unread = tuple(Unread(f"MedicationRequest/{number}", "no dose") for number in range(10))
+    card = only_card(an_assessment(missing=missing, unread=unread))
+    assert "- and 1 more" in card.detail
+    assert "**10 entries could not be read:**" in card.detail
+    assert "- MedicationRequest/0: no dose" in card.detail
+    assert "- and 7 more" in card.detail
+
+
+def test_the_definition_is_named_with_what_the_project_chose() -> None:
+    definition = a_definition(filled=(("max_gap_days", "14"),))
+    detail = only_card(an_assessment(definition=definition)).detail
+    assert "Definition: test-rule, version 1: A rule for tests." in detail
+    assert "Chosen by this project, as the source is silent: max gap days 14." in detail
+    assert "recalled" not in detail
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"source": "a guideline; weeks recalled, unverified"},
+        {"source_status": "recalled"},
+        {"notes": "recalled, unverified"},
+    ],
+    ids=str,
+)
+def test_what_was_only_recalled_is_marked(given: dict[str, str]) -> None:
+    detail = only_card(an_assessment(definition=a_definition(**given))).detail
+    assert "Parts of it are recalled, unverified." in detail
+
+
+def test_a_recalled_minimum_dose_is_marked() -> None:
+    trials = (a_trial("sertraline", minimum_source="recalled, unverified: a book"), a_trial("venlafaxine"))
+    assert "Minimum dose recalled, unverified: sertraline." in only_card(an_assessment(trials=trials)).detail
+
+
+@pytest.mark.parametrize(
+    ("citation", "url"),
+    [
+        (
+            "A journal, doi 10.18203/2394-6040.ijcmph20260152",
+            "https://doi.org/10.18203/2394-6040.ijcmph20260152",
+        ),
+        ("Mol Psychiatry, PMC9095475 table 1", "https://pmc.ncbi.nlm.nih.gov/articles/PMC9095475/"),
+        ("see https://example.org/trd (read).", "https://example.org/trd"),
+        ("project choice", ""),
+        ("http://example.org/trd", ""),
+        ("javascript:alert(1)", ""),
+        ("https:///nowhere", ""),
+    ],
+)
+def test_a_citation_gives_its_web_address(citation: str, url: str) -> None:
+    assert address_in(citation) == url
+
+
+def test_the_source_is_the_definition() -> None:
+    source = to_json(only_card(an_assessment()))["source"]
+    assert source["label"] == "trd-cds, A rule for tests"
+    assert source["url"] == "https://doi.org/10.1000/test.1"
+
+
+# --- hostile and long text ----------------------------------------------------------------------------
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "[x](javascript:alert(1))",
+    "![x](https://evil.example/p.png)",
+    "a|b",
+    "a\\|b",
+    "`code` and *stars* and __lines__ and ~~gone~~",
+    "&lt;b&gt; &amp; &#124;",
+    "# heading",
+    "- item",
+    "1. item",
+    "<https://evil.example>",
+    "a\\",
+    "$x$",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_from_data_comes_out_literally(text: str) -> None:
+    trials = (a_trial(text, why=text), a_trial("venlafaxine"))
+    missing = (Missing(text, text, text),)
+    definition = a_definition(title=text, filled=((text, text),))
+    card = only_card(
+        an_assessment(Verdict.INDETERMINATE, (1, 2), trials=trials, missing=missing, definition=definition)
+    )
+    tokens = [child for token in MARKDOWN.parse(card.detail) for child in (token, *(token.children or ()))]
+    assert {token.type for token in tokens}.isdisjoint(
+        {
+            "html_block",
+            "html_inline",
+            "link_open",
+            "image",
+            "code_inline",
+            "s_open",
+            "em_open",
+            "heading_open",
+        }
+    )
+    cells = [token.content for token in MARKDOWN.parse(card.detail) if token.type == "inline"]
+    assert len([cell for cell in cells if cell == "venlafaxine"]) == 1
+    shown = visible_text(card.detail)
+    assert text.replace("https://", "https:\u2060//") in shown
+    assert shown.count("|") == 0 or "|" in text
+
+
+@pytest.mark.parametrize("text", ["https://evil.example", "WWW.evil.example", "a@evil.example"])
+def test_addresses_in_data_do_not_become_links(text: str) -> None:
+    detail = only_card(an_assessment(trials=(a_trial(text),))).detail
+    assert text not in detail
+    assert text in detail.replace("\u2060", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["two\nlines", "tab\tbed", "nul\0", "rtl\u202eltr", "half \ud800", "zwsp\u200b"]
+)
+def test_control_characters_do_not_reach_a_card(text: str) -> None:
+    assessment = an_assessment(
+        trials=(a_trial(text), a_trial("venlafaxine")),
+        safety=replace(SUICIDALITY, text=text),
+    )
+    for card in cards_for(assessment):
+        json.dumps(to_json(card), ensure_ascii=False).encode("utf-8")
+        assert card.summary.isprintable()
+        assert all(line.isprintable() for line in card.detail.splitlines())
+
+
+@pytest.mark.parametrize("character", ["x", "é", "💊"])
+@pytest.mark.parametrize("length", [1, 30, 60, 139, 140, 5000])
+def test_summaries_stay_short_whatever_the_drug_is_called(character: str, length: int) -> None:
+    name = character * length
+    running = a_trial(name, Answer.NOT_MET, days=30, is_running=True, long_enough_on=ON + timedelta(days=9),
+                      last_day=ON)  # fmt: skip
+    too_low = a_trial(name, Answer.NOT_MET, days=0, dose=Answer.NOT_MET, last_day=ON)
+    missing = (Missing(name, name, name),)
+    for assessment in (
+        an_assessment(trials=(a_trial(name), a_trial("venlafaxine")), safety=replace(SUICIDALITY, text=name)),
+        an_assessment(Verdict.INDETERMINATE, (1, 2), missing=missing),
+        one_failed(running),
+        one_failed(too_low),
+    ):
+        for card in cards_for(assessment):
+            assert len(card.summary) < 140
+            assert utf16_units(card.summary) < 140
+            assert len(card.detail) < 20_000
+
+
+def test_the_longest_drug_names_fit_the_summary() -> None:
+    longest = ("desvenlafaxine", "levomilnacipran")
+    card = only_card(an_assessment(trials=tuple(a_trial(name) for name in longest)))
+    assert "desvenlafaxine, levomilnacipran" in card.summary
+
+
+# --- the reply as a whole -----------------------------------------------------------------------------
+
+EVERY_CARD = [
+    an_assessment(safety=SUICIDALITY, suicidality_is_acute=True),
+    an_assessment(safety=SUICIDALITY),
+    an_assessment(Verdict.EXCLUDED, (1, 1), reasons=(BIPOLAR,)),
+    an_assessment(age_years=70),
+    an_assessment(definition=a_definition(source="project choice")),
+    an_assessment(Verdict.INDETERMINATE, (0, 2), missing=(A_SCORE_IS_MISSING,), trials=()),
+    an_assessment(Verdict.INDETERMINATE, (1, 2), trials=(a_trial(), a_trial("x", Answer.UNKNOWN))),
+    one_failed(RUNNING),
+    one_failed(TOO_LOW),
+]
+
+
+@pytest.mark.parametrize("assessment", EVERY_CARD)
+@pytest.mark.parametrize("encounter_id", [None, "e1"])
+def test_every_reply_is_valid_and_holds_nothing_empty(
+    assessment: Assessment, encounter_id: str | None
+) -> None:
+    reply = {"cards": [to_json(card) for card in cards_for(assessment, encounter_id=encounter_id)]}
+    REPLY.validate(reply)
+    assert reply["cards"]
+    assert not [value for value in elements(reply) if value in (None, "", [], {})]
+
+
+def test_every_kind_of_card_is_covered_here() -> None:
+    assert {kind for assessment in EVERY_CARD for kind in kinds(assessment)} == set(load_words().cards)
+
+
+def test_no_two_uuids_are_the_same() -> None:
+    assessment = an_assessment(safety=SUICIDALITY)
+    replies = [to_json(card) for _ in range(2) for card in cards_for(assessment)]
+    uuids = re.findall(r'"uuid": "([^"]+)"', json.dumps(replies))
+    assert len(uuids) == 2 * (2 + 3 + 2)
+    assert len(set(uuids)) == len(uuids)
+
+
+@pytest.mark.parametrize("assessment", EVERY_CARD)
+def test_no_card_leans_on_another(assessment: Assessment) -> None:
+    for card in cards_for(assessment):
+        assert not re.search(r"\b(other|previous|first|next) card\b", card.detail)
+        assert "Definition: test-rule" in card.detail
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(max_size=200), number=st.floats(), answer=st.sampled_from(Answer))
+def test_no_text_or_number_breaks_a_reply(text: str, number: float, answer: Answer) -> None:
+    trial = a_trial(
+        text, answer, why=text, max_mg=number, minimum_mg=number, improvement=number, baseline=a_score(number)
+    )
+    for verdict in Verdict:
+        assessment = an_assessment(
+            verdict,
+            (1, 2),
+            trials=(trial, a_trial(), RUNNING),
+            missing=(Missing(text, text, text),),
+            unread=(Unread(text, text),),
+            reasons=(replace(BIPOLAR, text=text),),
+            safety=replace(SUICIDALITY, text=text),
+            definition=a_definition(title=text, source=text, filled=((text, text),)),
+        )
+        reply = {"cards": [to_json(card) for card in cards_for(assessment, encounter_id=text)]}
+        REPLY.validate(reply)
+        json.dumps(reply, allow_nan=False, ensure_ascii=False).encode("utf-8")
+
+
+# --- how the specs look at a card ---------------------------------------------------------------------
+
+
+def resources(card: Card) -> list[dict[str, Any]]:
+    return [action.resource for one in card.suggestions for action in one.actions if action.resource]
+
+
+def codes(card: Card) -> list[str]:
+    """The code of each request, or its text where it has none."""
+    found = [resource["code"] for resource in resources(card)]
+    return [code["coding"][0]["code"] if "coding" in code else code["text"] for code in found]
+
+
+def elements(value: Any) -> Iterator[Any]:
+    yield value
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for child in children:
+        yield from elements(child)
+
+
+def visible_text(markdown: str) -> str:
+    """What a reader sees, with one line a block."""
+    inline = [token for token in MARKDOWN.parse(markdown) if token.type == "inline"]
+    return "\n".join("".join(child.content for child in token.children or ()) for token in inline)
