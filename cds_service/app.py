@@ -1,0 +1,97 @@
+"""How the Flask app is put together from settings: tables read, routes added, log opened."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from datetime import date
+
+from flask import Flask
+
+from cds_service.errors import SettingsError
+from cds_service.fhir_access import FhirPolicy
+from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.respond import respond
+from cds_service.services import find_services
+from cds_service.settings import Settings, find_problems, load_settings
+from cds_service.tables.definitions import load_definitions
+from cds_service.web import Site, add_routes
+
+_CHART = Collected(
+    "start",
+    tuple(
+        Entry(
+            {"resourceType": kind, "id": kind, "subject": {"reference": "Patient/start"}, **elements},
+            None,
+            "",
+        )
+        for kind, elements in (
+            (
+                "MedicationRequest",
+                {"status": "active", "intent": "order", "medicationCodeableConcept": {"text": "sertraline"}},
+            ),
+            ("Observation", {"status": "final", "code": {"text": "PHQ-9"}, "valueInteger": 5}),
+            ("Condition", {"code": {"text": "depression"}}),
+        )
+    ),
+)
+
+
+def create_app(settings: Settings, today: Callable[[], date] | None = None) -> Flask:
+    """The service as a WSGI app. `today` tells the date that all windows are counted from.
+
+    Raises SettingsError for settings that do not fit together.
+    """
+    _check(settings)
+    _read_tables(settings.definition)
+    app = Flask("cds_service", static_folder=None, template_folder="pages")
+    site = Site(
+        settings=settings,
+        services=find_services(settings.prefetch_include),
+        policy=FhirPolicy(
+            allowed=settings.allowed_fhir_servers,
+            allow_plain_http=not settings.is_production,
+            fetch_seconds=settings.fetch_seconds,
+            include_medications=settings.prefetch_include,
+        ),
+        today=today or date.today,
+        respond=respond,
+    )
+    add_routes(app, site)
+    return app
+
+
+def create_from_environment() -> Flask:
+    """The entry for a WSGI server: `gunicorn 'cds_service.app:create_from_environment()'`."""
+    settings = load_settings()
+    open_log(settings.log_level)
+    return create_app(settings)
+
+
+def open_log(level: str) -> None:
+    """Our own messages to standard error. Libraries stay silent: theirs may quote addresses with ids."""
+    ours = logging.getLogger("cds_service")
+    if not ours.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+        ours.addHandler(handler)
+    ours.setLevel(level.upper())
+    ours.propagate = False
+    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+def _read_tables(definition_id: str) -> None:
+    """Answers for a made-up chart, so that all tables are read, and found sound, before the first request."""
+    respond(_CHART, definition_id=definition_id, on=date(2025, 12, 31))
+
+
+def _check(settings: Settings) -> None:
+    problems = find_problems(settings)
+    if problems:
+        raise SettingsError("; ".join(problems))
+    known = load_definitions()
+    if settings.definition not in known:
+        raise SettingsError(
+            f"definition: expected one of {', '.join(sorted(known))}, got {settings.definition!r}"
+        )

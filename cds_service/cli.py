@@ -1,0 +1,276 @@
+"""The `trd-cds` command. Each command imports what it needs when it runs, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cds_service import __version__
+from cds_service.errors import FhirServerError, InputError, MissingEvidence, TrdCdsError
+
+if TYPE_CHECKING:
+    from cds_service.fhir_reading.collected import Collected
+    from cds_service.trd.model import Assessment
+
+EXIT_USAGE, EXIT_INPUT, EXIT_SERVER = 2, 3, 4
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0 done, 2 wrong usage, 3 input unreadable, 4 server failed."""
+    try:
+        commands(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(EXIT_USAGE)
+    except TrdCdsError as error:
+        click.echo(f"trd-cds: {error}", err=True)
+        sys.exit(_exit_status(error))
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _exit_status(error: TrdCdsError) -> int:
+    if isinstance(error, InputError):
+        return EXIT_INPUT
+    if isinstance(error, FhirServerError | MissingEvidence):
+        return EXIT_SERVER
+    return EXIT_USAGE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="trd-cds")
+def commands() -> None:
+    """Has this patient failed two adequate antidepressant trials? A CDS Hooks service and its tools."""
+
+
+DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@commands.command()
+@click.argument("files", nargs=-1, metavar="FILE…")
+@click.option(
+    "--definition", "definition_id", metavar="ID", help="Definition of TRD; see trd-cds definitions."
+)
+@click.option("--on", "on", type=DAY, metavar="YYYY-MM-DD", help="The day to take as today.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "cards"]),
+    default="text",
+    show_default=True,
+    help="json is one object a patient, cards is the reply a hook would get.",
+)
+@click.option("--fhir-server", metavar="URL", help="Read from a FHIR R4 server instead of files.")
+@click.option(
+    "--patient", "patient_ids", multiple=True, metavar="ID", help="Only this patient; may be repeated."
+)
+@click.option("--token-file", type=click.File("r"), help="File with a bearer token for the FHIR server.")
+@click.option(
+    "--seconds", type=float, default=30.0, show_default=True, help="Time for one patient's searches."
+)
+def assess(
+    files: tuple[str, ...],
+    definition_id: str | None,
+    on: datetime | None,
+    format_: str,
+    fhir_server: str | None,
+    patient_ids: tuple[str, ...],
+    token_file: Any,
+    seconds: float,
+) -> None:
+    """Assess patients from FHIR R4 files, or from a FHIR server.
+
+    FILE is a Bundle, a resource, NDJSON, or a directory of them; - is standard input.
+    """
+    definition_id = _known_definition(definition_id)
+    if bool(files) == bool(fhir_server):
+        raise click.UsageError("Give either FILE… or --fhir-server URL.")
+    if fhir_server and not patient_ids:
+        raise click.UsageError("--fhir-server needs --patient ID.")
+    if fhir_server:
+        token = token_file.read().strip() if token_file else None
+        patients = _from_server(fhir_server, patient_ids, token, seconds)
+    else:
+        patients = _from_files(files, patient_ids)
+    today = on.date() if on else date.today()
+    _show(_assessed(patients, definition_id, today), format_)
+
+
+def _known_definition(definition_id: str | None) -> str:
+    from cds_service.tables.definitions import DEFAULT_ID, load_definitions
+
+    known = load_definitions()
+    if definition_id is not None and definition_id not in known:
+        raise click.BadParameter(
+            f"{definition_id!r} is none of {', '.join(known)}.", param_hint="--definition"
+        )
+    return definition_id or DEFAULT_ID
+
+
+def _from_server(
+    url: str, patient_ids: Iterable[str], token: str | None, seconds: float
+) -> Iterator[Collected]:
+    from cds_service.fhir_source import fetch_collected
+
+    for patient_id in patient_ids:
+        yield fetch_collected(url, patient_id.removeprefix("Patient/"), token=token, seconds=seconds)
+
+
+def _from_files(files: tuple[str, ...], patient_ids: tuple[str, ...]) -> Iterator[Collected]:
+    from cds_service.input_files import read_files
+
+    wanted = {patient_id.removeprefix("Patient/") for patient_id in patient_ids}
+    found = set()
+    for collected in read_files(files, sys.stdin.buffer):
+        if not wanted or collected.patient_id in wanted:
+            found.add(collected.patient_id)
+            yield collected
+    lacking = sorted(wanted - found)
+    if lacking:
+        raise InputError(f"patient {', '.join(lacking)} is in none of the files")
+    if not found:
+        raise InputError(f"{' '.join(files)}: expected at least one patient, found none")
+
+
+def _assessed(patients: Iterable[Collected], definition_id: str, today: date) -> Iterator[Assessment]:
+    from cds_service.respond import assess_collected
+
+    for collected in patients:
+        yield assess_collected(collected, definition_id, today)
+
+
+def _show(assessments: Iterator[Assessment], format_: str) -> None:
+    """One patient is printed readably, several one line each (json, cards)."""
+    if format_ == "text":
+        from cds_service.text_report import assessment_text
+
+        for number, assessment in enumerate(assessments):
+            click.echo(("\n" if number else "") + assessment_text(assessment))
+        return
+    first = next(assessments)
+    second = next(assessments, None)
+    if second is None:
+        click.echo(_json(_output(first, format_), indent=2))
+        return
+    for assessment in (first, second):
+        click.echo(_json(_output(assessment, format_)))
+    for assessment in assessments:
+        click.echo(_json(_output(assessment, format_)))
+
+
+def _output(assessment: Assessment, format_: str) -> dict[str, Any]:
+    if format_ == "cards":
+        from cards.card import to_json
+        from cards.catalogue import cards_for
+
+        return {"cards": [to_json(card) for card in cards_for(assessment)]}
+    from cds_service.report import assessment_json
+
+    return assessment_json(assessment)
+
+
+def _json(value: Any, indent: int = 0) -> str:
+    import msgspec
+
+    encoded = msgspec.json.encode(value)
+    return (msgspec.json.format(encoded, indent=indent) if indent else encoded).decode()
+
+
+@commands.command()
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000]")
+@click.option("--workers", type=click.IntRange(1, 64), help="Worker processes.  [default: 2]")
+def serve(host: str | None, port: int | None, workers: int | None) -> None:
+    """Serve CDS Hooks with gunicorn. Settings: environment TRD_CDS_… and the file named by TRD_CDS_CONFIG."""
+    from cds_service.serving import serve as run
+    from cds_service.settings import load_settings
+
+    given = {"host": host, "port": port, "workers": workers}
+    run(load_settings(**{key: value for key, value in given.items() if value is not None}))
+
+
+@commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="Port of the service."
+)
+@click.option(
+    "--fhir-port",
+    type=click.IntRange(0, 65535),
+    default=8001,
+    show_default=True,
+    help="Port of the FHIR server.",
+)
+@click.option("--once", is_flag=True, help="Fire the hooks, print the cards and stop.")
+def demo(host: str, port: int, fhir_port: int, once: bool) -> None:
+    """Fire patient-view for every fixture patient on an embedded FHIR server, then keep serving."""
+    from cds_service.demo import run_demo
+
+    run_demo(host, port, fhir_port, once=once)
+
+
+@commands.group(invoke_without_command=True)
+@click.pass_context
+def definitions(context: click.Context) -> None:
+    """The definitions of treatment-resistant depression, as data."""
+    if context.invoked_subcommand is None:
+        context.invoke(list_definitions)
+
+
+@definitions.command("list")
+def list_definitions() -> None:
+    """List the definitions: id, trials needed, weeks, what makes trials distinct, title."""
+    from cds_service.text_report import definitions_text
+
+    click.echo(definitions_text())
+
+
+@definitions.command("show")
+@click.argument("definition_id", metavar="ID")
+def show_definition(definition_id: str) -> None:
+    """Show one definition: each parameter, whether the source or the project set it, and the source."""
+    from cds_service.text_report import definition_text
+
+    click.echo(definition_text(_known_definition(definition_id)))
+
+
+@commands.group()
+def fixtures() -> None:
+    """The fixture patients: list them, push them into a FHIR server, or serve them."""
+
+
+@fixtures.command("list")
+def list_fixtures() -> None:
+    """List the fixture patients and how each is encoded."""
+    from cds_service.text_report import fixtures_text
+
+    click.echo(fixtures_text())
+
+
+@fixtures.command("load")
+@click.argument("url")
+def load_fixtures_into(url: str) -> None:
+    """Push the fixture patients into the FHIR R4 server at URL."""
+    from fhir_fixtures.loading import load_fixtures
+
+    loaded = load_fixtures(url)
+    click.echo(f"{len(loaded)} patients loaded into {url}")
+
+
+@fixtures.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True)
+def serve_fixtures(host: str, port: int) -> None:
+    """Serve the fixture patients from the embedded FHIR R4 server until interrupted."""
+    from cds_service.demo import serve_fixture_patients
+
+    serve_fixture_patients(host, port)

@@ -1,0 +1,205 @@
+"""HTTP to one FHIR server: reads and searches with all their pages, within one time budget.
+
+Errors tell kind of request, status and issue code, never an address with a patient's id in it, an
+OperationOutcome's free text, or the token.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+
+from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.fhir_address import FhirAddress, read_link_below
+from cds_service.search_results import Page, count_matches, describe_issues, read_page
+from cds_service.trd.model import Topic
+
+PAGE_SIZE = 100  # larger pages are refused by some servers
+MAX_PAGES = 500
+MAX_RESPONSE_MIB = 64
+PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt
+
+_CHUNK_BYTES = 64 * 1024
+_WORTH_RETRYING = (429, 502, 503, 504)
+_HEADERS = {"Accept": "application/fhir+json", "User-Agent": "trd-cds"}
+
+
+class FhirClient:
+    """Calls to one FHIR server on behalf of one request.
+
+    `deadline` is a moment of `time.monotonic()`: no call starts, waits or goes on after it.
+    """
+
+    def __init__(self, base: FhirAddress, token: str | None, deadline: float) -> None:
+        self.base = base
+        self.token = token
+        self._deadline = deadline
+
+    def __repr__(self) -> str:
+        return f"FhirClient({self.base.url!r})"
+
+    def read(self, resource_type: str, logical_id: str) -> dict[str, Any]:
+        """The resource `resource_type/logical_id`, as the server has it now."""
+        what = f"{resource_type} read"
+        resource = self._get(f"{self.base.url}/{resource_type}/{quote(logical_id, safe='')}", what)
+        if (resource.get("resourceType"), resource.get("id")) != (resource_type, logical_id):
+            raise FhirFatalError(f"the FHIR server answered the {what} with another resource")
+        return resource
+
+    def search(self, query: str, topics: tuple[Topic, ...]) -> Page:
+        """All pages of a search such as `Condition?patient=7`, joined."""
+        what = f"{query.partition('?')[0]} search"
+        bundle = self._get(f"{self.base.url}/{query}&_count={PAGE_SIZE}", what)
+        return self.follow(read_page(bundle, f"{what} page 1", topics), what, topics)
+
+    def follow(self, first: Page, what: str, topics: tuple[Topic, ...]) -> Page:
+        """`first` and all pages after it, joined; raises FhirFatalError if that is not the whole result."""
+        result = self._join_pages(first, what, topics)
+        seen = count_matches(result)
+        if result.total is not None and result.total > seen:
+            raise FhirFatalError(f"the {what} holds {seen} entries of {result.total}")
+        return result
+
+    def search_ids(self, resource_type: str, ids: Iterable[str], topics: tuple[Topic, ...]) -> Page:
+        """Those resources with one of these ids that one search gives; it need not give all."""
+        what = f"{resource_type} search"
+        bundle = self._get(f"{self.base.url}/{resource_type}?_id={','.join(ids)}&_count={PAGE_SIZE}", what)
+        return self._join_pages(read_page(bundle, f"{what} page 1", topics), what, topics)
+
+    def _join_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> Page:
+        pages, seen, link = [first], set[str](), first.next_link
+        while link is not None:
+            bundle = self._get(self._checked_link(link, seen, what), what)
+            pages.append(read_page(bundle, f"{what} page {len(pages) + 1}", topics))
+            link = pages[-1].next_link
+        return Page(
+            entries=tuple(entry for page in pages for entry in page.entries),
+            unread=tuple(unread for page in pages for unread in page.unread),
+            total=first.total,
+        )
+
+    def _checked_link(self, link: object, seen: set[str], what: str) -> str:
+        url = read_link_below(link, self.base)
+        if url is None:
+            raise FhirFatalError(
+                f"the next page of the {what} is not below the FHIR server's address, so it was not read"
+            )
+        if url in seen or len(seen) >= MAX_PAGES:
+            raise FhirFatalError(f"the pages of the {what} do not end")
+        seen.add(url)
+        return url
+
+    def _get(self, url: str, what: str) -> dict[str, Any]:
+        for pause in PAUSES_SECONDS:
+            try:
+                return self._get_once(url, what)
+            except _WorthRetrying as error:
+                wait = max(pause, error.wait_seconds)
+                if wait >= self._seconds_left():
+                    raise
+                time.sleep(wait)
+        return self._get_once(url, what)
+
+    def _get_once(self, url: str, what: str) -> dict[str, Any]:
+        left = self._seconds_left()
+        if left <= 0:
+            raise FhirTemporaryError(f"no time was left for the {what}")
+        try:
+            with _session(self.base.is_loopback).get(
+                url, auth=self._sign, timeout=left, stream=True, allow_redirects=False
+            ) as response:
+                return _read_reply(response.status_code, response.headers, self._body(response, what), what)
+        except requests.Timeout:
+            raise FhirTemporaryError(f"the FHIR server took too long for the {what}") from None
+        except requests.ConnectionError:
+            raise _WorthRetrying(f"the FHIR server could not be reached for the {what}") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise FhirTemporaryError(f"the {what} broke off ({type(error).__name__})") from None
+
+    def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Adds the token. Given as `auth` even without one, or a .netrc file would decide what is sent."""
+        if self.token is not None:
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+    def _body(self, response: requests.Response, what: str) -> bytes:
+        """The body, taken as it trickles in: waiting for whole chunks would not see the deadline pass."""
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            body += chunk
+            if self._seconds_left() <= 0:
+                raise FhirTemporaryError(f"the FHIR server took too long for the {what}")
+            if len(body) > MAX_RESPONSE_MIB << 20:
+                raise FhirFatalError(f"the answer to the {what} is larger than {MAX_RESPONSE_MIB} MiB")
+        return bytes(body)
+
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
+
+class AccessRefused(FhirFatalError):
+    """The server does not let this request see the data (401, 403): asking in another way would not help."""
+
+
+class _WorthRetrying(FhirTemporaryError):
+    """A failure that another attempt may mend, after `wait_seconds` if the server named a time."""
+
+    def __init__(self, message: str, wait_seconds: float = 0) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
+def _read_reply(status: int, headers: Any, body: bytes, what: str) -> dict[str, Any]:
+    content = _parse(body)
+    if status == 200:
+        return _resource(content, what)
+    message = f"the FHIR server answered {status}{describe_issues(content)} to the {what}"
+    if status in _WORTH_RETRYING:
+        raise _WorthRetrying(message, _retry_after(headers.get("Retry-After")))
+    if status in (401, 403):
+        raise AccessRefused(message)
+    if 300 <= status < 400:
+        message += "; redirects are not followed"
+    raise FhirFatalError(message)
+
+
+def _parse(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _resource(content: Any, what: str) -> dict[str, Any]:
+    if not isinstance(content, dict) or not isinstance(content.get("resourceType"), str):
+        raise FhirFatalError(f"the FHIR server answered the {what} with something that is not FHIR JSON")
+    if content["resourceType"] == "OperationOutcome":
+        raise FhirFatalError(f"the FHIR server answered the {what} with an error{describe_issues(content)}")
+    return content
+
+
+def _retry_after(value: str | None) -> float:
+    """Seconds to wait. A date, which would need the server's clock, counts as not given."""
+    return float(value) if value is not None and value.isascii() and value.isdigit() else 0
+
+
+@cache
+def _session(is_loopback: bool) -> requests.Session:
+    """One pool of connections a process: no cookies, and no proxy between this machine and itself."""
+    session = requests.Session()
+    session.headers.update(_HEADERS)
+    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    session.trust_env = not is_loopback
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, HTTPAdapter(pool_connections=8, pool_maxsize=32))
+    return session

@@ -1,0 +1,210 @@
+"""What the rules need to know of a patient, what the prefetch gave of it, and the rest from the FHIR server.
+
+`NEEDS` is the one description: the published prefetch templates and our own queries derive from it.
+The queries name a patient and nothing else. A filter by category or code would be shorter, but real
+servers file PHQ-9 totals under `survey`, under `laboratory` or under nothing, and scales without a
+LOINC code under a local one: what a filter leaves out would look like "never measured".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence
+from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access, run_together
+from cds_service.fhir_address import is_fhir_id, read_address
+from cds_service.fhir_client import AccessRefused, FhirClient
+from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.hook_request import HookRequest, name_kind
+from cds_service.referenced_medications import fetch_medications
+from cds_service.search_results import Page, count_matches, read_page, refuse_errors
+from cds_service.trd.model import Topic
+
+_PATIENT_TOKEN = "{{context.patientId}}"
+_NOT_GIVEN: Any = object()
+
+
+@dataclass(frozen=True)
+class Need:
+    """One prefetch key: its FHIR query, and which answers depend on it."""
+
+    key: str
+    template: str
+    topics: tuple[Topic, ...]
+
+    @property
+    def resource_type(self) -> str:
+        return self.template.replace("/", "?").partition("?")[0]
+
+    @property
+    def is_read(self) -> bool:
+        return "?" not in self.template
+
+    def query(self, patient_id: str) -> str:
+        return self.template.replace(_PATIENT_TOKEN, patient_id)
+
+
+NEEDS = (
+    Need("patient", f"Patient/{_PATIENT_TOKEN}", (Topic.AGE,)),
+    Need("medications", f"MedicationRequest?patient={_PATIENT_TOKEN}", (Topic.DRUG,)),
+    Need("observations", f"Observation?patient={_PATIENT_TOKEN}", (Topic.SCORE, Topic.SAFETY)),
+    Need("conditions", f"Condition?patient={_PATIENT_TOKEN}", (Topic.DIAGNOSIS, Topic.SAFETY)),
+)
+
+
+def needs(include_medications: bool = False) -> tuple[Need, ...]:
+    """What the rules need; with `_include` of Medications for sites whose clients and servers know it."""
+    if not include_medications:
+        return NEEDS
+    including = "&_include=MedicationRequest:medication"
+    return tuple(
+        replace(need, template=need.template + including) if need.key == "medications" else need
+        for need in NEEDS
+    )
+
+
+def collect(request: HookRequest, policy: FhirPolicy) -> Collected:
+    """All that the rules need about the request's patient. Raises MissingEvidence if a key cannot be had."""
+    found, lacking = _read_prefetch(request, needs(policy.include_medications))
+    access = find_access(request, policy)
+    if lacking:
+        found |= _fetch_lacking(lacking, access, request.patient_id)
+    return _join(found, access, request)
+
+
+def fetch_collected(
+    base_url: str, patient_id: str, token: str | None = None, seconds: float = 30.0
+) -> Collected:
+    """All that the rules need about one patient, read from a server that the user named.
+
+    Raises InputError for a wrong address or id, FhirServerError if something cannot be had.
+    """
+    base = read_address(base_url)
+    if base is None:
+        raise InputError("FHIR server: expected a plain http or https base address without query")
+    if not is_fhir_id(patient_id):
+        raise InputError("patient: expected a bare FHIR id (1 to 64 of A-Z a-z 0-9 - .)")
+    if token is not None and base.scheme == "http" and not base.is_loopback:
+        raise FhirFatalError("a token is sent over https only")
+    request = HookRequest("patient-view", "", "", patient_id, fhir_server=base.url, token=token)
+    access = find_access(request, FhirPolicy((base,), allow_plain_http=True, fetch_seconds=seconds))
+    try:
+        found = _fetch_lacking(tuple(_Lacking(need) for need in NEEDS), access, patient_id)
+    except MissingEvidence as missing:
+        raise FhirServerError(str(missing)) from None
+    return _join(found, access, request)
+
+
+def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> Collected:
+    """The pages of all needs with the Medications they refer to.
+
+    The base address counts even where it may not be called: prefetched references may be absolute.
+    """
+    pages = [found[need.key] for need in NEEDS]
+    entries = tuple(entry for page in pages for entry in page.entries)
+    unread = tuple(unread for page in pages for unread in page.unread)
+    medications, gaps = fetch_medications(entries, access)
+    base_url = None if request.fhir_server is None else request.fhir_server.rstrip("/")
+    return Collected(request.patient_id, entries + medications, base_url, (*unread, *gaps))
+
+
+# --- what the prefetch gave -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Lacking:
+    """A need that the prefetch did not satisfy, why, and the first page if there was one."""
+
+    need: Need
+    reason: str = ""
+    first: Page | None = None
+
+    def in_words(self, problem: FhirServerError) -> str:
+        """Why the need stays unmet, `problem` being why it could not be fetched."""
+        return (
+            f"{self.need.key}: {self.reason}, and {problem}" if self.reason else f"{self.need.key}: {problem}"
+        )
+
+
+def _read_prefetch(
+    request: HookRequest, wanted: tuple[Need, ...]
+) -> tuple[dict[str, Page], tuple[_Lacking, ...]]:
+    found: dict[str, Page] = {}
+    lacking: list[_Lacking] = []
+    for need in wanted:
+        read = _read_prefetched(need, request.prefetch.get(need.key, _NOT_GIVEN), request.patient_id)
+        if isinstance(read, Page):
+            found[need.key] = read
+        else:
+            lacking.append(read)
+    return found, tuple(lacking)
+
+
+def _read_prefetched(need: Need, value: Any, patient_id: str) -> Page | _Lacking:
+    if value is _NOT_GIVEN:
+        return _Lacking(need, "it was not prefetched")
+    if value is None:  # the client looked, and there is nothing
+        return Page(())
+    place = f"prefetch.{need.key}"
+    try:
+        page = _read_one(value, place, patient_id) if need.is_read else read_page(value, place, need.topics)
+    except FhirFatalError as error:
+        return _Lacking(need, f"the prefetch holds no usable result ({error})")
+    if page.next_link is not None:
+        return _Lacking(need, "the prefetch holds only the first page of several", page)
+    if page.total is not None and page.total > count_matches(page):
+        return _Lacking(need, f"the prefetch holds {count_matches(page)} entries of {page.total}")
+    return page
+
+
+def _read_one(value: Any, place: str, patient_id: str) -> Page:
+    """A prefetched Patient. Another person's, taken as "nothing known", would hide whose data came along."""
+    if not isinstance(value, dict):
+        raise FhirFatalError(f"expected a Patient, got {name_kind(value)}")
+    if value.get("resourceType") == "OperationOutcome":
+        refuse_errors(value)
+    if value.get("resourceType") != "Patient":
+        raise FhirFatalError("expected a Patient, got another resource or none")
+    if value.get("id") != patient_id:
+        raise FhirFatalError("expected the Patient of context.patientId, got another")
+    return Page((Entry(value, None, place),))
+
+
+# --- what has to be fetched -------------------------------------------------------------------------------
+
+
+def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
+    """Each lacking need, all fetched at the same time. Raises MissingEvidence naming those that failed."""
+    tasks = {item.need.key: partial(_fetch, access, item, patient_id) for item in lacking}
+    results = run_together(tasks, access.deadline)
+    missing = [item for item in lacking if isinstance(results[item.need.key], FhirServerError)]
+    if missing:
+        words = [item.in_words(results[item.need.key]) for item in missing]
+        if access.token_expired:
+            words.append("the access token was not used, since its expires_in is not above 0")
+        keys = tuple(item.need.key for item in missing)
+        raise MissingEvidence(keys, f"Required data cannot be had. {'; '.join(words)}.")
+    return {key: page for key, page in results.items() if isinstance(page, Page)}
+
+
+def _fetch(access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
+    need = item.need
+    client = access.client_for(need.resource_type, by_id=need.is_read)
+    if need.is_read:
+        resource = client.read(need.resource_type, patient_id)
+        return Page((Entry(resource, None, f"{need.resource_type} read"),))
+    if item.first is not None:
+        return _follow_or_search(client, need, item.first, patient_id)
+    return client.search(need.query(patient_id), need.topics)
+
+
+def _follow_or_search(client: FhirClient, need: Need, first: Page, patient_id: str) -> Page:
+    """The pages after a prefetched one; its link may have expired or point elsewhere: then all anew."""
+    try:
+        return client.follow(first, f"{need.resource_type} search", need.topics)
+    except AccessRefused:
+        raise
+    except FhirFatalError:
+        return client.search(need.query(patient_id), need.topics)

@@ -1,0 +1,136 @@
+"""What a FHIR search Bundle says: its resources, what it could not hold, and whether more is to come.
+
+The same reading serves prefetched Bundles and those of a server. An error inside a Bundle, or a
+value that is no Bundle, raises FhirFatalError: such a value says nothing about the data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.errors import FhirFatalError
+from cds_service.fhir_reading.collected import Entry
+from cds_service.hook_request import name_kind
+from cds_service.trd.model import Topic, Unread
+
+_ISSUE_CODE = re.compile(r"[a-z-]{1,30}", re.ASCII)
+_HARMLESS = ("warning", "information", "success")
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a search. `total` is None if it was not stated, `next_link` if this is the last page."""
+
+    entries: tuple[Entry, ...]
+    unread: tuple[Unread, ...] = ()
+    next_link: object = None
+    total: int | None = None
+
+
+def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
+    """The page that `bundle` is. `topics` are what an entry that cannot be read might have changed."""
+    rows = _read_rows(bundle)
+    entries: list[Entry] = []
+    unread: list[Unread] = []
+    for number, row in enumerate(rows):
+        where = f"{place}.entry[{number}]"
+        resource = row.get("resource") if isinstance(row, dict) else None
+        if not isinstance(resource, dict):
+            unread.append(_not_a_resource(row, where, topics))
+        elif resource.get("resourceType") == "OperationOutcome":
+            refuse_errors(resource)
+        elif _mode_of(row) == "outcome":
+            unread.append(Unread(where, "expected an OperationOutcome under search mode outcome", topics))
+        else:
+            full_url = row.get("fullUrl")
+            entries.append(
+                Entry(resource, full_url if isinstance(full_url, str) else None, f"{where}.resource")
+            )
+    total, unread_total = _read_total(bundle, place, topics)
+    return Page(tuple(entries), (*unread, *unread_total), _read_next(bundle), total)
+
+
+def refuse_errors(outcome: dict[str, Any]) -> None:
+    """Raises FhirFatalError unless every issue of this OperationOutcome is a mere warning or remark."""
+    issues = _issues(outcome)
+    if not issues or any(issue.get("severity") not in _HARMLESS for issue in issues):
+        raise FhirFatalError(f"an OperationOutcome instead of data{describe_issues(outcome)}")
+
+
+def describe_issues(outcome: Any) -> str:
+    """The issue codes of an OperationOutcome as ` (forbidden, timeout)`; never its free text."""
+    issues = outcome.get("issue") if isinstance(outcome, dict) else None
+    codes = (
+        [issue.get("code") for issue in issues if isinstance(issue, dict)] if isinstance(issues, list) else []
+    )
+    known = [code for code in codes if isinstance(code, str) and _ISSUE_CODE.fullmatch(code)]
+    return f" ({', '.join(dict.fromkeys(known[:3]))})" if known else ""
+
+
+def _issues(outcome: Any) -> list[dict[str, Any]]:
+    issues = outcome.get("issue") if isinstance(outcome, dict) else None
+    return [issue for issue in issues if isinstance(issue, dict)] if isinstance(issues, list) else []
+
+
+def count_matches(page: Page) -> int:
+    """How many different matches a page, or several joined, holds: pages may overlap.
+
+    Medications are left out: they come along beside the matches. What could not be read counts.
+    """
+    resources = [entry.resource for entry in page.entries]
+    matches = [resource for resource in resources if resource.get("resourceType") != "Medication"]
+    names = [(str(match.get("resourceType")), match.get("id")) for match in matches]
+    named = {(kind, logical_id) for kind, logical_id in names if isinstance(logical_id, str)}
+    nameless = sum(not isinstance(logical_id, str) for _, logical_id in names)
+    return len(named) + nameless + len(page.unread)
+
+
+def _read_rows(bundle: Any) -> list[Any]:
+    if not isinstance(bundle, dict):
+        raise FhirFatalError(f"expected a Bundle, got {name_kind(bundle)}")
+    resource_type = bundle.get("resourceType")
+    if resource_type == "OperationOutcome":
+        raise FhirFatalError(f"an OperationOutcome instead of data{describe_issues(bundle)}")
+    if resource_type != "Bundle":
+        raise FhirFatalError("expected a Bundle, got another resource or none")
+    rows = bundle.get("entry", [])
+    if not isinstance(rows, list):
+        raise FhirFatalError(f"expected an array at $.entry of the Bundle, got {name_kind(rows)}")
+    return rows
+
+
+def _not_a_resource(row: Any, where: str, topics: tuple[Topic, ...]) -> Unread:
+    if not isinstance(row, dict):
+        return Unread(where, f"expected an object, got {name_kind(row)}", topics)
+    found = name_kind(row["resource"]) if "resource" in row else "nothing"
+    return Unread(f"{where}.resource", f"expected a resource, got {found}", topics)
+
+
+def _mode_of(row: dict[str, Any]) -> object:
+    search = row.get("search")
+    return search.get("mode") if isinstance(search, dict) else None
+
+
+def _read_total(
+    bundle: dict[str, Any], place: str, topics: tuple[Topic, ...]
+) -> tuple[int | None, tuple[Unread, ...]]:
+    total = bundle.get("total")
+    if total is None:
+        return None, ()
+    if isinstance(total, int) and not isinstance(total, bool):
+        return total, ()
+    problem = f"expected a whole number, got {name_kind(total)}: whether entries are lacking is unknown"
+    return None, (Unread(f"{place}.total", problem, topics),)
+
+
+def _read_next(bundle: dict[str, Any]) -> object:
+    """The `url` of the link `next`; an unreadable one is kept, so that it is not taken for the last page."""
+    links = bundle.get("link", [])
+    if not isinstance(links, list):
+        return ""
+    for link in links:
+        if isinstance(link, dict) and link.get("relation") == "next":
+            return link.get("url") or ""
+    return None

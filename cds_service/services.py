@@ -1,0 +1,70 @@
+"""Which CDS services there are. Discovery is derived from this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cds_service.errors import UnknownService
+from cds_service.fhir_source import needs
+
+
+@dataclass(frozen=True)
+class Service:
+    """One CDS service as discovery shows it. `id` stands in a URL as it is."""
+
+    id: str
+    hook: str
+    title: str
+    description: str
+    usage_requirements: str
+    prefetch: tuple[tuple[str, str], ...]
+
+
+def find_services(include_medications: bool = False) -> tuple[Service, ...]:
+    """All services; `include_medications` is the setting `prefetch_include`."""
+    prefetch = tuple((need.key, need.template) for need in needs(include_medications))
+    return (
+        Service(
+            id="trd-patient-view",
+            hook="patient-view",
+            title="Treatment-resistant depression: adequate-trial criteria",
+            description=(
+                "Tells whether the record shows that adequate-trial criteria for treatment-resistant "
+                "depression are met: which antidepressant trials, at what dose, for how long, with what "
+                "effect, and what is not known."
+            ),
+            usage_requirements=(
+                "Needs all four prefetch keys, or read access to the FHIR server for those that are not "
+                "prefetched and for Medications that prescriptions refer to. Without the data the answer is "
+                "412, never an empty list of cards."
+            ),
+            prefetch=prefetch,
+        ),
+    )
+
+
+def find_service(services: tuple[Service, ...], service_id: str) -> Service:
+    """The service with this id. Raises UnknownService."""
+    for service in services:
+        if service.id == service_id:
+            return service
+    known = ", ".join(service.id for service in services)
+    raise UnknownService(f"There is no service with this id; there is: {known}.")
+
+
+def discovery(services: tuple[Service, ...]) -> dict[str, Any]:
+    """The body of GET /cds-services."""
+    return {
+        "services": [
+            {
+                "hook": service.hook,
+                "title": service.title,
+                "description": service.description,
+                "id": service.id,
+                "prefetch": dict(service.prefetch),
+                "usageRequirements": service.usage_requirements,
+            }
+            for service in services
+        ]
+    }

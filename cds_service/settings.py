@@ -1,0 +1,240 @@
+"""Each setting: its name, default and check. Environment and TOML file become one frozen `Settings`.
+
+`docs/settings.md` is the table for people. Whatever is unknown or wrong stops the start with a
+SettingsError that names where it stands, the key, the value and what was expected. Importing this
+module loads pydantic, so commands that need no settings leave it alone. An empty variable counts as
+not set; clients can be given in the file only.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from cds_service.errors import SettingsError
+from cds_service.fhir_address import FhirAddress, read_address
+
+PREFIX = "TRD_CDS_"
+CONFIG_VARIABLE = "TRD_CDS_CONFIG"
+
+_SECRET = ("store_url",)  # may hold a password
+
+CommaList = Annotated[tuple[str, ...], NoDecode]
+
+
+class Client(BaseModel):
+    """One `[[clients]]` table: a client that may call, and where its keys are."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    issuer: str = Field(min_length=1)
+    jwks_file: str | None = None
+    jku: str | None = None
+    name: str | None = None
+    tenant: str | None = None
+    fhir_servers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+
+
+class Settings(BaseSettings):
+    """All settings of the service, checked one by one; `problems` tells what does not fit together."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, extra="forbid", frozen=True)
+
+    mode: Literal["development", "production"] = "development"
+    host: str = Field("127.0.0.1", min_length=1)
+    port: int = Field(8000, ge=0, le=65535)
+    workers: int = Field(2, ge=1, le=64)
+    require_client_auth: bool | None = None
+    tls_terminated: bool = False
+    public_url: str | None = None
+    fhir_servers: CommaList = ()
+    embedded_fhir_server: str | None = None
+    fetch_seconds: float = Field(8, gt=0, le=120, allow_inf_nan=False)
+    prefetch_include: bool = False
+    definition: str = Field("default-configurable", min_length=1)
+    definitions_dir: Path | None = None
+    cors_origins: CommaList | None = None
+    store_url: str | None = None
+    max_body_mb: float = Field(16, gt=0, le=1024, allow_inf_nan=False)
+    assessment_extension: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    clients: tuple[Client, ...] = ()
+
+    @property
+    def is_production(self) -> bool:
+        return self.mode == "production"
+
+    @property
+    def needs_client_auth(self) -> bool:
+        return self.is_production if self.require_client_auth is None else self.require_client_auth
+
+    @property
+    def base_url(self) -> str:
+        """The service's own address without trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def allowed_origins(self) -> tuple[str, ...] | None:
+        """Browser origins that may call; None means any."""
+        if self.cors_origins is None:
+            return () if self.is_production else None
+        return self.cors_origins
+
+    @property
+    def allowed_fhir_servers(self) -> tuple[FhirAddress, ...]:
+        names = (*self.fhir_servers, *((self.embedded_fhir_server,) if self.embedded_fhir_server else ()))
+        return tuple(address for name in names if (address := read_address(name)) is not None)
+
+    @property
+    def max_body_bytes(self) -> int:
+        return int(self.max_body_mb * 1024 * 1024)
+
+    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("fhir_servers", "embedded_fhir_server")
+    @classmethod
+    def _check_addresses(cls, value: Any) -> Any:
+        for name in (value,) if isinstance(value, str) else value or ():
+            if read_address(name) is None:
+                raise ValueError("plain http(s) base addresses without user, query or dots in the path")
+        return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        for origin in value or ():
+            address = read_address(origin)
+            if address is None or address.segments or origin.endswith("/"):
+                raise ValueError("origins such as https://ehr.example.org, without path")
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _check_public_url(cls, value: str | None) -> str | None:
+        if value is not None and read_address(value) is None:
+            raise ValueError("a plain http(s) address")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What was given by name wins, then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=_config_file())
+        return init_settings, env_settings, toml
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings of this process; `given` (from command line options) wins over all else."""
+    _refuse_unknown_variables()
+    _refuse_unreadable_file()
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_describe(error, given)) from None
+    problems = find_problems(settings)
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return settings
+
+
+def find_problems(settings: Settings) -> tuple[str, ...]:
+    """Why the service must not start with these settings, though each by itself is valid."""
+    problems = []
+    if settings.require_client_auth:
+        problems.append(
+            f"{PREFIX}REQUIRE_CLIENT_AUTH: expected false: this version cannot check client tokens yet"
+        )
+    if settings.definitions_dir is not None:
+        problems.append(
+            f"{PREFIX}DEFINITIONS_DIR: expected nothing: this version cannot read a site's own definitions yet"
+        )
+    if settings.is_production:
+        problems += _production_problems(settings)
+    return tuple(problems)
+
+
+def _production_problems(settings: Settings) -> list[str]:
+    problems = []
+    if not settings.require_client_auth:
+        problems.append(
+            f"{PREFIX}MODE: production needs client authentication, which this version does not have yet: "
+            "expected development"
+        )
+    if not settings.fhir_servers:
+        problems.append(f"{PREFIX}FHIR_SERVERS: production needs the list of FHIR servers that may be called")
+    if settings.embedded_fhir_server:
+        problems.append(f"{PREFIX}EMBEDDED_FHIR_SERVER: expected nothing in production")
+    if not settings.tls_terminated:
+        problems.append(f"{PREFIX}TLS_TERMINATED: production needs true, with a proxy in front that ends TLS")
+    for address in settings.allowed_fhir_servers:
+        if address.scheme == "http" and not address.is_loopback:
+            problems.append(f"{PREFIX}FHIR_SERVERS: expected https in production, got {address.url}")
+    return problems
+
+
+def _config_file() -> Path | None:
+    name = os.environ.get(CONFIG_VARIABLE)
+    return Path(name) if name else None
+
+
+def _refuse_unknown_variables() -> None:
+    known = {CONFIG_VARIABLE, *(PREFIX + name.upper() for name in Settings.model_fields if name != "clients")}
+    for name in sorted(os.environ):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise SettingsError(
+                f"environment variable {name}: no setting has this name; see docs/settings.md"
+            )
+
+
+def _refuse_unreadable_file() -> None:
+    path = _config_file()
+    if path is None:
+        return
+    try:
+        tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{CONFIG_VARIABLE}={path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:
+        raise SettingsError(f"{path}: expected TOML in UTF-8: {error}") from None
+
+
+def _describe(error: ValidationError, given: dict[str, Any]) -> str:
+    problem = error.errors(include_url=False, include_context=False)[0]
+    key = str(problem["loc"][0]) if problem["loc"] else "settings"
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"{_origin(key, given)}: {path}: no setting has this name; see docs/settings.md"
+    value = "(not shown)" if key in _SECRET else repr(problem["input"])
+    expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = expected.partition(", unable to")[0]
+    return f"{_origin(key, given)}: {path}: expected {expected}, got {value}"
+
+
+def _origin(key: str, given: dict[str, Any]) -> str:
+    if key in given:
+        return "command line"
+    variable = PREFIX + key.upper()
+    return f"environment variable {variable}" if variable in os.environ else str(_config_file() or "settings")

@@ -1,0 +1,93 @@
+"""The service on a real socket, as a client meets it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import pytest
+import requests
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+from cds_service.app import create_app
+from cds_service.settings import Settings
+
+ON = date(2026, 6, 30)
+HOOK_PATH = "/cds-services/trd-patient-view"
+EMPTY_PREFETCH = {"patient": None, "medications": None, "observations": None, "conditions": None}
+
+
+@dataclass(frozen=True)
+class RunningService:
+    base_url: str
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def post(self, body: Any, path: str = HOOK_PATH, **options: Any) -> requests.Response:
+        content = {"data": body} if isinstance(body, bytes) else {"json": body}
+        return self.call("POST", path, **content, **options)
+
+    def call(self, method: str, path: str, **options: Any) -> requests.Response:
+        return requests.request(method, self.base_url + path, timeout=20, **options)
+
+
+Serve = Callable[..., RunningService]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts the service with the settings given."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(running(Settings(**settings)))
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[RunningService]:
+    """The service with default settings."""
+    with running(Settings()) as started:
+        yield started
+
+
+@contextmanager
+def running(settings: Settings) -> Iterator[RunningService]:
+    app = create_app(settings, today=lambda: ON)
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_QuietHandler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield RunningService(f"http://127.0.0.1:{server.server_port}")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _QuietHandler(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: Any) -> None:
+        pass
+
+
+def hook_request(**elements: Any) -> dict[str, Any]:
+    """A valid request about a patient of whom nothing is recorded; None leaves an element out."""
+    body = {
+        "hook": "patient-view",
+        "hookInstance": "d1577c69-dfbe-44ad-ba6d-3e05e953b2ea",
+        "context": {"userId": "Practitioner/1", "patientId": "p1"},
+        "prefetch": EMPTY_PREFETCH,
+    } | elements
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def authorization(token: str, **elements: Any) -> dict[str, Any]:
+    return {
+        "access_token": token,
+        "token_type": "Bearer",
+        "expires_in": 300,
+        "scope": "patient/*.read",
+        "subject": "trd-cds",
+    } | elements

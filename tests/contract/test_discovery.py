@@ -1,0 +1,81 @@
+"""Discovery, health, schemas and the page: what is there without a patient."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib import resources
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.contract.conftest import RunningService, Serve, hook_request
+
+TOKEN = r"\{\{context\.(userId|patientId|encounterId)\}\}"
+VALUE = rf"({TOKEN}|[A-Za-z0-9.,:/|-]+)"
+IN_THE_SUBSET = re.compile(rf"[A-Z][A-Za-z]*(/{TOKEN}|\?[a-z_-]+={VALUE}(&[a-z_-]+(:in)?={VALUE})*)")
+
+
+@pytest.mark.parametrize("path", ["/cds-services", "/cds-services/"])
+def test_discovery_is_what_its_schema_says(service: RunningService, path: str) -> None:
+    reply = service.get(path)
+    assert reply.status_code == 200
+    assert reply.headers["Content-Type"].startswith("application/json")
+    schema = json.loads(
+        resources.files("cds_service").joinpath("schemas/cds-hooks-discovery.json").read_text()
+    )
+    jsonschema.Draft202012Validator(schema).validate(reply.json())
+    assert_nothing_empty(reply.json())
+
+
+def test_each_pair_of_hook_and_id_is_listed_once_and_can_be_called(service: RunningService) -> None:
+    services = service.get("/cds-services").json()["services"]
+    pairs = [(listed["hook"], listed["id"]) for listed in services]
+    assert len(set(pairs)) == len(pairs)
+    for hook, service_id in pairs:
+        assert service.post(hook_request(hook=hook), f"/cds-services/{service_id}").status_code == 200
+
+
+def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -> None:
+    (listed,) = service.get("/cds-services").json()["services"]
+    assert set(listed["prefetch"]) == {"patient", "medications", "observations", "conditions"}
+    for template in listed["prefetch"].values():
+        assert IN_THE_SUBSET.fullmatch(template)
+        assert "_include" not in template
+
+
+def test_the_include_is_published_where_the_site_asks_for_it(serve: Serve) -> None:
+    (listed,) = serve(prefetch_include=True).get("/cds-services").json()["services"]
+    assert listed["prefetch"]["medications"].endswith("&_include=MedicationRequest:medication")
+
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+def test_health(service: RunningService, path: str) -> None:
+    assert service.get(path).json() == {"status": "ok"}
+
+
+def test_every_listed_schema_is_served_and_valid(service: RunningService) -> None:
+    paths = service.get("/schemas/").json()["schemas"]
+    assert "/schemas/cds-hooks-request.json" in paths
+    for path in paths:
+        jsonschema.Draft202012Validator.check_schema(service.get(path).json())
+
+
+@pytest.mark.parametrize("name", ["nothing.json", "__init__.py", "..%2fsettings.py"])
+def test_only_schemas_are_served(service: RunningService, name: str) -> None:
+    reply = service.get(f"/schemas/{name}")
+    assert reply.status_code == 404
+    assert reply.json()["resourceType"] == "OperationOutcome"
+
+
+def test_the_page_tells_where_to_call(serve: Serve) -> None:
+    reply = serve(public_url="https://cds.example.org/trd/").get("/")
+    assert reply.headers["Content-Type"].startswith("text/html")
+    assert "https://cds.example.org/trd/cds-services/trd-patient-view" in reply.text
+
+
+def assert_nothing_empty(value: Any) -> None:
+    assert value not in (None, "", [], {})
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        assert_nothing_empty(part)
