@@ -19,7 +19,7 @@ def hook_body(resources: int) -> bytes:
     medications.append(
         _order(
             "m2",
-            "313583",
+            "313581",
             "24 HR venlafaxine 150 MG Extended Release Oral Capsule",
             1,
             START + timedelta(85),

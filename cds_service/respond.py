@@ -12,9 +12,9 @@ from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.definitions import assess
+from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Assessment, Definition, History
+from cds_service.trd.model import Assessment, Definition, Exposure, History, Verdict
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 
@@ -51,12 +51,7 @@ def assess_collected(collected: Collected, definition_id: str, on: date) -> Asse
     history = read_history(collected, on)
     definitions = load_definitions()
     chosen = assess_history(history, definitions[definition_id], on)
-    others = tuple(
-        (other.id, assess_history(history, other, on).verdict)
-        for other in definitions.values()
-        if other.id != definition_id
-    )
-    return replace(chosen, other_verdicts=others)
+    return replace(chosen, other_verdicts=_verdicts_of_others(history, definition_id, on))
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:
@@ -65,3 +60,18 @@ def assess_history(history: History, definition: Definition, on: date) -> Assess
     trials = find_trials(exposures, definition, on)
     outcomes = judge_outcomes(trials, history.scores, history.unread_scores, definition)
     return assess(history, outcomes, definition, on)
+
+
+def _verdicts_of_others(history: History, definition_id: str, on: date) -> tuple[tuple[str, Verdict], ...]:
+    exposures: dict[int, tuple[Exposure, ...]] = {}
+    verdicts = []
+    for definition in load_definitions().values():
+        if definition.id == definition_id:
+            continue
+        gap = definition.max_gap_days
+        if gap not in exposures:
+            exposures[gap] = build_exposures(history.prescriptions, gap)
+        trials = find_trials(exposures[gap], definition, on)
+        outcomes = judge_outcomes(trials, history.scores, history.unread_scores, definition)
+        verdicts.append((definition.id, judge(history, outcomes, definition, on).verdict))
+    return tuple(verdicts)

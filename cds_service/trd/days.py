@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 
 def days_between(first_day: date, last_day: date) -> int:
@@ -17,5 +17,7 @@ def uncovered_days(earlier: date, later: date) -> int:
 
 def shifted(day: date, days: int) -> date:
     """The day so many days later (earlier when negative), kept within the calendar."""
-    ordinal = min(max(day.toordinal() + days, date.min.toordinal()), date.max.toordinal())
-    return date.fromordinal(ordinal)
+    try:
+        return day + timedelta(days)
+    except OverflowError:
+        return date.min if days < 0 else date.max

@@ -24,6 +24,7 @@ from cds_service.trd.model import (
     Finding,
     History,
     JudgedTrial,
+    Judgement,
     Outcome,
     Topic,
     Trial,
@@ -38,31 +39,19 @@ DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "p
 
 
 def assess(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Assessment:
-    """The verdict on one patient. Total: any history has one. `on` is today."""
-    remissions = find_remissions(history, definition)
-    trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
-    )
-    at_least, at_most = count_failed(trials, definition.distinctness)
-    at_most += len(_orders_not_read(history))
+    """The verdict on one patient with its workings. Total: any history has one. `on` is today."""
+    judgement = judge(history, outcomes, definition, on)
     safety, is_acute = judge_safety(history, definition, on)
-    reasons = (
-        _judge_failed_trials(trials, at_least, at_most, definition),
-        _judge_diagnosis(history),
-        _judge_no_exclusion(history, definition),
-        _judge_age(history, definition, on),
-    )
-    verdict = _verdict(*(reason.answer for reason in reasons))
     return Assessment(
         patient=history.patient,
         on=on,
         definition=definition,
-        verdict=verdict,
-        failed_at_least=at_least,
-        failed_at_most=at_most,
-        reasons=reasons,
-        trials=trials,
-        missing=find_missing(trials, reasons, safety, verdict, definition, sorted(_orders_not_read(history))),
+        verdict=judgement.verdict,
+        failed_at_least=judgement.failed_at_least,
+        failed_at_most=judgement.failed_at_most,
+        reasons=judgement.reasons,
+        trials=judgement.trials,
+        missing=find_missing(judgement, _orders_not_read(history), safety, definition),
         unread=history.unread,
         set_aside=history.set_aside,
         safety=safety,
@@ -70,6 +59,24 @@ def assess(history: History, outcomes: Sequence[Outcome], definition: Definition
         concerns_depression=_concerns_depression(history),
         age_years=_youngest_age(history, on),
     )
+
+
+def judge(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Judgement:
+    """The verdict with its criteria, without what is only said around it."""
+    remissions = find_remissions(history, definition)
+    trials = tuple(
+        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
+    )
+    at_least, at_most = count_failed(trials, definition.distinctness)
+    at_most += len(_orders_not_read(history))
+    reasons = (
+        _judge_failed_trials(trials, at_least, at_most, definition),
+        _judge_diagnosis(history),
+        _judge_no_exclusion(history, definition),
+        _judge_age(history, definition, on),
+    )
+    verdict = _verdict(*(reason.answer for reason in reasons))
+    return Judgement(verdict, at_least, at_most, reasons, trials)
 
 
 def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age: Answer) -> Verdict:

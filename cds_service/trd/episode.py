@@ -7,8 +7,7 @@ remission ends nothing. A single remission score that is the newest one leaves i
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,11 +19,10 @@ from cds_service.trd.model import (
     DiagnosisRole,
     Finding,
     History,
-    Scale,
     Score,
     Trial,
 )
-from cds_service.trd.outcomes import is_remission
+from cds_service.trd.outcomes import is_remission, scores_by_scale
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,13 @@ def _remission_of(diagnosis: Diagnosis) -> Remission:
     return Remission(day, diagnosis.holds is Answer.MET, text, (diagnosis.reference,))
 
 
-def _remissions_in(scores: Iterable[Score], confirmed_days: int) -> list[Remission]:
-    by_scale: dict[Scale, list[Score]] = defaultdict(list)
-    for score in sorted(scores, key=lambda score: (score.day, score.reference)):
-        if score.scale.remission_at_most is not None:
-            by_scale[score.scale].append(score)
-    return [r for series in by_scale.values() for r in _remissions_in_series(series, confirmed_days)]
+def _remissions_in(scores: Sequence[Score], confirmed_days: int) -> list[Remission]:
+    return [
+        remission
+        for series in scores_by_scale(scores)
+        if series[0].scale.remission_at_most is not None
+        for remission in _remissions_in_series(series, confirmed_days)
+    ]
 
 
 def _remissions_in_series(series: list[Score], confirmed_days: int) -> list[Remission]:

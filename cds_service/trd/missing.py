@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 
 from cds_service.trd.days import shifted
 from cds_service.trd.model import (
@@ -10,6 +10,7 @@ from cds_service.trd.model import (
     Definition,
     Finding,
     JudgedTrial,
+    Judgement,
     Missing,
     StopReason,
     Verdict,
@@ -17,25 +18,19 @@ from cds_service.trd.model import (
 
 
 def find_missing(
-    trials: Sequence[JudgedTrial],
-    reasons: Sequence[Finding],
-    safety: Finding,
-    verdict: Verdict,
-    definition: Definition,
-    orders_not_read: Sequence[str],
+    judgement: Judgement, orders_not_read: Collection[str], safety: Finding, definition: Definition
 ) -> tuple[Missing, ...]:
-    """One entry for each unknown that bears on the verdict. Only an indeterminate verdict lacks anything
-    but the safety answer."""
+    """One entry for each unknown that bears on the verdict. Unless that is indeterminate, nothing but the
+    safety answer is missing."""
     lacking: list[Missing] = []
-    if verdict is Verdict.INDETERMINATE:
-        if reasons[0].answer is Answer.UNKNOWN:
-            for trial in trials:
+    if judgement.verdict is Verdict.INDETERMINATE:
+        unknown = [reason for reason in judgement.reasons if reason.answer is Answer.UNKNOWN]
+        if judgement.reasons[0] in unknown:
+            for trial in judgement.trials:
                 if trial.failed.answer is Answer.UNKNOWN:
                     lacking += _missing_in_trial(trial, definition)
-            lacking += [_unread_order(reference) for reference in orders_not_read]
-        lacking += [
-            _ASKS[r.criterion](r) for r in reasons if r.answer is Answer.UNKNOWN and r.criterion in _ASKS
-        ]
+            lacking += [_unread_order(reference) for reference in sorted(orders_not_read)]
+        lacking += [_ASKS[reason.criterion](reason) for reason in unknown if reason.criterion in _ASKS]
     if safety.answer is Answer.UNKNOWN:
         lacking.append(Missing("answer on thoughts of death or self-harm", safety.text, "Ask PHQ-9 item 9."))
     return tuple(dict.fromkeys(lacking))

@@ -28,15 +28,20 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
     def __invert__(self) -> Answer:
-        return {Answer.MET: Answer.NOT_MET, Answer.NOT_MET: Answer.MET}.get(self, Answer.UNKNOWN)
+        if self is Answer.UNKNOWN:
+            return self
+        return Answer.NOT_MET if self is Answer.MET else Answer.MET
 
 
 def all_of(answers: Iterable[Answer]) -> Answer:
     """Kleene's "and": one `NOT_MET` decides; otherwise one `UNKNOWN` leaves it open; empty is `MET`."""
-    given = set(answers)
-    if Answer.NOT_MET in given:
-        return Answer.NOT_MET
-    return Answer.UNKNOWN if Answer.UNKNOWN in given else Answer.MET
+    combined = Answer.MET
+    for answer in answers:
+        if answer is Answer.NOT_MET:
+            return answer
+        if answer is Answer.UNKNOWN:
+            combined = answer
+    return combined
 
 
 def any_of(answers: Iterable[Answer]) -> Answer:
@@ -410,6 +415,20 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True)
+class Judgement:
+    """The verdict under one definition and what it follows from.
+
+    `failed_at_least` to `failed_at_most` is the range of failed trials that the record allows.
+    """
+
+    verdict: Verdict
+    failed_at_least: int
+    failed_at_most: int
+    reasons: tuple[Finding, ...]
+    trials: tuple[JudgedTrial, ...]
+
+
+@dataclass(frozen=True)
 class Missing:
     """One thing that, if recorded, would help to decide: what, why, and what to ask for."""
 
@@ -420,9 +439,8 @@ class Missing:
 
 @dataclass(frozen=True)
 class Assessment:
-    """The verdict on one patient under one definition, with its workings.
+    """A judgement, with all that is said around it.
 
-    `failed_at_least` to `failed_at_most` is the range of failed trials that the record allows.
     `concerns_depression` is False for people with no sign of depression in the record: no card is due.
     `suicidality_is_acute` tells that the sign lies within the acute window of the definition.
     """

@@ -34,13 +34,20 @@ def judge_outcomes(
     definition: Definition,
 ) -> tuple[Outcome, ...]:
     """One outcome a trial, in the same order."""
-    by_scale: dict[Scale, list[Score]] = defaultdict(list)
-    for score in sorted(scores, key=lambda score: (score.day, score.reference)):
-        by_scale[score.scale].append(score)
     series = [
-        (scale, by_scale[scale]) for scale in sorted(by_scale, key=lambda s: s.rank) if scale.has_percent_rule
+        (scores_on_it[0].scale, scores_on_it)
+        for scores_on_it in scores_by_scale(scores)
+        if scores_on_it[0].scale.has_percent_rule
     ]
     return tuple(_outcome(trial, series, unread_scores, definition) for trial in trials)
+
+
+def scores_by_scale(scores: Sequence[Score]) -> list[list[Score]]:
+    """The scores of each scale in order of their day; the scales in order of their rank."""
+    by_scale: dict[str, list[Score]] = defaultdict(list)
+    for score in sorted(scores, key=lambda score: (score.day, score.reference)):
+        by_scale[score.scale.name].append(score)
+    return sorted(by_scale.values(), key=lambda series: (series[0].scale.rank, series[0].scale.name))
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ def _reading(
         shifted(last_day, definition.last_score_days_after),
     )
     baseline, last = _last_in(scores, baseline_window), _last_in(scores, last_window)
-    hidden = [u for u in unread if u.scale is None or u.scale == scale]
+    hidden = [u for u in unread if u.scale is None or u.scale.name == scale.name]
     if _may_replace(baseline, baseline_window, hidden) or _may_replace(last, last_window, hidden):
         return _Reading(baseline, last, "a score in the window could not be read")
     if baseline is not None and baseline.value <= 0:

@@ -71,7 +71,7 @@ def _without_sign(history: History, oldest: date) -> Finding:
     unreadable = [i for i in history.suicide_items if i.value is None and _may_follow(i, newest, oldest)]
     unread = [u.reference for u in history.unread if Topic.SAFETY in u.topics]
     if newest is None or unreadable or unread:
-        why = "an answer could not be read" if unreadable or unread else f"not asked since {oldest}"
+        why = "an answer could not be read" if unreadable or unread else f"no answer on record since {oldest}"
         evidence = tuple(dict.fromkeys([*(i.reference for i in unreadable), *unread]))
         return Finding("safety", Answer.UNKNOWN, why, evidence)
     text = f"{newest.scale_name} answered 0 on {newest.day}"
