@@ -68,7 +68,9 @@ def _trial(judged: JudgedTrial) -> dict[str, Any]:
         "baseline": {"scale": baseline.scale.name, "day": baseline.day.isoformat(), "value": baseline.value}
         if baseline
         else None,
-        "last": {"scale": last.scale.name, "day": last.day.isoformat(), "value": last.value} if last else None,
+        "last": {"scale": last.scale.name, "day": last.day.isoformat(), "value": last.value}
+        if last
+        else None,
         "longEnoughOn": trial.long_enough_on.isoformat() if trial.long_enough_on else None,
     }
     return {

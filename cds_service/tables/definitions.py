@@ -65,7 +65,7 @@ class _Parameters:
         if value is None:
             value = self._fill(key)
             self.filled.append((key, _in_words(value)))
-        if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise TableError(f"{TABLE}: {self.entry['id']}: {key}: {value!r}, expected {expected}")
         return value
 
@@ -90,7 +90,9 @@ def _definition(given: _Parameters) -> Definition:
     distinctness = given.get("distinctness", str, f"one of {', '.join(DISTINCTNESS)}")
     if distinctness not in DISTINCTNESS:
         known = ", ".join(DISTINCTNESS)
-        raise TableError(f"{TABLE}: {given.entry['id']}: distinctness: {distinctness!r}, expected one of {known}")
+        raise TableError(
+            f"{TABLE}: {given.entry['id']}: distinctness: {distinctness!r}, expected one of {known}"
+        )
     members = given.rules["exclusion_members"]["value"]
     exclusions = given.get("exclusions", list, "a list of categories")
     return Definition(

@@ -1,0 +1,103 @@
+"""FHIR resources of one patient → `History`, all that the rules know of that patient.
+
+`read_history` is the only reader the rest of the service calls. It never raises, whatever the
+resources hold: what cannot be read is listed, and named to the questions it might have changed.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.fhir_reading.conditions import read_conditions
+from cds_service.fhir_reading.medication_requests import read_medication_requests
+from cds_service.fhir_reading.observations import read_observations
+from cds_service.fhir_reading.patients import read_patient
+from cds_service.fhir_reading.references import (
+    ANY_TOPIC,
+    Index,
+    Owner,
+    index_resources,
+    is_patient,
+    reference_of,
+    topics_of,
+)
+from cds_service.fhir_reading.resource_types import RESOURCE_TYPES
+from cds_service.trd.model import History, Topic, Unread, UnreadScore
+
+__all__ = ["read_history"]
+
+OF_INTEREST = ("MedicationRequest", "Observation", "Condition")
+
+
+def read_history(collected: Collected, on: date) -> History:
+    """Everything that the resources say about the patient, as known on the day `on`."""
+    index = index_resources(collected)
+    own = _own_entries(index)
+    patient = read_patient(own.by_type["Patient"], on)
+    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on)
+    results = read_observations(own.by_type["Observation"], index.find, on)
+    conditions = read_conditions(own.by_type["Condition"], on)
+    not_assigned = (*collected.unread, *index.unread, *own.unread)
+    return History(
+        patient=f"Patient/{collected.patient_id}",
+        prescriptions=orders.prescriptions,
+        scores=results.scores,
+        unread_scores=(*results.unread_scores, *_possible_scores(not_assigned)),
+        suicide_items=results.suicide_items,
+        diagnoses=conditions.diagnoses,
+        born_earliest=patient.born_earliest,
+        born_latest=patient.born_latest,
+        unread=(*not_assigned, *patient.unread, *orders.unread, *results.unread, *conditions.unread),
+        set_aside=(*orders.set_aside, *results.set_aside, *conditions.set_aside),
+    )
+
+
+@dataclass(frozen=True)
+class _OwnEntries:
+    """The patient's own entries by resource type, and those that are not, or may not be, the patient's."""
+
+    by_type: dict[str, list[Entry]]
+    unread: tuple[Unread, ...]
+
+
+def _own_entries(index: Index) -> _OwnEntries:
+    by_type: dict[str, list[Entry]] = defaultdict(list)
+    unread: list[Unread] = []
+    for entry in index.entries:
+        why_not = _why_not_own(entry, index)
+        if why_not is None:
+            by_type[entry.resource["resourceType"]].append(entry)
+        elif why_not.problem:
+            unread.append(why_not)
+    return _OwnEntries(by_type, tuple(unread))
+
+
+_OF_NO_INTEREST = Unread("", "")
+
+
+def _why_not_own(entry: Entry, index: Index) -> Unread | None:
+    """Why the entry is not read as the patient's; None when it is."""
+    resource_type = entry.resource.get("resourceType")
+    if not isinstance(resource_type, str) or resource_type not in RESOURCE_TYPES:
+        return Unread(
+            reference_of(entry), "at $.resourceType: expected the name of a FHIR resource", ANY_TOPIC
+        )
+    if resource_type == "Patient":
+        is_own = is_patient(entry.resource, index.patient_id)
+        return None if is_own else Unread(entry.place, "is another patient", (Topic.NONE,))
+    if resource_type not in OF_INTEREST:
+        return _OF_NO_INTEREST
+    owner, problem = index.owner_of(entry.resource)
+    if owner is Owner.PATIENT:
+        return None
+    topics = (Topic.NONE,) if owner is Owner.SOMEBODY_ELSE else topics_of(entry.resource)
+    return Unread(reference_of(entry), problem, topics)
+
+
+def _possible_scores(unread: Iterable[Unread]) -> Sequence[UnreadScore]:
+    """What could not even be assigned may be a total of any scale on any day."""
+    return [UnreadScore(u.reference, None, None, None) for u in unread if Topic.SCORE in u.topics]

@@ -1,0 +1,1 @@
+"""The tables: drugs, scales, conditions, definitions. Each row keeps its source; README.md tells the rest."""

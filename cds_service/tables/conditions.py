@@ -1,0 +1,209 @@
+"""`conditions.csv` and `condition_texts.csv`: what a diagnosis, in code or in words, means to the rules.
+
+A code matches its own row, else the row of the longest category above it; ICD-10 codes are read alike
+from ICD-10-CM and the WHO edition, dotted or not.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cds_service.errors import TableError
+from cds_service.tables.rows import Row, read_rows
+from cds_service.tables.words import LONGEST_TEXT, Phrase, plain_words, position_of
+from cds_service.trd.model import Answer, DiagnosisRole
+
+TABLE = "conditions.csv"
+TEXTS_TABLE = "condition_texts.csv"
+COLUMNS = ("system", "code", "match", "display", "category", "role", "remission", "source")
+
+SNOMED = "http://snomed.info/sct"
+ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
+ICD_10 = "http://hl7.org/fhir/sid/icd-10"
+ICD_9_CM = "http://hl7.org/fhir/sid/icd-9-cm"
+ICD_11 = "http://id.who.int/icd/release/11/mms"
+SPELLINGS_OF_SYSTEMS = {
+    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
+    "urn:oid:2.16.840.1.113883.6.90": ICD_10_CM,
+    "urn:oid:2.16.840.1.113883.6.3": ICD_10,
+    "urn:oid:2.16.840.1.113883.6.103": ICD_9_CM,
+    "http://hl7.org/fhir/sid/icd-10-gm": ICD_10,
+    "http://fhir.de/codesystem/bfarm/icd-10-gm": ICD_10,
+    "http://fhir.de/codesystem/dimdi/icd-10-gm": ICD_10,
+    "http://hl7.org/fhir/sid/icd-10-us": ICD_10_CM,
+    "http://hl7.org/fhir/sid/icd-9-cm/diagnosis": ICD_9_CM,
+    "http://terminology.hl7.org/codesystem/icd9cm": ICD_9_CM,
+}
+ICD_11_SYSTEM = re.compile(r"http://id\.who\.int/icd(/release)?/?11\b.*")
+ROLES = {
+    "qualifying": DiagnosisRole.DEPRESSION,
+    "qualifying_with_flag": DiagnosisRole.DEPRESSION,
+    "qualifying_history": DiagnosisRole.FULL_REMISSION,
+    "exclusion": DiagnosisRole.EXCLUSION,
+    "safety_flag": DiagnosisRole.SUICIDALITY,
+    "already_labelled_trd": DiagnosisRole.ALREADY_LABELLED,
+    "confounder": DiagnosisRole.CONFOUNDER,
+    "medical_mimic": DiagnosisRole.CONFOUNDER,
+}
+SEMANTIC_TAG = re.compile(r" ?\((disorder|finding|situation|event)\)$")
+REMISSIONS = ("", "partial remission", "remission", "full remission")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a code or a text says. `certainty` is `UNKNOWN` for words that only hint at it."""
+
+    role: DiagnosisRole
+    category: str
+    text: str
+    certainty: Answer = Answer.MET
+
+
+@lru_cache(maxsize=8192)
+def meaning_of_code(system: str, code: str) -> Meaning | None:
+    """What the code means, None when it is in no row."""
+    codes = _load_codes()
+    system, plain = canonical_system(system), _plain_code(code)
+    editions = {ICD_10_CM: (ICD_10_CM, ICD_10), ICD_10: (ICD_10, ICD_10_CM)}.get(system, (system,))
+    for edition in editions:
+        if (edition, plain) in codes.exact:
+            return codes.exact[edition, plain]
+    for edition in editions:
+        for length in range(len(plain), 2, -1):
+            if (edition, plain[:length]) in codes.category:
+                return codes.category[edition, plain[:length]]
+    return None
+
+
+def is_depression_code(system: str, code: str) -> bool:
+    """Whether the code is a depressive disorder, current or in remission."""
+    meaning = meaning_of_code(system, code)
+    return meaning is not None and meaning.role in (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION)
+
+
+def canonical_system(system: str) -> str:
+    """The code system's URI as the table writes it: `https`, a trailing slash, an OID or a version aside."""
+    plain = re.sub(r"^https:", "http:", system.strip().lower().partition("|")[0].rstrip("/"))
+    if plain.startswith(SNOMED):
+        return SNOMED
+    if ICD_11_SYSTEM.fullmatch(plain):
+        return ICD_11
+    return SPELLINGS_OF_SYSTEMS.get(plain, plain)
+
+
+def is_known_system(system: str) -> bool:
+    """Whether a code of this system that is in no row is known to be something else."""
+    return canonical_system(system) in (SNOMED, ICD_10_CM, ICD_10, ICD_9_CM, ICD_11)
+
+
+@lru_cache(maxsize=8192)
+def meaning_of_text(text: str) -> Meaning | None:
+    """What a diagnosis in words means, None when it speaks of nothing in the table, or denies it.
+
+    The whole text equal to a phrase is certain; a phrase somewhere in it is a hint.
+    """
+    phrases, words = _load_texts(), _diagnosis_words(text)
+    if words in phrases.exact:
+        return phrases.exact[words]
+    hints = ((position_of(phrase, words), meaning) for phrase, meaning in phrases.mentions)
+    for place, meaning in hints:
+        if place is not None and not _is_denied(meaning, words[:place], phrases):
+            return meaning
+    return None
+
+
+def _diagnosis_words(text: str) -> Phrase:
+    return plain_words(SEMANTIC_TAG.sub("", text[:LONGEST_TEXT]))
+
+
+def _is_denied(meaning: Meaning, before: Phrase, phrases: _Texts) -> bool:
+    """Whether the words before deny it. Past suicidality is no sign of it now; other illnesses stay."""
+    deny = phrases.negations
+    if meaning.role is DiagnosisRole.SUICIDALITY:
+        deny = (*deny, *phrases.pasts)
+    return any(position_of(phrase, before) is not None for phrase in deny)
+
+
+# --- loading ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Codes:
+    """Rows by system and plain code; `category` rows stand for all codes that begin with theirs."""
+
+    exact: dict[tuple[str, str], Meaning]
+    category: dict[tuple[str, str], Meaning]
+
+
+@dataclass(frozen=True)
+class _Texts:
+    exact: dict[Phrase, Meaning]
+    mentions: tuple[tuple[Phrase, Meaning], ...]
+    negations: tuple[Phrase, ...]
+    pasts: tuple[Phrase, ...]
+
+
+@lru_cache(maxsize=1)
+def _load_codes() -> _Codes:
+    exact: dict[tuple[str, str], Meaning] = {}
+    category: dict[tuple[str, str], Meaning] = {}
+    for row in read_rows(TABLE, COLUMNS):
+        row.required("source")
+        target = {"exact": exact, "prefix": category}[row.one_of("match", ("exact", "prefix"))]
+        key = row.required("system"), _plain_code(row.required("code"))
+        if key in exact or key in category:
+            raise TableError(f"{TABLE}:{row.line}: code {key[1]} has a row already, expected one")
+        target[key] = _meaning(row)
+        if target is category:
+            exact[key] = target[key]
+    return _Codes(exact, category)
+
+
+def _meaning(row: Row) -> Meaning:
+    role = ROLES[row.one_of("role", ROLES)]
+    remission = row.one_of("remission", REMISSIONS)
+    if role is DiagnosisRole.FULL_REMISSION and not remission:
+        row.reject("remission", "which remission")
+    if role in (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION) and remission:
+        role = _role_in_remission(remission)
+    return Meaning(role, row.required("category"), SEMANTIC_TAG.sub("", row.required("display")))
+
+
+def _role_in_remission(remission: str) -> DiagnosisRole:
+    """An episode in partial remission is not over."""
+    return DiagnosisRole.DEPRESSION if remission == "partial remission" else DiagnosisRole.FULL_REMISSION
+
+
+def _plain_code(code: str) -> str:
+    return code.strip().upper().replace(".", "")
+
+
+@lru_cache(maxsize=1)
+def _load_texts() -> _Texts:
+    exact: dict[Phrase, Meaning] = {}
+    mentions: list[tuple[Phrase, Meaning]] = []
+    others: dict[str, list[Phrase]] = {"negation": [], "past": []}
+    for row in read_rows(TEXTS_TABLE, ("phrase", "use", "role", "category", "source")):
+        phrase, use = plain_words(row.required("phrase")), row.one_of("use", ("exact", "mention", *others))
+        row.required("source")
+        if use == "exact":
+            exact[phrase] = _text_meaning(row, Answer.MET)
+        elif use == "mention":
+            mentions.append((phrase, _text_meaning(row, Answer.UNKNOWN)))
+        else:
+            others[use].append(phrase)
+    by_weight = tuple(sorted(mentions, key=_exclusions_first))
+    return _Texts(exact, by_weight, tuple(others["negation"]), tuple(others["past"]))
+
+
+def _text_meaning(row: Row, certainty: Answer) -> Meaning:
+    role = DiagnosisRole(row.one_of("role", [role.value for role in DiagnosisRole]))
+    return Meaning(role, row.required("category"), f"“{row.text('phrase')}”", certainty)
+
+
+def _exclusions_first(mention: tuple[Phrase, Meaning]) -> tuple[bool, int]:
+    """A text that hints at several is read as the one that most changes the answer, then the longest."""
+    phrase, meaning = mention
+    return meaning.role is not DiagnosisRole.EXCLUSION, -len(phrase)

@@ -1,0 +1,517 @@
+"""The drug tables: which antidepressants exist, their minimum doses, and every code and name they go by.
+
+Small tables are read once at first use; the package codes (NDC) and the SNOMED CT / dm+d products only
+when an order carries such a code. Every row is checked; a wrong one raises `TableError`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from cds_service.tables.rows import Row, read_rows
+from cds_service.trd.model import Drug
+
+DOSE_COLUMNS = {"lenient": "lenient_min_mg", "default": "default_min_mg", "strict": "strict_min_mg"}
+# Nobody is prescribed several times the labelled maximum: beyond it, a figure is a slip of the pen.
+MOST_TIMES_LABEL_MAXIMUM = 3
+MOST_TIMES_USUAL_DOSE = 10
+
+
+class TrialUse(Enum):
+    """When an order of a drug or product can be an attempt to treat depression."""
+
+    UNLESS_OTHER = "unless_other"  # yes, unless another reason is stated
+    DEPRESSION_ONLY = "depression_only"  # cannot be told unless depression is stated
+    OTHER_USE = "other_use"  # a product for something else: no, unless depression is stated
+    NEVER = "never"
+
+
+class Per(Enum):
+    """What a strength is stated per."""
+
+    UNIT = "unit"  # tablet, capsule, patch (as mg per 24 h)
+    ML = "mL"
+
+
+class Form(Enum):
+    """How a product gets into the body, as far as it decides whether its use can count."""
+
+    ORAL = "oral"
+    TRANSDERMAL = "transdermal"
+    TOPICAL = "topical"
+    NASAL = "nasal"
+    INJECTION = "injection"
+
+
+@dataclass(frozen=True)
+class Strength:
+    """mg of the ingredient that the minimum dose is stated for, per tablet (or the like) or per mL."""
+
+    mg: float
+    per: Per
+
+
+@dataclass(frozen=True)
+class Equivalent:
+    """`from_mg` taken every `every_days` days count as `to_mg_per_day`, for products with these words."""
+
+    ingredient: str
+    product_words: tuple[str, ...]
+    from_mg: float
+    every_days: float
+    to_mg_per_day: float
+
+
+@dataclass(frozen=True)
+class Antidepressant:
+    """One row of `antidepressants.csv`.
+
+    `dose_component` is the ingredient whose mg are compared with the minimum. `is_conditional` drugs
+    count only with care for what they are for. `counting_form` is the only form whose use counts, if
+    the row says so. Above `most_mg_per_day` a dose is not believed; None when nothing bounds it.
+    """
+
+    drug: Drug
+    components: frozenset[str]
+    dose_component: str
+    atc: str
+    use: TrialUse
+    use_text: str
+    is_conditional: bool
+    counting_form: Form | None
+    most_mg_per_day: float | None
+
+
+@dataclass(frozen=True)
+class Product:
+    """What one code or name stands for: a drug, perhaps a strength and form; `components` in any case.
+
+    `antidepressant` is None for the other drugs in our tables, such as augmenting agents.
+    """
+
+    antidepressant: Antidepressant | None
+    components: frozenset[str]
+    name: str
+    strength: Strength | None = None
+    form: Form | None = None
+    use: TrialUse | None = None
+    use_text: str = ""
+
+
+@lru_cache(maxsize=1)
+def load_antidepressants() -> dict[str, Antidepressant]:
+    """All antidepressants by ingredient."""
+    rows = {
+        row.required("ingredient"): row for row in read_rows("antidepressants.csv", ANTIDEPRESSANT_COLUMNS)
+    }
+    return {ingredient: _antidepressant(row, rows) for ingredient, row in rows.items()}
+
+
+ANTIDEPRESSANT_COLUMNS = (
+    "ingredient", "agent", "dose_component", "rxcui", "atc", "class", "mechanism_group", "who_ddd_mg",
+    "label_max_mg", "label_source", *DOSE_COLUMNS.values(), "default_rationale", "counting_form",
+    "non_trial_rule", "counts_as_trial", "indication_rule",
+)  # fmt: skip
+
+
+def _antidepressant(row: Row, rows: Mapping[str, Row]) -> Antidepressant:
+    agent = row.one_of("agent", rows)
+    minimum_mg = {name: mg for name, column in DOSE_COLUMNS.items() if (mg := row.number(column))}
+    ingredient = row.required("ingredient")
+    drug = Drug(
+        ingredient=ingredient,
+        agent=agent,
+        rxcui=row.text("rxcui") or None,
+        drug_class=rows[agent].required("class"),
+        mechanism=rows[agent].required("mechanism_group"),
+        minimum_mg=minimum_mg,
+        minimum_source=row.required("default_rationale") if minimum_mg else "",
+    )
+    counts = row.one_of("counts_as_trial", ("yes", "no", "conditional", "special"))
+    form = row.text("counting_form")
+    return Antidepressant(
+        drug=drug,
+        components=frozenset(ingredient.split(" / ")),
+        dose_component=row.one_of("dose_component", ingredient.split(" / ")),
+        atc=row.text("atc"),
+        use=TrialUse(row.one_of("indication_rule", [use.value for use in TrialUse])),
+        use_text=row.text("default_rationale") if counts in ("no", "special") else row.text("non_trial_rule"),
+        is_conditional=counts == "conditional",
+        counting_form=Form(row.one_of("counting_form", [f.value for f in Form])) if form else None,
+        most_mg_per_day=_most_mg_per_day(row, minimum_mg),
+    )
+
+
+def _most_mg_per_day(row: Row, minimum_mg: Mapping[str, float]) -> float | None:
+    label_max = row.text("label_max_mg")
+    if label_max and "/" not in label_max:
+        return MOST_TIMES_LABEL_MAXIMUM * row.required_number("label_max_mg")
+    usual = [mg for mg in (*minimum_mg.values(), row.number("who_ddd_mg")) if mg]
+    return MOST_TIMES_USUAL_DOSE * max(usual) if usual else None
+
+
+def drug_of(components: frozenset[str]) -> Antidepressant | None:
+    """The antidepressant that these ingredients together are; None when there is none among them.
+
+    A combination without a row of its own counts as the one antidepressant in it.
+    """
+    row = _by_components().get(components)
+    if row:
+        return row
+    known = [row for part in components if (row := load_antidepressants().get(part))]
+    return known[0] if len(known) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def _by_components() -> dict[frozenset[str], Antidepressant]:
+    return {row.components: row for row in load_antidepressants().values()}
+
+
+# --- codes -------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def load_rxnorm() -> dict[str, Product]:
+    """Every RxNorm code in our tables: products, packs, brands, ingredients, salts, combinations."""
+    known = {row.drug.rxcui: row for row in load_antidepressants().values() if row.drug.rxcui}
+    codes = {rxcui: Product(row, row.components, row.drug.ingredient) for rxcui, row in known.items()}
+    for row in read_rows("rxnorm_concepts.csv", ("rxcui", "tty", "name", "ingredients", "source")):
+        codes[_rxcui(row)] = _concept(row)
+    for row in read_rows("rxnorm_products.csv", RXNORM_PRODUCT_COLUMNS):
+        codes[_rxcui(row)] = _rxnorm_product(row)
+    for row in read_rows("augmentation.csv", ("agent", "rxcui")):
+        if row.text("rxcui") and row.text("rxcui") not in codes:
+            codes[_rxcui(row)] = Product(None, frozenset({row.required("agent")}), row.required("agent"))
+    return codes
+
+
+RXNORM_PRODUCT_COLUMNS = (
+    "rxcui", "name", "ingredients", "strength_value", "strength_unit", "mg_per_24h_if_patch",
+    "components_json", "dose_form", "product_role", "trial_use", "caution", "source",
+)  # fmt: skip
+
+
+def _rxcui(row: Row) -> str:
+    code = row.required("rxcui")
+    return code if code.isascii() and code.isdigit() else row.reject("rxcui", "digits")
+
+
+def _concept(row: Row) -> Product:
+    components = frozenset(row.parts("ingredients"))
+    brand = load_names().get(words_of(row.required("name")))
+    use, text = (brand.use, brand.use_text) if brand else (None, "")
+    return Product(drug_of(components), components, row.required("name"), use=use, use_text=text)
+
+
+def _rxnorm_product(row: Row) -> Product:
+    components = frozenset(row.parts("ingredients"))
+    is_antidepressant = row.one_of("product_role", ("antidepressant", "augmenting_agent")) == "antidepressant"
+    antidepressant = drug_of(components) if is_antidepressant else None
+    if is_antidepressant and antidepressant is None:
+        row.reject("ingredients", "an ingredient of antidepressants.csv")
+    return Product(
+        antidepressant,
+        components,
+        row.required("name"),
+        strength=_rxnorm_strength(row, antidepressant),
+        form=form_in(row.text("dose_form")),
+        use=_trial_use(row),
+        use_text=row.text("caution"),
+    )
+
+
+def _trial_use(row: Row) -> TrialUse | None:
+    use = row.one_of("trial_use", ("", *(use.value for use in TrialUse)))
+    return TrialUse(use) if use else None
+
+
+def _rxnorm_strength(row: Row, antidepressant: Antidepressant | None) -> Strength | None:
+    if antidepressant is None:
+        return None
+    unit = row.one_of("strength_unit", ("", "mg", "mg/mL", "mg/h"))
+    if unit == "mg/h":
+        return Strength(row.required_number("mg_per_24h_if_patch"), Per.UNIT)
+    if unit == "" or "{" in row.text("name"):
+        return None
+    mg = row.required_number("strength_value")
+    if row.text("components_json"):
+        mg = _component_mg(row, antidepressant.dose_component)
+    return Strength(mg, Per.ML if unit == "mg/mL" else Per.UNIT)
+
+
+def _component_mg(row: Row, component: str) -> float:
+    for part in json.loads(row.text("components_json")):
+        if part["ingredient"] == component and part["unit"] == "mg":
+            return float(part["strength"])
+    return row.reject("components_json", f"the strength of {component} in mg")
+
+
+@lru_cache(maxsize=1)
+def load_atc() -> dict[str, Product]:
+    """ATC codes of the fifth level. Where two combinations share a code, the first stands for both."""
+    codes: dict[str, Product] = {}
+    for row in load_antidepressants().values():
+        if row.atc:
+            codes.setdefault(row.atc, Product(row, row.components, row.drug.ingredient))
+    return codes
+
+
+@lru_cache(maxsize=1)
+def load_snomed() -> dict[str, Product]:
+    """SNOMED CT and dm+d codes of substances and products."""
+    columns = ("concept_type", "code", "name", "ingredient", "strength_text", "source")
+    return {
+        row.required("code"): _snomed_product(row) for row in read_rows("snomed_antidepressants.csv", columns)
+    }
+
+
+def _snomed_product(row: Row) -> Product:
+    parts = row.parts("ingredient") or (row.reject("ingredient", "an ingredient"),)
+    components = frozenset[str]().union(*(_components_of(part) for part in parts))
+    name = row.required("name")
+    antidepressant = drug_of(components)
+    strength = strength_in(row.text("strength_text")) if antidepressant else None
+    brand = brand_in(name)
+    return Product(
+        antidepressant, components, name, strength, form_in(name),
+        brand.use if brand else None, brand.use_text if brand else "",
+    )  # fmt: skip
+
+
+def _components_of(ingredient: str) -> frozenset[str]:
+    known = load_names().get(words_of(ingredient))
+    return known.components if known else frozenset({ingredient})
+
+
+@lru_cache(maxsize=1)
+def load_ndc() -> dict[str, Product]:
+    """US package codes (11 digits) and product codes (`0002-3230`)."""
+    columns = (
+        "ndc11",
+        "product_ndc",
+        "ingredient",
+        "strength",
+        "strength_unit",
+        "dose_form",
+        "brand_or_label_name",
+    )
+    codes: dict[str, Product] = {}
+    for row in read_rows("ndc_products.csv", columns):
+        product = codes.get(row.required("product_ndc")) or _ndc_product(row)
+        codes[row.required("product_ndc")] = codes[row.required("ndc11")] = product
+    return codes
+
+
+NDC_UNITS = {"mg/1": ("", Per.UNIT), "mg/24h": ("", Per.UNIT), "mg/mL": ("", Per.ML), "mg/5mL": ("5", Per.ML)}
+
+
+def _ndc_product(row: Row) -> Product:
+    parts = row.parts("ingredient")
+    components = frozenset(parts)
+    antidepressant = drug_of(components)
+    label = row.text("brand_or_label_name")
+    brand = brand_in(label)
+    return Product(
+        antidepressant,
+        components,
+        label or " / ".join(parts),
+        strength=_ndc_strength(row, parts, antidepressant),
+        form=form_in(row.text("dose_form")),
+        use=brand.use if brand else None,
+        use_text=brand.use_text if brand else "",
+    )
+
+
+def _ndc_strength(row: Row, parts: tuple[str, ...], antidepressant: Antidepressant | None) -> Strength | None:
+    figures, units = row.parts("strength"), row.parts("strength_unit")
+    if antidepressant is None or not len(parts) == len(figures) == len(units):
+        return None
+    at = parts.index(antidepressant.dose_component)
+    if units[at] not in NDC_UNITS:
+        return None
+    divisor, per = NDC_UNITS[units[at]]
+    return Strength(float(figures[at]) / float(divisor or 1), per)
+
+
+# --- names -------------------------------------------------------------------------------------------
+
+Words = tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def load_names() -> dict[Words, Product]:
+    """Generic names, brands and aliases of antidepressants and of the other drugs in our tables, by words."""
+    names: dict[Words, Product] = {}
+    for part in _other_ingredients():
+        names[words_of(part)] = Product(drug_of(frozenset({part})), frozenset({part}), part)
+    for row in load_antidepressants().values():
+        product = Product(row, row.components, row.drug.ingredient)
+        for spelling in _spellings(row.drug.ingredient):
+            names[words_of(spelling)] = product
+    for row_ in read_rows("drug_aliases.csv", ("name", "ingredient", "source")):
+        ingredient = row_.one_of("ingredient", load_antidepressants())
+        names[words_of(row_.required("name"))] = names[words_of(ingredient)]
+    for row_ in read_rows("brands.csv", ("brand", "ingredient", "region", "trial_use", "caution", "source")):
+        names[words_of(row_.required("brand"))] = _brand(row_)
+    return names
+
+
+def _other_ingredients() -> Iterable[str]:
+    """Partners in combinations, and augmenting agents: known, and no antidepressants on their own."""
+    for table in ("rxnorm_concepts.csv", "rxnorm_products.csv"):
+        for row in read_rows(table, ("ingredients",)):
+            yield from row.parts("ingredients")
+    for row in read_rows("augmentation.csv", ("agent",)):
+        yield re.sub(r"\s*\(.*\)| XR$| IV$", "", row.required("agent")).split(" / ")[0]
+    for antidepressant in load_antidepressants().values():
+        yield from antidepressant.components
+
+
+def _spellings(ingredient: str) -> Iterable[str]:
+    """The name and its forms in other languages, which differ in the ending only (sertralin, sertralina)."""
+    yield ingredient
+    if "/" in ingredient or " " in ingredient:
+        return
+    stem = ingredient.removesuffix("e")
+    yield from (stem + ending for ending in ("", "e", "a", "um", "o"))
+
+
+def _brand(row: Row) -> Product:
+    components = frozenset(row.parts("ingredient"))
+    return Product(
+        drug_of(components), components, row.required("brand"),
+        form=Form.TRANSDERMAL if "patch" in row.text("caution") else None,
+        use=_trial_use(row), use_text=row.text("caution"),
+    )  # fmt: skip
+
+
+def words_of(text: str) -> Words:
+    """Lower-case runs of letters, and numbers; accents and apostrophes dropped, so spellings meet."""
+    plain = unicodedata.normalize("NFKD", text[:2000]).lower().replace("'", "").replace("’", "")
+    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return tuple(WORD.findall(plain))
+
+
+WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?")
+
+
+def products_named(words: Words) -> list[tuple[int, Product]]:
+    """Every known name among the words, longest first at each place, with the place where it begins."""
+    longest = _longest_first()
+    found: list[tuple[int, Product]] = []
+    at = 0
+    while at < len(words):
+        for name, product in longest.get(words[at], ()):
+            if words[at : at + len(name)] == name:
+                found.append((at, product))
+                at += len(name) - 1
+                break
+        at += 1
+    return found
+
+
+@lru_cache(maxsize=1)
+def _longest_first() -> dict[str, list[tuple[Words, Product]]]:
+    by_first: dict[str, list[tuple[Words, Product]]] = {}
+    for name, product in sorted(load_names().items(), key=lambda item: -len(item[0])):
+        by_first.setdefault(name[0], []).append((name, product))
+    return by_first
+
+
+def brand_in(text: str) -> Product | None:
+    """The first name in the text that says something about its use, else the first name, else None."""
+    found = [product for _, product in products_named(words_of(text))]
+    return next((product for product in found if product.use), found[0] if found else None)
+
+
+# --- forms, strengths, equivalents, phrases -------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
+def _form_words() -> dict[str, Form]:
+    rows = read_rows("dose_forms.csv", ("word", "form", "source"))
+    return {row.required("word"): Form(row.one_of("form", [f.value for f in Form])) for row in rows}
+
+
+@lru_cache(maxsize=4096)
+def form_in(text: str) -> Form | None:
+    """The form that the words of a name tell; oral only if no word tells another."""
+    known = _form_words()
+    forms = {known[word] for word in re.split(r"[^\w/]+", text.lower()) if word in known}
+    others = forms - {Form.ORAL}
+    if len(others) == 1:
+        return others.pop()
+    return Form.ORAL if forms == {Form.ORAL} else None
+
+
+MG_PER = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "microgram": 0.001, "micrograms": 0.001}
+STRENGTH = re.compile(
+    r"(?<![\d.,/-])(?P<value>\d+(?:[.,]\d+)?)\s*(?P<unit>mg|mcg|ug|micrograms?|g)(?![a-z])"
+    r"(?:\s*(?:/|per)\s*(?P<per>\d+(?:\.\d+)?)?\s*(?P<per_unit>ml|hr|hour|h)(?![a-z]))?",
+    re.IGNORECASE,
+)
+
+
+def strengths_in(text: str) -> list[tuple[int, Strength]]:
+    """Every strength in a product name, with the place where it stands: 100 mg, 20 mg/5 mL, 0.25 MG/HR."""
+    return [(match.start(), _strength(match)) for match in STRENGTH.finditer(text[:2000])]
+
+
+def _strength(match: re.Match[str]) -> Strength:
+    mg = decimal(match["value"]) * MG_PER[match["unit"].lower()]
+    per = float(match["per"] or 1)
+    if (match["per_unit"] or "").lower() == "ml" and per:
+        return Strength(mg / per, Per.ML)
+    if match["per_unit"] and not match["per"]:
+        return Strength(mg * 24, Per.UNIT)
+    return Strength(mg, Per.UNIT)
+
+
+def decimal(text: str) -> float:
+    """A number with a point or a comma; a comma before three digits separates thousands."""
+    return float(re.sub(r",(?=\d{3}(?!\d))", "", text).replace(",", "."))
+
+
+def strength_in(text: str) -> Strength | None:
+    """The one strength that a text states; None when it states none or several."""
+    found = {strength for _, strength in strengths_in(text)}
+    return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def load_equivalents() -> tuple[Equivalent, ...]:
+    columns = ("ingredient", "product_words", "from_mg", "every_days", "to_mg_per_day", "source")
+    return tuple(
+        Equivalent(
+            row.one_of("ingredient", load_antidepressants()),
+            row.parts("product_words"),
+            row.required_number("from_mg"),
+            row.required_number("every_days"),
+            row.required_number("to_mg_per_day"),
+        )
+        for row in read_rows("dose_equivalents.csv", columns)
+    )
+
+
+@dataclass(frozen=True)
+class UnspecificNames:
+    """Phrases that name no substance: `anywhere` in a name they tell that it hides one; `alone`, nothing."""
+
+    anywhere: frozenset[Words]
+    alone: frozenset[str]
+
+
+@lru_cache(maxsize=1)
+def load_unspecific_names() -> UnspecificNames:
+    rows = list(read_rows("unspecific_drug_names.csv", ("phrase", "where", "source")))
+    anywhere = {
+        words_of(r.required("phrase")) for r in rows if r.one_of("where", ("anywhere", "alone")) == "anywhere"
+    }
+    alone = {word for r in rows for word in words_of(r.required("phrase"))}
+    return UnspecificNames(frozenset(anywhere), frozenset(alone))

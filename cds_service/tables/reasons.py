@@ -1,0 +1,63 @@
+"""What an order is for, and why it ended: words and codes with their meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+
+from cds_service.tables.drugs import Words, words_of
+from cds_service.tables.rows import read_rows
+from cds_service.trd.model import StopReason
+
+
+class Indication(Enum):
+    DEPRESSION = "depression"
+    OTHER = "other"
+    UNCLEAR = "unclear"
+
+
+@dataclass(frozen=True)
+class Indications:
+    """Phrases, and prefixes of ICD-10 codes without dots, longest first."""
+
+    phrases: dict[Words, Indication]
+    icd10_prefixes: tuple[tuple[str, Indication], ...]
+
+
+@dataclass(frozen=True)
+class StopReasons:
+    codes: dict[tuple[str, str], StopReason]
+    phrases: dict[Words, StopReason]
+    negations: frozenset[Words]
+
+
+@lru_cache(maxsize=1)
+def load_indications() -> Indications:
+    rows = list(read_rows("indications.csv", ("kind", "value", "meaning", "source")))
+    meanings = [meaning.value for meaning in Indication]
+    phrases, prefixes = {}, {}
+    for row in rows:
+        meaning = Indication(row.one_of("meaning", meanings))
+        if row.one_of("kind", ("word", "icd10_prefix")) == "word":
+            phrases[words_of(row.required("value"))] = meaning
+        else:
+            prefixes[row.required("value").replace(".", "")] = meaning
+    return Indications(phrases, tuple(sorted(prefixes.items(), key=lambda item: -len(item[0]))))
+
+
+@lru_cache(maxsize=1)
+def load_stop_reasons() -> StopReasons:
+    codes: dict[tuple[str, str], StopReason] = {}
+    phrases: dict[Words, StopReason] = {}
+    negations: set[Words] = set()
+    for row in read_rows("stop_reasons.csv", ("kind", "system", "value", "meaning", "source")):
+        kind = row.one_of("kind", ("code", "text", "negation"))
+        meaning = StopReason(row.one_of("meaning", ("inefficacy", "intolerance", "other")))
+        if kind == "code":
+            codes[row.required("system"), row.required("value")] = meaning
+        elif kind == "text":
+            phrases[words_of(row.required("value"))] = meaning
+        else:
+            negations.add(words_of(row.required("value")))
+    return StopReasons(codes, phrases, frozenset(negations))

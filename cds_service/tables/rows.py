@@ -1,0 +1,71 @@
+"""Reads one of the package's CSV tables into checked rows.
+
+A `Row` gives its cells by column name and turns them into numbers or words of a closed list; what does
+not fit raises `TableError` with file, line, column, value and what was expected.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from importlib.resources import files
+from io import StringIO
+from typing import NoReturn
+
+from cds_service.errors import TableError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table; `line` counts from 1 and includes the header."""
+
+    table: str
+    line: int
+    cells: dict[str, str]
+
+    def text(self, column: str) -> str:
+        """The cell, empty when nothing is known."""
+        return self.cells[column]
+
+    def required(self, column: str) -> str:
+        return self.cells[column] or self.reject(column, "a text")
+
+    def number(self, column: str) -> float | None:
+        """A number greater than 0; None for an empty cell."""
+        cell = self.cells[column]
+        if not cell:
+            return None
+        try:
+            value = float(cell)
+        except ValueError:
+            self.reject(column, "a number")
+        return value if 0 < value < float("inf") else self.reject(column, "a number above 0")
+
+    def required_number(self, column: str) -> float:
+        return self.number(column) or self.reject(column, "a number above 0")
+
+    def one_of(self, column: str, allowed: Collection[str]) -> str:
+        cell = self.cells[column]
+        return cell if cell in allowed else self.reject(column, " or ".join(repr(word) for word in allowed))
+
+    def parts(self, column: str) -> tuple[str, ...]:
+        """The parts of a pipe-separated cell."""
+        return tuple(part.strip() for part in self.cells[column].split("|") if part.strip())
+
+    def reject(self, column: str, expected: str) -> NoReturn:
+        found = self.cells[column]
+        raise TableError(f"{self.table}:{self.line}: column {column}: expected {expected}, found {found!r}")
+
+
+def read_rows(table: str, columns: Collection[str]) -> Iterator[Row]:
+    """All rows of `table`, which must have at least these `columns`."""
+    text = files("cds_service.tables").joinpath(table).read_text("utf-8")
+    reader = csv.DictReader(StringIO(text, newline=""), restkey="", restval=None)
+    missing = set(columns) - set(reader.fieldnames or ())
+    if missing:
+        raise TableError(f"{table}:1: expected the columns {sorted(missing)}, which are missing")
+    for cells in reader:
+        if None in cells.values() or "" in cells:
+            raise TableError(f"{table}:{reader.line_num}: expected {len(reader.fieldnames or ())} cells")
+        yield Row(table, reader.line_num, cells)

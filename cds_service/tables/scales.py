@@ -1,0 +1,141 @@
+"""`scales.csv` and `scale_answers.csv`: rating scales, the codes and words that name them, answer values.
+
+Only rows with `counts_as_score` = yes (the depression scales) are loaded; the others are reference.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cds_service.errors import TableError
+from cds_service.tables.rows import Row, read_rows
+from cds_service.tables.words import Phrase, plain_words
+from cds_service.trd.model import Scale
+
+TABLE = "scales.csv"
+ANSWERS_TABLE = "scale_answers.csv"
+COLUMNS = (
+    *("scale", "ucum_unit", "min", "max", "rank", "counts_as_score", "percent_rule"),
+    *("loinc_total", "loinc_panel", "loinc_items", "item_maximum", "aliases", "unclear_aliases"),
+    *("suicide_item_loinc", "suicide_item_maximum", "suicide_item_aliases"),
+    *("remission_at_most", "remission_at_most_source"),
+)
+LOINC_CODE = re.compile(r"\d{1,6}-\d", re.ASCII)
+
+
+@dataclass(frozen=True)
+class ScaleRow:
+    """One depression scale, and how a record may name it and its parts.
+
+    `item_codes` are the items whose answers add up to the total, empty when they are not known.
+    `aliases` name this scale for certain; `unclear_aliases` name it without telling its version.
+    """
+
+    scale: Scale
+    unit: str
+    total_codes: tuple[str, ...]
+    panel_codes: tuple[str, ...]
+    item_codes: tuple[str, ...]
+    item_maximum: float
+    suicide_item_code: str | None
+    suicide_item_maximum: float
+    aliases: tuple[Phrase, ...]
+    unclear_aliases: tuple[Phrase, ...]
+    suicide_item_aliases: tuple[Phrase, ...]
+
+
+@lru_cache(maxsize=1)
+def load_scales() -> tuple[ScaleRow, ...]:
+    """All depression scales, best rank first. Raises TableError naming line, column, value, expected."""
+    rows = [_scale_row(row) for row in read_rows(TABLE, COLUMNS) if _counts_as_score(row)]
+    _refuse_repeats(rows)
+    return tuple(sorted(rows, key=lambda row: row.scale.rank))
+
+
+@lru_cache(maxsize=1)
+def load_answers() -> tuple[dict[tuple[str, str], float], dict[Phrase, float]]:
+    """The value of each answer, by code system and code, and by its words."""
+    by_code: dict[tuple[str, str], float] = {}
+    by_words: dict[Phrase, float] = {}
+    for row in read_rows(ANSWERS_TABLE, ("system", "code", "display", "value", "source")):
+        value = _number(row, "value")
+        by_code[row.required("system"), row.required("code")] = value
+        by_words[plain_words(row.required("display"))] = value
+    return by_code, by_words
+
+
+def _counts_as_score(row: Row) -> bool:
+    return row.one_of("counts_as_score", ("yes", "no")) == "yes"
+
+
+def _scale_row(row: Row) -> ScaleRow:
+    if row.text("remission_at_most") and not row.text("remission_at_most_source"):
+        row.reject("remission_at_most_source", "the source of remission_at_most")
+    return ScaleRow(
+        scale=_scale(row),
+        unit=row.required("ucum_unit"),
+        total_codes=_codes(row, "loinc_total"),
+        panel_codes=_codes(row, "loinc_panel"),
+        item_codes=_codes(row, "loinc_items") if row.text("item_maximum") else (),
+        item_maximum=_number_or(row, "item_maximum", 0),
+        suicide_item_code=row.text("suicide_item_loinc") or None,
+        suicide_item_maximum=_number_or(row, "suicide_item_maximum", 0),
+        aliases=_phrases(row, "aliases"),
+        unclear_aliases=_phrases(row, "unclear_aliases"),
+        suicide_item_aliases=_phrases(row, "suicide_item_aliases"),
+    )
+
+
+def _scale(row: Row) -> Scale:
+    minimum, maximum = _number(row, "min"), _number(row, "max")
+    if maximum <= minimum:
+        row.reject("max", "more than min")
+    return Scale(
+        name=row.required("scale"),
+        minimum=minimum,
+        maximum=maximum,
+        remission_at_most=_number(row, "remission_at_most") if row.text("remission_at_most") else None,
+        has_percent_rule=row.one_of("percent_rule", ("yes", "no")) == "yes",
+        rank=int(_number(row, "rank")),
+    )
+
+
+def _number(row: Row, column: str) -> float:
+    """Unlike drug strengths, a scale may begin at 0."""
+    try:
+        value = float(row.required(column))
+    except ValueError:
+        row.reject(column, "a number")
+    return value if math.isfinite(value) else row.reject(column, "a number")
+
+
+def _number_or(row: Row, column: str, default: float) -> float:
+    return _number(row, column) if row.text(column) else default
+
+
+def _codes(row: Row, column: str) -> tuple[str, ...]:
+    """LOINC codes; one with a remark in brackets, such as `69722-7(difficulty)`, is no part of the sum."""
+    cells = [cell.strip() for cell in row.text(column).split(";") if cell.strip() and "(" not in cell]
+    for code in cells:
+        if not LOINC_CODE.fullmatch(code):
+            row.reject(column, "LOINC codes")
+    return tuple(cells)
+
+
+def _phrases(row: Row, column: str) -> tuple[Phrase, ...]:
+    phrases = tuple(plain_words(part) for part in row.parts(column))
+    return phrases if all(phrases) else row.reject(column, "words")
+
+
+def _refuse_repeats(rows: list[ScaleRow]) -> None:
+    """One code, alias or rank means one scale; items may be shared by a short and a long form."""
+    given: list[object] = [row.scale.rank for row in rows]
+    for row in rows:
+        given += {*row.total_codes, *row.panel_codes, *row.aliases}
+    repeated = [value for value, times in Counter(given).items() if times > 1]
+    if repeated:
+        raise TableError(f"{TABLE}: {repeated[0]!r} stands for two scales, expected one")

@@ -1,0 +1,376 @@
+"""Whole MedicationRequests: each ends as a prescription, set aside, unread, or is of another drug."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cds_service.fhir_reading.collected import Entry
+from cds_service.fhir_reading.medication_requests import MedicationReading, read_medication_requests
+from cds_service.trd.model import Answer, Prescription, StopReason, Topic
+
+ON = date(2026, 6, 30)
+ICD = "http://hl7.org/fhir/sid/icd-10-cm"
+ORDER: dict[str, Any] = {
+    "resourceType": "MedicationRequest",
+    "id": "rx1",
+    "status": "active",
+    "intent": "order",
+    "medicationCodeableConcept": {"text": "sertraline 50 mg tablet"},
+    "authoredOn": "2026-01-01",
+    "dosageInstruction": [{"text": "Take 2 tablets daily"}],
+}
+
+
+def find(reference: str, within: dict[str, Any]) -> dict[str, Any] | None:
+    contained = within.get("contained") or []
+    return next((c for c in contained if reference in (f"#{c['id']}", f"{c['resourceType']}/{c['id']}")), None)
+
+
+def read(**changes: Any) -> MedicationReading:
+    """The standard order with some elements changed; an element given as `...` is left out."""
+    order = {key: value for key, value in (ORDER | changes).items() if value is not ...}
+    return read_medication_requests([Entry(order, None, "prefetch.medications.entry[0]")], find, ON)
+
+
+def prescribed(**changes: Any) -> Prescription:
+    (prescription,) = read(**changes).prescriptions
+    return prescription
+
+
+def test_an_order_becomes_a_prescription() -> None:
+    reading = read()
+    (prescription,) = reading.prescriptions
+    (segment,) = prescription.segments
+    assert prescription.drug is not None
+    assert (prescription.reference, prescription.drug.ingredient) == ("MedicationRequest/rx1", "sertraline")
+    assert (segment.first_day, segment.last_day) == (date(2026, 1, 1), ON)
+    assert (segment.low_mg, segment.high_mg, segment.days_certain) == (100, 100, True)
+    assert prescription.treats_depression.answer is Answer.MET
+    assert prescription.dose_text == "2 × 50 mg × 1/day = 100 mg/day"
+    assert prescription.days_text.startswith("from 2026-01-01, no end recorded, status active")
+    assert (reading.unread, reading.set_aside) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"status": "entered-in-error"}, "entered in error"),
+        ({"status": "cancelled"}, "cancelled"),
+        ({"status": "draft"}, "draft"),
+        ({"intent": "proposal"}, "proposal"),
+        ({"intent": "plan"}, "plan"),
+        ({"intent": "option"}, "option"),
+        ({"doNotPerform": True}, "not to give"),
+        ({"authoredOn": "2026-07-01"}, "future"),
+    ],
+)
+def test_set_aside(changes: dict[str, Any], reason: str) -> None:
+    reading = read(**changes)
+    (aside,) = reading.set_aside
+    assert reason in aside.problem
+    assert (reading.prescriptions, reading.unread) == ((), ())
+
+
+@pytest.mark.parametrize("status", ["unknown", "ACTIVE", "ended", ..., 7])
+def test_a_status_that_cannot_be_read_leaves_the_days_open(status: object) -> None:
+    reading = read(status=status)
+    assert not reading.prescriptions[0].segments[0].days_certain
+    assert "$.status" in reading.unread[0].problem
+
+
+@pytest.mark.parametrize("intent", ["wish", ..., 7])
+def test_an_intent_that_cannot_be_read_leaves_the_use_open(intent: object) -> None:
+    reading = read(intent=intent)
+    assert reading.prescriptions[0].treats_depression.answer is Answer.UNKNOWN
+    assert "$.intent" in reading.unread[0].problem
+
+
+# --- the drug -----------------------------------------------------------------------------------------
+
+
+def test_other_drugs_are_of_no_interest() -> None:
+    assert read(medicationCodeableConcept={"text": "lisinopril 10 mg"}) == MedicationReading()
+    assert read(medicationCodeableConcept={"text": "lisinopril 10 mg"}, status=7) == MedicationReading()
+    assert read(medicationCodeableConcept={"text": "aripiprazole 5 mg"}) == MedicationReading()
+
+
+def test_a_name_we_lack_ordered_for_depression_may_be_an_antidepressant() -> None:
+    reading = read(medicationCodeableConcept={"text": "Serenium 10 mg"}, reasonCode=[{"text": "Depression"}])
+    (prescription,) = reading.prescriptions
+    assert (prescription.drug, prescription.name) == (None, "Serenium 10 mg")
+    assert reading.unread[0].topics == (Topic.DRUG,)
+
+
+@pytest.mark.parametrize(
+    "medication",
+    [
+        {},
+        {"medicationReference": {"reference": "Medication/9"}},
+        {"medicationReference": {"identifier": {"value": "9"}}},
+        {"medicationCodeableConcept": {"text": "antidepressant"}},
+        {"medicationCodeableConcept": "sertraline"},
+        {"medicationCodeableConcept": {"coding": [{"system": "http://example.org", "code": "1"}]}},
+    ],
+)
+def test_an_unknown_drug_is_a_prescription_and_unread(medication: dict[str, Any]) -> None:
+    reading = read(**({"medicationCodeableConcept": ...} | medication))
+    (prescription,) = reading.prescriptions
+    assert prescription.drug is None
+    assert prescription.segments[0].low_mg is None
+    assert reading.unread[0].topics == (Topic.DRUG,)
+
+
+def referenced(medication: dict[str, Any], **reference: str) -> dict[str, Any]:
+    contained = [{"resourceType": "Medication", "id": "m"} | medication]
+    pointer = {"reference": "#m"} | reference
+    return {"medicationCodeableConcept": ..., "medicationReference": pointer, "contained": contained}
+
+
+def test_a_contained_medication() -> None:
+    prescription = prescribed(**referenced({"code": {"text": "Zoloft 50 mg"}}))
+    assert prescription.drug is not None
+    assert (prescription.drug.ingredient, prescription.segments[0].low_mg) == ("sertraline", 100)
+
+
+def test_a_medication_told_by_its_ingredient() -> None:
+    strength = {"numerator": {"value": 50, "unit": "mg"}, "denominator": {"value": 1, "unit": "TAB"}}
+    ingredient = {"itemCodeableConcept": {"text": "Sertraline"}, "strength": strength}
+    prescription = prescribed(**referenced({"ingredient": [ingredient]}))
+    assert prescription.drug is not None
+    assert (prescription.drug.ingredient, prescription.segments[0].low_mg) == ("sertraline", 100)
+
+
+def test_a_liquid_told_by_its_ingredient() -> None:
+    strength = {"numerator": {"value": 20, "unit": "mg"}, "denominator": {"value": 5, "unit": "mL"}}
+    medication = {
+        "code": {"text": "fluoxetine"},
+        "ingredient": [{"itemCodeableConcept": {"text": "fluoxetine"}, "strength": strength}],
+    }
+    prescription = prescribed(**referenced(medication), dosageInstruction=[{"text": "10 mL daily"}])
+    assert prescription.segments[0].low_mg == 40
+
+
+def test_the_display_of_a_reference_names_the_drug_when_the_medication_is_not_at_hand() -> None:
+    pointer = {"reference": "Medication/9", "display": "Sertraline 50 mg"}
+    prescription = prescribed(medicationCodeableConcept=..., medicationReference=pointer)
+    assert prescription.drug is not None
+    other = {"reference": "Medication/9", "display": "Lisinopril 10 mg"}
+    assert read(medicationCodeableConcept=..., medicationReference=other) == MedicationReading()
+
+
+# --- the use ------------------------------------------------------------------------------------------
+
+DEPRESSION = {"coding": [{"system": ICD, "code": "F33.1"}]}
+ANXIETY = {"coding": [{"system": ICD, "code": "F41.1"}]}
+UNREADABLE = {"coding": [{"system": "http://example.org", "code": "17"}]}
+MET, NOT_MET, UNKNOWN = Answer.MET, Answer.NOT_MET, Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("drug", "reasons", "expected"),
+    [
+        ("sertraline 50 mg", [], MET),
+        ("sertraline 50 mg", [DEPRESSION], MET),
+        ("sertraline 50 mg", [ANXIETY], NOT_MET),
+        ("sertraline 50 mg", [ANXIETY, DEPRESSION], MET),
+        ("sertraline 50 mg", [{"text": "anxiety and depression"}], MET),
+        ("sertraline 50 mg", [{"text": "PMDD"}], NOT_MET),
+        ("sertraline 50 mg", [UNREADABLE], MET),
+        ("trazodone 150 mg", [UNREADABLE], UNKNOWN),
+        ("trazodone 150 mg", [], MET),
+        ("trazodone 150 mg", [{"text": "insomnia"}], NOT_MET),
+        ("amitriptyline 75 mg", [{"coding": [{"system": ICD, "code": "M79.7"}]}], NOT_MET),
+        ("amitriptyline 75 mg", [{"text": "neuropathic pain"}], NOT_MET),
+        ("milnacipran 50 mg", [], UNKNOWN),
+        ("milnacipran 50 mg", [DEPRESSION], MET),
+        ("Zyban 150 mg", [], NOT_MET),
+        ("Zyban 150 mg", [DEPRESSION], MET),
+        ("Sarafem 20 mg", [], UNKNOWN),
+        ("Silenor 6 mg", [DEPRESSION], NOT_MET),
+        ("doxepin 5 % cream", [], NOT_MET),
+        ("selegiline 5 mg capsule", [DEPRESSION], NOT_MET),
+        ("selegiline", [], UNKNOWN),
+        ("Emsam 6 mg/24 hr patch", [], MET),
+        ("viloxazine 200 mg", [], NOT_MET),
+        ("Spravato 56 mg", [DEPRESSION], NOT_MET),
+        ("tryptophan 500 mg", [DEPRESSION], NOT_MET),
+    ],
+)
+def test_use(drug: str, reasons: list[dict[str, Any]], expected: Answer) -> None:
+    prescription = prescribed(medicationCodeableConcept={"text": drug}, reasonCode=reasons)
+    assert prescription.treats_depression.answer is expected, prescription.treats_depression.text
+
+
+def test_a_reason_by_reference() -> None:
+    condition = {"resourceType": "Condition", "id": "c", "code": {"text": "Chronic low back pain"}}
+    reason = [{"reference": "Condition/c"}]
+    drug = {"text": "duloxetine 60 mg"}
+    found = prescribed(medicationCodeableConcept=drug, reasonReference=reason, contained=[condition])
+    assert found.treats_depression.answer is NOT_MET
+    trazodone = {"text": "trazodone 150 mg"}
+    not_found = prescribed(medicationCodeableConcept=trazodone, reasonReference=reason)
+    assert not_found.treats_depression.answer is UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("dosage", "expected"),
+    [
+        ({"text": "1 tablet at bedtime for sleep"}, NOT_MET),
+        ({"text": "1 tablet daily for depression"}, MET),
+        ({"text": "1 tablet daily. May cause headache."}, MET),
+        ({"text": "1 tablet daily", "asNeededBoolean": True}, NOT_MET),
+        ({"text": "1 tablet prn"}, NOT_MET),
+        ({"text": "1 tablet prn", "asNeededBoolean": False}, UNKNOWN),
+        ({"text": "1 tablet daily", "asNeededBoolean": "no"}, UNKNOWN),
+    ],
+)
+def test_use_told_by_the_dosage(dosage: dict[str, Any], expected: Answer) -> None:
+    assert prescribed(dosageInstruction=[dosage]).treats_depression.answer is expected
+
+
+def test_an_as_needed_dose_beside_a_regular_one_widens_the_range() -> None:
+    prescription = prescribed(dosageInstruction=[{"text": "1 tablet daily"}, {"text": "1 tablet daily prn"}])
+    segment = prescription.segments[0]
+    assert (segment.low_mg, segment.high_mg) == (50, 100)
+    assert prescription.treats_depression.answer is MET
+
+
+def test_a_modifier_extension_leaves_the_use_open() -> None:
+    prescription = prescribed(modifierExtension=[{"url": "http://example.org/never-taken"}])
+    assert prescription.treats_depression.answer is UNKNOWN
+
+
+# --- why it stopped -----------------------------------------------------------------------------------
+
+STATUS_REASON = "http://terminology.hl7.org/CodeSystem/medicationrequest-status-reason"
+
+
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (None, StopReason.NONE_GIVEN),
+        ({"coding": [{"system": STATUS_REASON, "code": "sintol"}]}, StopReason.INTOLERANCE),
+        ({"coding": [{"system": STATUS_REASON, "code": "salg"}]}, StopReason.INTOLERANCE),
+        ({"coding": [{"system": STATUS_REASON, "code": "surg"}]}, StopReason.OTHER),
+        ({"text": "Lack of efficacy"}, StopReason.INEFFICACY),
+        ({"text": "No benefit after 15 weeks"}, StopReason.INEFFICACY),
+        ({"text": "did not work"}, StopReason.INEFFICACY),
+        ({"text": "Treatment failure"}, StopReason.INEFFICACY),
+        ({"text": "Vomiting"}, StopReason.INTOLERANCE),
+        ({"text": "Adverse reaction"}, StopReason.INTOLERANCE),
+        ({"text": "No side effects, but ineffective"}, StopReason.INEFFICACY),
+        ({"text": "No side effects"}, StopReason.OTHER),
+        ({"text": "not ineffective"}, StopReason.OTHER),
+        ({"text": "ineffective and not tolerated"}, StopReason.OTHER),
+        ({"text": "patient moved away"}, StopReason.OTHER),
+    ],
+)
+def test_stop_reasons(reason: dict[str, Any] | None, expected: StopReason) -> None:
+    changes = {} if reason is None else {"statusReason": reason}
+    assert prescribed(status="stopped", **changes).stop_reason is expected
+
+
+# --- malformed data -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "is_dose_known", "are_days_certain"),
+    [
+        (
+            {"dosageInstruction": [{"text": "2 tablets daily", "doseAndRate": [{"doseQuantity": {"value": "2"}}]}]},
+            "$.dosageInstruction[0].doseAndRate[0].doseQuantity.value",
+            False,
+            True,
+        ),
+        ({"dosageInstruction": "2 daily"}, "$.dosageInstruction", False, False),
+        ({"dosageInstruction": [None]}, "$.dosageInstruction[0]", False, False),
+        ({"authoredOn": 20260101}, "$.authoredOn", True, False),
+        ({"authoredOn": "2026-13-45"}, "$.authoredOn", True, False),
+        ({"dispenseRequest": {"expectedSupplyDuration": "30 days"}}, "$.dispenseRequest", True, False),
+    ],
+)
+def test_malformed_elements_are_named_and_open_their_own_question(
+    changes: dict[str, Any], path: str, is_dose_known: bool, are_days_certain: bool
+) -> None:
+    reading = read(**changes)
+    (unread,) = reading.unread
+    segment = reading.prescriptions[0].segments[0]
+    assert path in unread.problem
+    assert unread.topics == (Topic.DRUG,)
+    assert (segment.low_mg is not None, segment.days_certain) == (is_dose_known, are_days_certain)
+
+
+@pytest.mark.parametrize("resource", [None, [], "MedicationRequest", 7])
+def test_what_is_no_object_is_unread(resource: Any) -> None:
+    reading = read_medication_requests([Entry(resource, None, "line 3")], find, ON)
+    assert reading.unread[0].reference == "line 3"
+    assert reading.unread[0].topics == (Topic.DRUG,)
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(min_value=-(10**400), max_value=10**400),
+    st.floats(),
+    st.text(max_size=20),
+    st.sampled_from(["2024-13-45", "9999-12-31", "0001-01-01", "1-0-1", "\ud800", "#rx1", "Medication/m"]),
+    st.just([]),
+    st.just({}),
+)
+FULL = ORDER | {
+    "statusReason": {"text": "side effects"},
+    "reasonCode": [DEPRESSION],
+    "dosageInstruction": [
+        {
+            "sequence": 1,
+            "text": "Take 2 tablets daily",
+            "timing": {
+                "repeat": {
+                    "frequency": 1, "period": 1, "periodUnit": "d", "when": ["MORN"],
+                    "boundsPeriod": {"start": "2026-01-01", "end": "2026-03-01"},
+                },
+                "code": {"coding": [{"code": "QD"}]},
+            },
+            "asNeededBoolean": False,
+            "doseAndRate": [{"doseQuantity": {"value": 2, "unit": "tablet"}}],
+        }
+    ],
+    "dispenseRequest": {
+        "numberOfRepeatsAllowed": 1, "quantity": {"value": 30}, "expectedSupplyDuration": {"value": 30, "code": "d"},
+    },
+}  # fmt: skip
+
+
+def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    members = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    return [path] * bool(path) + [place for key, child in members for place in places(child, (*path, key))]
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(places(FULL)), junk=JUNK)
+def test_no_junk_anywhere_crashes_or_makes_the_order_vanish(place: tuple[Any, ...], junk: Any) -> None:
+    order = copy.deepcopy(FULL)
+    node = order
+    for step in place[:-1]:
+        node = node[step]
+    node[place[-1]] = junk
+    reading = read_medication_requests([Entry(order, None, "here")], find, ON)
+    names_another_drug = place[0] == "medicationCodeableConcept"
+    assert names_another_drug or reading.prescriptions or reading.unread or reading.set_aside
+    for segment in (s for p in reading.prescriptions for s in p.segments):
+        assert segment.first_day <= segment.last_day <= ON
+        assert (segment.low_mg is None) == (segment.high_mg is None)
+
+
+def test_orders_do_not_influence_each_other() -> None:
+    one, other = ORDER, json.loads(json.dumps(ORDER | {"id": "rx2", "authoredOn": "bad"}))
+    both = read_medication_requests([Entry(one, None, "a"), Entry(other, None, "b")], find, ON)
+    assert [p.reference for p in both.prescriptions] == ["MedicationRequest/rx1", "MedicationRequest/rx2"]
+    assert both.prescriptions[0] == prescribed()
