@@ -97,6 +97,7 @@ def _counts(
             dropped.append(f"{reference} ({entry.place})")
     problems.update(_kind(unread.problem) for unread in history.unread)
     read = [p for p in history.prescriptions if p.drug is not None]
+    set_aside = len({problem.reference for problem in history.set_aside})
     with_dosage = {
         f"MedicationRequest/{e.resource.get('id')}" for e in orders if e.resource.get("dosageInstruction")
     }
@@ -104,7 +105,8 @@ def _counts(
         {
             "patients": 1,
             "orders": len(orders),
-            "drug known": len(read),
+            "drug known": len(read) + set_aside,
+            "set aside": set_aside,
             "dose known": sum(p.segments[0].low_mg is not None for p in read if p.segments),
             "with dosage": len(with_dosage),
             "dose known of these": sum(
@@ -165,7 +167,7 @@ def _kind(problem: str) -> str:
 
 
 def _print_table(rows: list[tuple[Path, Counter[str]]], problems: Counter[str]) -> None:
-    columns = ("patients", "orders", "drug known", "dose known", "with dosage", "dose known of these")
+    columns = ("patients", "orders", "drug known", "set aside", "dose known", "with dosage", "dose known of these")
     verdicts = ("met", "not-met", "indeterminate", "excluded")
     print("| files | " + " | ".join((*columns, *verdicts)) + " |")
     print("|" + "---|" * (len(columns) + len(verdicts) + 1))

@@ -14,7 +14,7 @@ from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Assessment, Definition, Exposure, History, Verdict
+from cds_service.trd.model import Assessment, Definition, History, Outcome
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 
@@ -50,28 +50,24 @@ def assess_collected(collected: Collected, definition_id: str, on: date) -> Asse
     """
     history = read_history(collected, on)
     definitions = load_definitions()
-    chosen = assess_history(history, definitions[definition_id], on)
-    return replace(chosen, other_verdicts=_verdicts_of_others(history, definition_id, on))
+    chosen = definitions[definition_id]
+    outcomes = {chosen.trial_rules: _outcomes_under(chosen, history, on)}
+    assessment = assess(history, outcomes[chosen.trial_rules], chosen, on)
+    others = []
+    for other in definitions.values():
+        if other.id != definition_id:
+            if other.trial_rules not in outcomes:
+                outcomes[other.trial_rules] = _outcomes_under(other, history, on)
+            others.append((other.id, judge(history, outcomes[other.trial_rules], other, on).verdict))
+    return replace(assessment, other_verdicts=tuple(others))
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:
-    """Exposures, trials, outcomes, assessment: the rules in their order."""
+    """Exposures, trials, outcomes, assessment under one definition alone."""
+    return assess(history, _outcomes_under(definition, history, on), definition, on)
+
+
+def _outcomes_under(definition: Definition, history: History, on: date) -> tuple[Outcome, ...]:
     exposures = build_exposures(history.prescriptions, definition.max_gap_days)
     trials = find_trials(exposures, definition, on)
-    outcomes = judge_outcomes(trials, history.scores, history.unread_scores, definition)
-    return assess(history, outcomes, definition, on)
-
-
-def _verdicts_of_others(history: History, definition_id: str, on: date) -> tuple[tuple[str, Verdict], ...]:
-    exposures: dict[int, tuple[Exposure, ...]] = {}
-    verdicts = []
-    for definition in load_definitions().values():
-        if definition.id == definition_id:
-            continue
-        gap = definition.max_gap_days
-        if gap not in exposures:
-            exposures[gap] = build_exposures(history.prescriptions, gap)
-        trials = find_trials(exposures[gap], definition, on)
-        outcomes = judge_outcomes(trials, history.scores, history.unread_scores, definition)
-        verdicts.append((definition.id, judge(history, outcomes, definition, on).verdict))
-    return tuple(verdicts)
+    return judge_outcomes(trials, history, definition)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
@@ -47,17 +48,12 @@ class Owner(Enum):
 def index_resources(collected: Collected) -> Index:
     """The index of a collection. Never raises, whatever the resources hold."""
     entries, unread = _each_once(collected)
-    by_reference: dict[str, Resource] = {}
-    for entry in entries:
-        for name in _names_of(entry, collected.base_url):
-            by_reference.setdefault(name, entry.resource)
     patients = [entry for entry in entries if is_patient(entry.resource, collected.patient_id)]
     return Index(
         patient_id=collected.patient_id,
         entries=entries,
         unread=unread,
         base_url=collected.base_url,
-        by_reference=by_reference,
         own_names=_own_names(patients, collected.patient_id),
         own_bases=_own_bases(patients, collected.base_url),
         own_identifiers=frozenset(pair for entry in patients for pair in _identifiers(entry.resource)),
@@ -72,10 +68,18 @@ class Index:
     entries: tuple[Entry, ...]
     unread: tuple[Unread, ...]
     base_url: str | None
-    by_reference: dict[str, Resource]
     own_names: frozenset[str]
     own_bases: frozenset[str]
     own_identifiers: frozenset[tuple[str, str]]
+
+    @cached_property
+    def by_reference(self) -> dict[str, Resource]:
+        """Made at the first look-up: most records refer to nothing that is looked up."""
+        named: dict[str, Resource] = {}
+        for entry in self.entries:
+            for name in _names_of(entry, self.base_url):
+                named.setdefault(name, entry.resource)
+        return named
 
     def find(self, reference: str, within: Resource) -> Resource | None:
         """The resource that `reference`, standing in `within`, points at; None if it is not at hand."""

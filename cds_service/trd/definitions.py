@@ -67,10 +67,11 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     trials = tuple(
         _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
     )
-    at_least, at_most = count_failed(trials, definition.distinctness)
+    deciding = deciding_trials(trials)
+    at_least, at_most = count_failed(deciding, definition.distinctness)
     at_most += len(_orders_not_read(history))
     reasons = (
-        _judge_failed_trials(trials, at_least, at_most, definition),
+        _judge_failed_trials(deciding, at_least, at_most, definition),
         _judge_diagnosis(history),
         _judge_no_exclusion(history, definition),
         _judge_age(history, definition, on),
@@ -98,14 +99,13 @@ def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
     return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence))
 
 
-def count_failed(trials: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:
-    """How many distinct failed trials there are: at least, at most.
+def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:
+    """How many distinct failed trials there are, of one deciding trial for each agent: at least, at most.
 
-    One trial stands for each agent: the longest adequate one in scope. Agents of one class or
+    Agents of one class or
     mechanism count once where the definition asks for different ones. An unidentified drug could be
     any, so each adds one to the most.
     """
-    deciding = deciding_trials(trials)
     certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
     possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
     return len(certain), len(certain | possible)
@@ -144,7 +144,7 @@ def _kind(trial: Trial, distinctness: Distinctness) -> str:
 
 
 def _judge_failed_trials(
-    trials: Sequence[JudgedTrial], at_least: int, at_most: int, definition: Definition
+    deciding: Sequence[JudgedTrial], at_least: int, at_most: int, definition: Definition
 ) -> Finding:
     needed = definition.needed_failed_trials
     answer = _at_least_or_at_most(at_least, at_most, needed)
@@ -154,7 +154,7 @@ def _judge_failed_trials(
         if definition.distinctness is Distinctness.AGENT
         else f" of different {_KINDS[definition.distinctness]}"
     )
-    evidence = tuple(dict.fromkeys(ref for t in deciding_trials(trials) for ref in t.failed.evidence))
+    evidence = tuple(dict.fromkeys(ref for t in deciding for ref in t.failed.evidence))
     return Finding("failed trials", answer, f"{count} failed trials{kind}, {needed} needed", evidence)
 
 

@@ -2,7 +2,8 @@
 
 Full remission ends an episode. It is documented by a diagnosis of full remission, or by two scores in
 the remission range at least `remission_confirmed_days` apart with none above it between them. Partial
-remission ends nothing. A single remission score that is the newest one leaves it open.
+remission ends nothing. A single remission score that is the newest one leaves it open, and so does a
+score that could not be read where a low one would matter.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from cds_service.trd.days import shifted
 from cds_service.trd.model import (
@@ -19,10 +21,12 @@ from cds_service.trd.model import (
     DiagnosisRole,
     Finding,
     History,
+    Scale,
     Score,
     Trial,
+    UnreadScore,
 )
-from cds_service.trd.outcomes import is_remission, scores_by_scale
+from cds_service.trd.outcomes import is_remission
 
 
 @dataclass(frozen=True)
@@ -42,7 +46,7 @@ def find_remissions(history: History, definition: Definition) -> tuple[Remission
         for diagnosis in history.diagnoses
         if diagnosis.role is DiagnosisRole.FULL_REMISSION and diagnosis.holds is not Answer.NOT_MET
     ]
-    return (*from_diagnoses, *_remissions_in(history.scores, definition.remission_confirmed_days))
+    return (*from_diagnoses, *_remissions_in(history, definition.remission_confirmed_days))
 
 
 def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Definition, on: date) -> Finding:
@@ -89,38 +93,82 @@ def _remission_of(diagnosis: Diagnosis) -> Remission:
     return Remission(day, diagnosis.holds is Answer.MET, text, (diagnosis.reference,))
 
 
-def _remissions_in(scores: Sequence[Score], confirmed_days: int) -> list[Remission]:
+def _remissions_in(history: History, confirmed_days: int) -> list[Remission]:
+    """Those that scores show, on each scale, and those that a score which could not be read may have shown."""
+    series = [scores for scores in history.score_series if _has_remission_range(scores[0].scale)]
+    unread = [u for u in history.unread_scores if u.scale is None or _has_remission_range(u.scale)]
+    if not series and unread:
+        series = [()]
     return [
         remission
-        for series in scores_by_scale(scores)
-        if series[0].scale.remission_at_most is not None
-        for remission in _remissions_in_series(series, confirmed_days)
+        for scores in series
+        for stretch in _stretches(scores, [u for u in unread if _may_be_on(u, scores)])
+        if (remission := _remission_in(stretch, confirmed_days))
     ]
 
 
-def _remissions_in_series(series: list[Score], confirmed_days: int) -> list[Remission]:
-    found = []
-    low: list[Score] = []
-    for score in series:
-        if is_remission(score):
-            low.append(score)
-            continue
-        if _is_confirmed(low, confirmed_days):
-            found.append(_remission_by_scores(low, is_sure=True))
-        low = []
-    if low:
-        found.append(_remission_by_scores(low, is_sure=_is_confirmed(low, confirmed_days)))
-    return found
+def _has_remission_range(scale: Scale) -> bool:
+    return scale.remission_at_most is not None
 
 
-def _is_confirmed(low: list[Score], confirmed_days: int) -> bool:
-    return bool(low) and (low[-1].day - low[0].day).days >= confirmed_days
+def _may_be_on(unread: UnreadScore, scores: Sequence[Score]) -> bool:
+    return unread.scale is None or not scores or unread.scale.name == scores[0].scale.name
 
 
-def _remission_by_scores(low: list[Score], *, is_sure: bool) -> Remission:
-    first, last = low[0], low[-1]
-    totals = f"{first.scale.name} {first.value:g} on {first.day}"
-    if last is not first:
-        totals += f" and {last.value:g} on {last.day}"
-    text = f"full remission, {totals}" if is_sure else f"{totals}, which one more score would confirm"
-    return Remission(first.day, is_sure, text, tuple(dict.fromkeys((first.reference, last.reference))))
+@dataclass(frozen=True)
+class _Stretch:
+    """The time between two scores above the remission range: the low scores, and the unread ones, in it."""
+
+    low: tuple[Score, ...]
+    unread: tuple[UnreadScore, ...]
+    is_last: bool
+
+
+def _stretches(scores: Sequence[Score], unread: Sequence[UnreadScore]) -> list[_Stretch]:
+    edges = [date.min, *(score.day for score in scores if not is_remission(score)), date.max]
+    low = [score for score in scores if is_remission(score)]
+    return [
+        _Stretch(
+            low=tuple(score for score in low if after <= score.day < before),
+            unread=tuple(u for u in unread if _first(u) <= before and _last(u) >= after),
+            is_last=before == date.max,
+        )
+        for after, before in pairwise(edges)
+    ]
+
+
+def _remission_in(stretch: _Stretch, confirmed_days: int) -> Remission | None:
+    """Sure when low scores confirm each other and nothing unread may contradict; else perhaps."""
+    low, unread = stretch.low, stretch.unread
+    if low and (low[-1].day - low[0].day).days >= confirmed_days:
+        between = any(_first(u) < low[-1].day and _last(u) > low[0].day for u in unread)
+        return _remission_by_scores(stretch, is_sure=not between)
+    if len(low) + len(unread) < (1 if stretch.is_last else 2):
+        return None
+    first = min([*(s.day for s in low), *(_first(u) for u in unread)])
+    last = max([*(s.day for s in low), *(_last(u) for u in unread)])
+    if stretch.is_last or (last - first).days >= confirmed_days:
+        return _remission_by_scores(stretch, is_sure=False)
+    return None
+
+
+def _first(unread: UnreadScore) -> date:
+    return unread.first_day or date.min
+
+
+def _last(unread: UnreadScore) -> date:
+    return unread.last_day or date.max
+
+
+def _remission_by_scores(stretch: _Stretch, *, is_sure: bool) -> Remission:
+    """Its day is the first low score's, or the last on which an unread one may have been taken."""
+    low, unread = stretch.low, stretch.unread
+    evidence = tuple(dict.fromkeys([*(s.reference for s in low), *(u.reference for u in unread)]))
+    day = low[0].day if low else max(_last(u) for u in unread)
+    totals = [
+        f"{s.scale.name} {s.value:g} on {s.day}" for s in (low[:1] if len(low) < 2 else (low[0], low[-1]))
+    ]
+    if is_sure:
+        return Remission(day, True, f"full remission, {' and '.join(totals)}", evidence)
+    totals += ["a score that could not be read"] if unread else []
+    return Remission(day, False, f"{' and '.join(totals)} may show full remission", evidence)

@@ -14,10 +14,12 @@ ingredient that the minimum dose is stated for. `evidence` holds FHIR references
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
+from functools import cached_property
 
 
 class Answer(Enum):
@@ -250,6 +252,15 @@ class History:
     unread: tuple[Unread, ...] = ()
     set_aside: tuple[Unread, ...] = ()
 
+    @cached_property
+    def score_series(self) -> tuple[tuple[Score, ...], ...]:
+        """The scores of each scale in order of their day; the scales in order of their rank."""
+        by_scale: dict[str, list[Score]] = defaultdict(list)
+        for score in sorted(self.scores, key=lambda score: (score.day, score.reference)):
+            by_scale[score.scale.name].append(score)
+        series = sorted(by_scale.values(), key=lambda of_one: (of_one[0].scale.rank, of_one[0].scale.name))
+        return tuple(map(tuple, series))
+
 
 # --- a definition of treatment-resistant depression ---------------------------------------------------
 
@@ -302,6 +313,23 @@ class Definition:
     source_status: str = ""
     notes: str = ""
 
+    @cached_property
+    def trial_rules(self) -> tuple[object, ...]:
+        """All that decides how a trial and its outcome are judged; equal for definitions that agree there."""
+        return (
+            self.minimum_days,
+            self.dose_column,
+            self.max_gap_days,
+            self.nonresponse_below_percent,
+            self.response_from_percent,
+            self.partial_response_from_percent,
+            self.intolerance_counts_as_failure,
+            self.baseline_days_before,
+            self.baseline_days_after,
+            self.last_score_from_day,
+            self.last_score_days_after,
+        )
+
 
 # --- what the rules conclude --------------------------------------------------------------------------
 
@@ -327,7 +355,7 @@ class Exposure:
     def last_day(self) -> date:
         return self.segments[-1].last_day
 
-    @property
+    @cached_property
     def evidence(self) -> tuple[str, ...]:
         return tuple(prescription.reference for prescription in self.prescriptions)
 

@@ -7,7 +7,6 @@ Sources: the score windows and thresholds of the definition.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -17,9 +16,9 @@ from cds_service.trd.model import (
     Answer,
     Definition,
     Finding,
+    History,
     Outcome,
     Response,
-    Scale,
     Score,
     StopReason,
     Trial,
@@ -27,27 +26,10 @@ from cds_service.trd.model import (
 )
 
 
-def judge_outcomes(
-    trials: Sequence[Trial],
-    scores: Sequence[Score],
-    unread_scores: Sequence[UnreadScore],
-    definition: Definition,
-) -> tuple[Outcome, ...]:
+def judge_outcomes(trials: Sequence[Trial], history: History, definition: Definition) -> tuple[Outcome, ...]:
     """One outcome a trial, in the same order."""
-    series = [
-        (scores_on_it[0].scale, scores_on_it)
-        for scores_on_it in scores_by_scale(scores)
-        if scores_on_it[0].scale.has_percent_rule
-    ]
-    return tuple(_outcome(trial, series, unread_scores, definition) for trial in trials)
-
-
-def scores_by_scale(scores: Sequence[Score]) -> list[list[Score]]:
-    """The scores of each scale in order of their day; the scales in order of their rank."""
-    by_scale: dict[str, list[Score]] = defaultdict(list)
-    for score in sorted(scores, key=lambda score: (score.day, score.reference)):
-        by_scale[score.scale.name].append(score)
-    return sorted(by_scale.values(), key=lambda series: (series[0].scale.rank, series[0].scale.name))
+    series = [scores for scores in history.score_series if scores[0].scale.has_percent_rule]
+    return tuple(_outcome(trial, series, history.unread_scores, definition) for trial in trials)
 
 
 @dataclass(frozen=True)
@@ -65,14 +47,14 @@ class _Reading:
 
 def _outcome(
     trial: Trial,
-    series: Sequence[tuple[Scale, list[Score]]],
+    series: Sequence[Sequence[Score]],
     unread: Sequence[UnreadScore],
     definition: Definition,
 ) -> Outcome:
     readings = [
-        _reading(scale, scores, first_day, last_day, unread, definition)
+        _reading(scores, first_day, last_day, unread, definition)
         for first_day, last_day in _honest_spans(trial)
-        for scale, scores in series
+        for scores in series
     ]
     changes = [_from_scores(trial, reading, definition) for reading in readings if reading.has_change]
     if changes:
@@ -100,7 +82,6 @@ def _honest_spans(trial: Trial) -> list[tuple[date, date]]:
 
 
 def _reading(
-    scale: Scale,
     scores: Sequence[Score],
     first_day: date,
     last_day: date,
@@ -116,7 +97,8 @@ def _reading(
         shifted(last_day, definition.last_score_days_after),
     )
     baseline, last = _last_in(scores, baseline_window), _last_in(scores, last_window)
-    hidden = [u for u in unread if u.scale is None or u.scale.name == scale.name]
+    scale = scores[0].scale.name
+    hidden = [u for u in unread if u.scale is None or u.scale.name == scale]
     if _may_replace(baseline, baseline_window, hidden) or _may_replace(last, last_window, hidden):
         return _Reading(baseline, last, "a score in the window could not be read")
     if baseline is not None and baseline.value <= 0:

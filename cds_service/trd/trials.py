@@ -182,7 +182,7 @@ def _judge_use(exposure: Exposure) -> Finding:
     for wanted in (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET):
         for finding in findings:
             if finding.answer is wanted:
-                return replace(finding, criterion="use", evidence=exposure.evidence)
+                return Finding("use", wanted, finding.text, exposure.evidence)
     return Finding("use", Answer.UNKNOWN, "nothing is known of what it was for", exposure.evidence)
 
 

@@ -18,10 +18,11 @@ from cds_service.trd.model import (
     History,
     Topic,
     Unread,
+    UnreadScore,
     Verdict,
 )
 from tests.conftest import ON
-from tests.spec.people import diagnosis, history, scores
+from tests.spec.people import PHQ9, diagnosis, history, scores
 
 TWO_TRIALS = """
     drug        | first_day  | last_day   | mg_per_day
@@ -161,6 +162,31 @@ def test_remission_by_scores_needs_two_sixty_days_apart(
     low_scores: tuple[tuple[str, float], ...], expected: Verdict, definition: Definition
 ) -> None:
     patient = history(TWO_TRIALS, TWO_FAILURES + scores(*low_scores))
+    assert verdict_on(patient, definition).verdict is expected
+
+
+@pytest.mark.parametrize(
+    ("low_scores", "unread_days", "expected"),
+    [
+        ((), ("2026-05-01",), Verdict.INDETERMINATE),  # the newest: it may show remission
+        ((("2026-04-01", 12),), ("2026-03-20",), Verdict.MET),  # alone between high ones: it cannot
+        ((("2026-05-25", 12),), ("2026-03-20", "2026-05-19"), Verdict.INDETERMINATE),  # two, 60 days apart
+        ((("2026-05-25", 12),), ("2026-03-20", "2026-05-18"), Verdict.MET),  # 59 days
+        ((("2026-04-01", 3), ("2026-05-31", 2)), ("2026-05-01",), Verdict.INDETERMINATE),  # may contradict
+        ((("2026-04-01", 3), ("2026-05-31", 2)), ("2026-06-10",), Verdict.NOT_MET),  # cannot any more
+    ],
+)
+def test_an_unread_score_may_have_shown_or_broken_a_remission(
+    low_scores: tuple[tuple[str, float], ...],
+    unread_days: tuple[str, ...],
+    expected: Verdict,
+    definition: Definition,
+) -> None:
+    days = [date.fromisoformat(day) for day in unread_days]
+    unread = tuple(UnreadScore(f"Observation/{day}", PHQ9, day, day) for day in days)
+    early_end = TWO_TRIALS.replace("2026-03-15", "2026-03-05")  # its last score window closes on 2026-03-19
+    recorded = scores(("2025-08-28", 19), ("2025-11-20", 17), ("2026-03-04", 18), *low_scores)
+    patient = history(early_end, recorded, unread_scores=unread)
     assert verdict_on(patient, definition).verdict is expected
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Answer, Definition, Outcome, Response, Score, UnreadScore
+from cds_service.trd.model import Answer, Definition, History, Outcome, Response, Score, UnreadScore
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON
@@ -31,7 +31,8 @@ def the_outcome(
         f"drug | first_day | last_day | mg_per_day | stop\nsertraline | {first_day} | {last_day} | 50 | {stop}"
     )
     trials = find_trials(build_exposures(prescriptions, definition.max_gap_days), definition, ON)
-    (outcome,) = judge_outcomes(trials, recorded, unread, definition)
+    patient = History("Patient/p1", scores=recorded, unread_scores=unread)
+    (outcome,) = judge_outcomes(trials, patient, definition)
     return outcome
 
 
