@@ -46,6 +46,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
     _check(settings)
     _read_tables(settings.definition)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
+    app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     site = Site(
         settings=settings,
         services=find_services(settings.prefetch_include),

@@ -26,7 +26,7 @@ from rich.table import Table
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from cds_service.app import create_app
-from cds_service.errors import InputError
+from cds_service.listening import cannot_listen, listen
 from cds_service.report import EXTENSION_KEY
 from cds_service.settings import load_settings
 from fhir_fixtures import vignettes
@@ -86,7 +86,7 @@ def _running_fhir_server(host: str, port: int) -> Iterator[EmbeddedServer]:
     try:
         server.start(host, port)
     except OSError as error:
-        raise InputError(f"cannot listen on {host}:{port}: {error.strerror}; choose another port") from None
+        raise cannot_listen(host, port, error) from None
     for vignette in vignettes():
         server.load(vignette.bundle)
     try:
@@ -97,13 +97,15 @@ def _running_fhir_server(host: str, port: int) -> Iterator[EmbeddedServer]:
 
 @contextmanager
 def _running_service(host: str, port: int, fhir: EmbeddedServer) -> Iterator[str]:
-    settings = load_settings(host=host, port=port, embedded_fhir_server=fhir.base_url)
-    app = create_app(settings, today=lambda: STORY_DAY)
-    try:
-        server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
-    except OSError as error:
-        raise InputError(f"cannot listen on {host}:{port}: {error.strerror}; choose another --port") from None
-    service = f"http://{host}:{server.server_port}"
+    with listen(host, port) as listening:
+        settings = load_settings(
+            host=host, port=listening.getsockname()[1], embedded_fhir_server=fhir.base_url
+        )
+        app = create_app(settings, today=lambda: STORY_DAY)
+        server = make_server(
+            host, settings.port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno()
+        )
+    service = settings.own_address
     _add_demo_page(app, service, fhir.base_url)
     with _in_background(server):
         yield service

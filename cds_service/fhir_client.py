@@ -30,7 +30,7 @@ MAX_RESPONSE_MIB = 64
 PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt
 
 _CHUNK_BYTES = 64 * 1024
-_WORTH_RETRYING = (429, 502, 503, 504)
+_WORTH_RETRYING = (429, 500, 502, 503, 504)
 _HEADERS = {"Accept": "application/fhir+json", "User-Agent": "trd-cds"}
 
 
@@ -58,35 +58,33 @@ class FhirClient:
 
     def search(self, query: str, topics: tuple[Topic, ...]) -> Page:
         """All pages of a search such as `Condition?patient=7`, joined."""
-        what = f"{query.partition('?')[0]} search"
+        resource_type = query.partition("?")[0]
+        what = f"{resource_type} search"
         bundle = self._get(f"{self.base.url}/{query}&_count={PAGE_SIZE}", what)
-        return self.follow(read_page(bundle, f"{what} page 1", topics), what, topics)
+        return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
 
-    def follow(self, first: Page, what: str, topics: tuple[Topic, ...]) -> Page:
+    def follow(self, first: Page, resource_type: str, topics: tuple[Topic, ...]) -> Page:
         """`first` and all pages after it, joined; raises FhirFatalError if that is not the whole result."""
-        result = self._join_pages(first, what, topics)
-        seen = count_matches(result)
-        if result.total is not None and result.total > seen:
-            raise FhirFatalError(f"the {what} holds {seen} entries of {result.total}")
-        return result
+        what = f"{resource_type} search"
+        pages = self._follow_pages(first, what, topics)
+        seen = count_matches(pages, resource_type)
+        if first.total is not None and first.total > seen:
+            raise FhirFatalError(f"the {what} holds {seen} entries of {first.total}")
+        return _joined(pages)
 
     def search_ids(self, resource_type: str, ids: Iterable[str], topics: tuple[Topic, ...]) -> Page:
         """Those resources with one of these ids that one search gives; it need not give all."""
         what = f"{resource_type} search"
         bundle = self._get(f"{self.base.url}/{resource_type}?_id={','.join(ids)}&_count={PAGE_SIZE}", what)
-        return self._join_pages(read_page(bundle, f"{what} page 1", topics), what, topics)
+        return _joined(self._follow_pages(read_page(bundle, f"{what} page 1", topics), what, topics))
 
-    def _join_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> Page:
+    def _follow_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> list[Page]:
         pages, seen, link = [first], set[str](), first.next_link
         while link is not None:
             bundle = self._get(self._checked_link(link, seen, what), what)
             pages.append(read_page(bundle, f"{what} page {len(pages) + 1}", topics))
             link = pages[-1].next_link
-        return Page(
-            entries=tuple(entry for page in pages for entry in page.entries),
-            unread=tuple(unread for page in pages for unread in page.unread),
-            total=first.total,
-        )
+        return pages
 
     def _checked_link(self, link: object, seen: set[str], what: str) -> str:
         url = read_link_below(link, self.base)
@@ -123,6 +121,8 @@ class FhirClient:
             raise FhirTemporaryError(f"the FHIR server took too long for the {what}") from None
         except requests.ConnectionError:
             raise _WorthRetrying(f"the FHIR server could not be reached for the {what}") from None
+        except urllib3.exceptions.ProtocolError:
+            raise _WorthRetrying(f"the FHIR server broke off in its answer to the {what}") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise FhirTemporaryError(f"the {what} broke off ({type(error).__name__})") from None
 
@@ -157,6 +157,14 @@ class _WorthRetrying(FhirTemporaryError):
     def __init__(self, message: str, wait_seconds: float = 0) -> None:
         super().__init__(message)
         self.wait_seconds = wait_seconds
+
+
+def _joined(pages: list[Page]) -> Page:
+    return Page(
+        entries=tuple(entry for page in pages for entry in page.entries),
+        unread=tuple(unread for page in pages for unread in page.unread),
+        total=pages[0].total,
+    )
 
 
 def _read_reply(status: int, headers: Any, body: bytes, what: str) -> dict[str, Any]:

@@ -154,8 +154,9 @@ def _read_prefetched(need: Need, value: Any, patient_id: str) -> Page | _Lacking
         return _Lacking(need, f"the prefetch holds no usable result ({error})")
     if page.next_link is not None:
         return _Lacking(need, "the prefetch holds only the first page of several", page)
-    if page.total is not None and page.total > count_matches(page):
-        return _Lacking(need, f"the prefetch holds {count_matches(page)} entries of {page.total}")
+    seen = count_matches((page,), need.resource_type)
+    if page.total is not None and page.total > seen:
+        return _Lacking(need, f"the prefetch holds {seen} entries of {page.total}")
     return page
 
 
@@ -203,7 +204,7 @@ def _fetch(access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
 def _follow_or_search(client: FhirClient, need: Need, first: Page, patient_id: str) -> Page:
     """The pages after a prefetched one; its link may have expired or point elsewhere: then all anew."""
     try:
-        return client.follow(first, f"{need.resource_type} search", need.topics)
+        return client.follow(first, need.resource_type, need.topics)
     except AccessRefused:
         raise
     except FhirFatalError:

@@ -7,6 +7,7 @@ value that is no Bundle, raises FhirFatalError: such a value says nothing about 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,17 +75,26 @@ def _issues(outcome: Any) -> list[dict[str, Any]]:
     return [issue for issue in issues if isinstance(issue, dict)] if isinstance(issues, list) else []
 
 
-def count_matches(page: Page) -> int:
-    """How many different matches a page, or several joined, holds: pages may overlap.
+def count_matches(pages: Iterable[Page], resource_type: str) -> int:
+    """How many matches the pages hold, to be held against the `total` that the server states.
 
-    Medications are left out: they come along beside the matches. What could not be read counts.
+    What a page repeats of an earlier one is an overlap and does not count; what it holds twice by itself
+    is also twice in the server's count. Other types come along beside the matches and are left out. What
+    could not be read counts.
     """
-    resources = [entry.resource for entry in page.entries]
-    matches = [resource for resource in resources if resource.get("resourceType") != "Medication"]
-    names = [(str(match.get("resourceType")), match.get("id")) for match in matches]
-    named = {(kind, logical_id) for kind, logical_id in names if isinstance(logical_id, str)}
-    nameless = sum(not isinstance(logical_id, str) for _, logical_id in names)
-    return len(named) + nameless + len(page.unread)
+    count = 0
+    before: set[str] = set()
+    for page in pages:
+        ids = [entry.resource.get("id") for entry in page.entries if _may_be(entry, resource_type)]
+        named = [logical_id for logical_id in ids if isinstance(logical_id, str)]
+        count += len(ids) - sum(logical_id in before for logical_id in named) + len(page.unread)
+        before.update(named)
+    return count
+
+
+def _may_be(entry: Entry, resource_type: str) -> bool:
+    found = entry.resource.get("resourceType")
+    return found == resource_type or not isinstance(found, str)
 
 
 def _read_rows(bundle: Any) -> list[Any]:

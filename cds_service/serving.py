@@ -2,41 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 from gunicorn.app.base import BaseApplication
 
 from cds_service.app import create_app, open_log
+from cds_service.listening import listen
+from cds_service.serving_worker import REQUEST_SECONDS, ServingWorker, with_plain_body_errors
 from cds_service.settings import Settings
 
 WORKER_SECONDS = 60
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop. Workers finish the request they have."""
-    click.echo(f"trd-cds: http://{settings.host}:{settings.port}/cds-services ({settings.mode})", err=True)
-    _Gunicorn(settings).run()
+    """Serve until told to stop. Workers finish the requests they have.
+
+    Raises SettingsError if the service cannot start: settings that do not fit, an address that is taken.
+    """
+    open_log(settings.log_level)
+    with listen(settings.host, settings.port) as listening:
+        settings = settings.model_copy(update={"port": listening.getsockname()[1]})
+        app = create_app(settings)
+        click.echo(f"trd-cds: {settings.own_address}/cds-services ({settings.mode})", err=True)
+        _Gunicorn(app, settings, listening.detach()).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, app: Any, settings: Settings, listening: int) -> None:
+        self._app = app
         self._settings = settings
+        self._listening = listening
         super().__init__()
 
     def load_config(self) -> None:
-        options = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
+        os.environ.pop("GUNICORN_CMD_ARGS", None)
+        for key, value in self._options().items():
+            if key in self.cfg.settings:
+                self.cfg.set(key, value)
+
+    def _options(self) -> dict[str, Any]:
+        return {
+            "bind": f"fd://{self._listening}",
             "workers": self._settings.workers,
-            "worker_class": "gthread",
-            "threads": 4,
+            "worker_class": ServingWorker,
+            "threads": 8,
             "timeout": WORKER_SECONDS,
+            "graceful_timeout": int(REQUEST_SECONDS + self._settings.fetch_seconds),
             "preload_app": True,
+            "control_socket_disable": True,  # since gunicorn 25
             "loglevel": "warning",
         }
-        for key, value in options.items():
-            self.cfg.set(key, value)
 
     def load(self) -> Any:
-        open_log(self._settings.log_level)
-        return create_app(self._settings)
+        return with_plain_body_errors(self._app)

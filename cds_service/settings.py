@@ -82,7 +82,13 @@ class Settings(BaseSettings):
     @property
     def base_url(self) -> str:
         """The service's own address without trailing slash."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        return (self.public_url or self.own_address).rstrip("/")
+
+    @property
+    def own_address(self) -> str:
+        """Where this process listens, which need not be what clients call."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @property
     def allowed_origins(self) -> tuple[str, ...] | None:

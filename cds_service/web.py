@@ -18,7 +18,12 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, render_template, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import (
+    ClientDisconnected,
+    HTTPException,
+    RequestEntityTooLarge,
+    UnsupportedMediaType,
+)
 
 from cds_service.errors import MissingEvidence, PayloadTooLarge, RequestError, UnknownService
 from cds_service.fhir_access import FhirPolicy
@@ -44,7 +49,7 @@ _STATUS_OF_ERROR = {
     MissingEvidence: (412, "incomplete"),
     PayloadTooLarge: (413, "too-long"),
 }
-_CODE_OF_STATUS = {404: "not-found", 405: "not-supported"}
+_CODE_OF_STATUS = {404: "not-found", 405: "not-supported", 415: "not-supported"}
 
 
 @dataclass(frozen=True)
@@ -105,12 +110,18 @@ def _read_body(largest: int) -> bytes:
 
     One byte more than allowed is let in, since of a chunked body werkzeug silently keeps what fits.
     """
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType
     request.max_content_length = largest + 1
     try:
         body = request.get_data(cache=False)
     except RequestEntityTooLarge:  # by its declared length: nothing was read yet
         _discard_body(min(request.content_length or 0, largest * _DISCARD_TIMES))
         raise PayloadTooLarge(_too_large(largest)) from None
+    except (OSError, ClientDisconnected):
+        raise RequestError("$: expected the whole body, but it broke off or its chunks are wrong") from None
+    if len(body) < (request.content_length or 0):
+        raise RequestError("$: expected as many bytes as Content-Length says, got fewer")
     if len(body) <= largest:
         return body
     if request.content_length is None:
@@ -196,11 +207,13 @@ def _answer_bug(error: Exception) -> Response:
 
 
 def _refusal(status: int, code: str, diagnostics: str) -> Response:
-    outcome = {
-        "resourceType": "OperationOutcome",
-        "issue": [{"severity": "error", "code": code, "diagnostics": diagnostics}],
-    }
-    return _reply(msgspec.json.encode(outcome), status, {"Cache-Control": "no-store"})
+    return _reply(operation_outcome(code, diagnostics), status, {"Cache-Control": "no-store"})
+
+
+def operation_outcome(code: str, diagnostics: str) -> bytes:
+    """An OperationOutcome with one error, as JSON."""
+    issue = {"severity": "error", "code": code, "diagnostics": diagnostics}
+    return msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [issue]})
 
 
 def _reply(body: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:

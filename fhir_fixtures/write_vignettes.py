@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -141,7 +141,8 @@ class Story:
 class Chart:
     """The resources of one patient and the Bundle they come in.
 
-    `names` says how they refer to each other: `relative` (`Patient/x`), `absolute`, or `urn`.
+    `names` says how they refer to each other: `relative` (`Patient/x`), `absolute`, or `urn` (all but the
+    patient, who is referred to as `Patient/x`).
     """
 
     resources: list[Resource]
@@ -508,13 +509,17 @@ def vignette_10(story: Story) -> Chart:
 
 
 def vignette_11(story: Story) -> Chart:
-    """References by urn:uuid; sertraline split into 50 mg in the morning and 50 mg at bedtime as two dosage
-    instructions; each PHQ-9 a panel whose hasMember is the total. Transaction Bundle."""
+    """References by urn:uuid, to the Medications and between results; the patient by relative reference;
+    sertraline split into 50 mg in the morning and 50 mg at bedtime as two dosage instructions; each PHQ-9 a
+    panel whose hasMember is the total. Transaction Bundle."""
     fluoxetine = (RXNORM, "310385", "fluoxetine 20 MG Oral Capsule")
     sertraline = (RXNORM, "312941", "sertraline 50 MG Oral Tablet")
     told = story.orders[1]
     bounds: Resource = {"boundsPeriod": {"start": told["firstDay"], "end": told["lastDay"]}}
     morning, bedtime = (every(when=[when], **bounds) | dose(tablets(1)) for when in ("MORN", "HS"))
+
+    def referring_to(what: str) -> Resource:
+        return {"medicationReference": {"reference": f"Medication/{story.id(what)}"}}
 
     def panel(number: int) -> Resource:
         member = {"reference": f"Observation/{story.id(f'phq{number}')}"}
@@ -531,8 +536,10 @@ def vignette_11(story: Story) -> Chart:
         [
             story.person(),
             story.depression(recorded=None, onsetDateTime=story.told["depressionRecorded"]),
-            story.order(1, fluoxetine, every() | dose(capsules(1))),
-            story.order_from(2, sertraline, [morning, bedtime]),
+            medication(story.id("med1"), fluoxetine),
+            medication(story.id("med2"), sertraline),
+            story.order(1, None, every() | dose(capsules(1)), **referring_to("med1")),
+            story.order_from(2, None, [morning, bedtime], **referring_to("med2")),
             *story.totals(),
             *[panel(number) for number in story.numbers_of_scores()],
         ],
@@ -914,16 +921,18 @@ def _bundle_of(chart: Chart) -> Resource:
     written = bundle(*chart.resources, type=chart.type, base_url=chart.base_url)
     if chart.names == "relative":
         return written
-    urls = {address_of(resource): _full_url(resource, chart) for resource in chart.resources}
-    entries = [
-        {**entry, "fullUrl": urls[address_of(entry["resource"])]} for entry in _entries(written["entry"])
-    ]
+    urls = {
+        address_of(resource): _full_url(resource, chart)
+        for resource in chart.resources
+        if chart.names == "absolute" or resource["resourceType"] != "Patient"
+    }
+    entries = [_with_full_url(entry, urls.get(address_of(entry["resource"]))) for entry in written["entry"]]
     return written | {"entry": with_references_renamed(entries, urls)}
 
 
-def _entries(entries: Iterable[Resource]) -> list[Resource]:
+def _with_full_url(entry: Resource, full_url: str | None) -> Resource:
     """With the fullUrl first, where a reader looks for it."""
-    return [{"fullUrl": "", **entry} for entry in entries]
+    return entry if full_url is None else {"fullUrl": "", **entry} | {"fullUrl": full_url}
 
 
 def _full_url(resource: Resource, chart: Chart) -> str:

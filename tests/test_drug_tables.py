@@ -125,7 +125,9 @@ def test_the_small_tables_load() -> None:
 
 def test_a_wrong_cell_is_named_with_file_line_column_value_and_what_was_expected() -> None:
     row = Row("antidepressants.csv", 7, {"who_ddd_mg": "twenty"})
-    with pytest.raises(TableError, match=r"antidepressants\.csv:7: column who_ddd_mg: expected a number, found 'twenty'"):
+    with pytest.raises(
+        TableError, match=r"antidepressants\.csv:7: column who_ddd_mg: expected a number, found 'twenty'"
+    ):
         row.number("who_ddd_mg")
 
 

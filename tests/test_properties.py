@@ -126,7 +126,7 @@ def test_no_mutation_makes_it_crash(data: st.DataObject, vignette: Vignette, num
         if data.draw(st.booleans(), label="delete"):
             parent.pop(path[-1], None) if isinstance(parent, dict) else parent.pop(path[-1])
         else:
-            parent[path[-1]] = data.draw(nonsense, label="nonsense")
+            parent[path[-1]] = copy.deepcopy(data.draw(nonsense, label="nonsense"))
     body, assessment = respond(collect(vignette, rows), definition_id=DEFAULT, on=on_of(vignette))
     assert isinstance(assessment.verdict, Verdict)
     json.dumps(body, allow_nan=False)
@@ -178,7 +178,7 @@ def test_a_value_of_the_wrong_type_never_turns_one_sure_verdict_into_another(
     rows = rows_of(vignette)
     before = assess(vignette, rows).verdict
     resource, path = draw_place(data, rows)
-    parent_of(resource, path)[path[-1]] = data.draw(WRONG_TYPE, label="wrong type")
+    parent_of(resource, path)[path[-1]] = copy.deepcopy(data.draw(WRONG_TYPE, label="wrong type"))
     assert assess(vignette, rows).verdict in (before, Verdict.INDETERMINATE)
 
 

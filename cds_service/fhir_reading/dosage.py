@@ -27,7 +27,7 @@ class DailyDose:
     """mg per day from `low_mg` to `high_mg`, both None when unknown; `text` shows the arithmetic or why not.
 
     `days` is how long it lasts, if the dosage says so in words. `pieces_per_day` counts tablets,
-    capsules or mL a day at most, to tell how long a supply lasts; None when unknown.
+    capsules (or mL, as `piece_kind` tells) a day at most, to tell how long a supply lasts; None when unknown.
     """
 
     low_mg: float | None
@@ -35,6 +35,7 @@ class DailyDose:
     text: str
     days: int | None = None
     pieces_per_day: float | None = None
+    piece_kind: UnitKind | None = None
 
 
 def unknown_dose(why: str, days: int | None = None) -> DailyDose:
@@ -227,8 +228,10 @@ def add_doses(doses: Sequence[DailyDose]) -> DailyDose:
     pieces = [dose.pieces_per_day for dose in doses]
     known = [piece for piece in pieces if piece is not None]
     text = " + ".join(dose.text.split(" = ")[0] for dose in doses)
-    all_pieces = sum(known) if len(known) == len(pieces) else None
-    return DailyDose(low, high, f"{text} = {_range(low, high)} mg/day", None, all_pieces)
+    kinds = {dose.piece_kind for dose in doses}
+    all_pieces = sum(known) if len(known) == len(pieces) and len(kinds) == 1 else None
+    shown = f"{text} = {_range(low, high)} mg/day"
+    return DailyDose(low, high, shown, None, all_pieces, kinds.pop() if all_pieces else None)
 
 
 def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
@@ -245,11 +248,20 @@ def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
     low, high = mg.low * mg.factor * part.rate.low, mg.high * mg.factor * part.rate.high
     if not (0 < low < math.inf and 0 < high < math.inf):
         return unknown_dose("the amounts are not possible")
-    pieces = (
-        part.amount.high * part.rate.high if part.amount.kind in (UnitKind.COUNT, UnitKind.VOLUME) else None
-    )
+    pieces, kind = _pieces(part.amount, product)
     text = f"{mg.text} × {_often(part.rate)}{_shown_factor(mg)} = {_range(low, high)} mg/day"
-    return DailyDose(round(low, 6), round(high, 6), text, None, pieces)
+    per_day = pieces * part.rate.high if pieces else None
+    return DailyDose(round(low, 6), round(high, 6), text, None, per_day, kind)
+
+
+def _pieces(amount: Amount, product: Recognised) -> tuple[float | None, UnitKind | None]:
+    """How many tablets or capsules, or mL, at one time; of an amount in mg by the strength of the product."""
+    if amount.kind is not UnitKind.MASS:
+        return amount.high, amount.kind
+    if product.strength is None:
+        return None, None
+    kind = UnitKind.VOLUME if product.strength.per is Per.ML else UnitKind.COUNT
+    return amount.high / product.strength.mg, kind
 
 
 def _believed(dose: DailyDose, product: Recognised) -> DailyDose:
@@ -331,7 +343,7 @@ def _spaced(mg: _Mg, rate: Rate, product: Recognised) -> DailyDose | None:
             if is_as_meant and rate.low == rate.high and _is_close(rate.low, 1 / row.every_days):
                 mg_per_day = row.to_mg_per_day
                 text = f"{mg.text} every {row.every_days:g} days, counted as {mg_per_day:g} mg/day"
-                return DailyDose(mg_per_day, mg_per_day, text, None, rate.high)
+                return DailyDose(mg_per_day, mg_per_day, text, None, rate.high, UnitKind.COUNT)
             why = f"{row.from_mg:g} mg is meant for every {row.every_days:g} days, and is ordered otherwise"
             return unknown_dose(why)
     return None

@@ -117,7 +117,8 @@ REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (
-            r"(?<![\d.,])(\d(?:[.,]\d)?)-(\d(?:[.,]\d)?)-(\d(?:[.,]\d)?)(?:-(\d(?:[.,]\d)?))?(?![\d.,-])",
+            r"(?<![\d.,])(\d(?:[.,]\d)?) ?- ?(\d(?:[.,]\d)?) ?- ?(\d(?:[.,]\d)?)"
+            r"(?: ?- ?(\d(?:[.,]\d)?))?(?![\d.,-])",
             "scheme",
         ),
         (r"\bq\.?\s*(\d+)\s*-\s*(\d+)\s*h\w*", r"every \1-\2 hours"),
@@ -397,6 +398,8 @@ def _merged(before: object, after: Amount, between: Sequence[object]) -> Amount 
     if before.kind is UnitKind.MASS and before.low == before.high and after.mg_each is None:
         if after.kind is UnitKind.VOLUME:
             return replace(after, mg_beside=before.low, is_total=True)
+        if not between and not after.is_bare:  # "100 mg (2 tablets)" may be the total or the strength
+            return replace(after, mg_beside=before.low)
         return replace(after, mg_each=before.low, is_bare=False)
     return None
 

@@ -25,7 +25,7 @@ from cds_service.fhir_reading.result_values import (
     read_answer,
     read_total,
 )
-from cds_service.fhir_reading.same_day import Answer, Doubt, Total, settle_days
+from cds_service.fhir_reading.same_day import Doubt, ItemAnswer, Total, settle_days
 from cds_service.tables.scales import ScaleRow
 from cds_service.trd.model import Score, SuicideItem, Topic, Unread, UnreadScore
 
@@ -51,7 +51,7 @@ def read_observations(entries: Iterable[Entry], find: Find, on: date) -> Observa
     facts = [fact for entry in entries for fact in _facts_of(entry, find, on)]
     settled = settle_days(
         [fact for fact in facts if isinstance(fact, Total)],
-        [fact for fact in facts if isinstance(fact, Answer)],
+        [fact for fact in facts if isinstance(fact, ItemAnswer)],
         [fact for fact in facts if isinstance(fact, Doubt)],
     )
     return ObservationReading(
@@ -68,7 +68,7 @@ class _SetAside:
     why: Unread
 
 
-Fact = Total | Answer | Doubt | SuicideItem | Unread | _SetAside
+Fact = Total | ItemAnswer | Doubt | SuicideItem | Unread | _SetAside
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _facts_of_item(result: _Result, holder: Valued, code: CodeReading) -> Iterat
     """A single answer, and what it says about suicide."""
     value = _answer_value(result, holder, code)
     if result.when.day is not None:
-        yield Answer(code.item, result.when.day, value.value, result.reference)
+        yield ItemAnswer(code.item, result.when.day, value.value, result.reference)
     yield from _facts_about_suicide(result, code, value)
 
 

@@ -64,7 +64,7 @@ def read_order_days(
     courses, last_text, has_end = _with_ends(courses, order, begin, on, notes)
     if doubt or len(notes.problems) > problems_of_start:
         courses = _open_ended(courses, on)
-    is_settled = _is_settled(order.status, courses, has_end, on)
+    is_settled = _is_settled(order, courses, has_end, on)
     is_certain = start is not None and not notes.problems and not doubt and is_settled
     segments = tuple(_segments(courses, on, is_certain))
     why = "" if is_certain else f"; days not certain: {_why(order, start, notes, doubt)}"
@@ -452,14 +452,16 @@ def _repeats(repeats: float | None, notes: _Notes) -> int:
 
 def _days_of_quantity(quantity: Quantity | None, courses: Sequence[_Course]) -> int | None:
     """How many days a quantity lasts at the number of pieces (or mL) a day."""
-    pieces = courses[0].dose.pieces_per_day if len(courses) == 1 else None
+    dose = courses[0].dose if len(courses) == 1 else None
+    pieces = dose.pieces_per_day if dose else None
     if quantity is None or quantity.value is None or quantity.comparator or not pieces:
         return None
     units = [
         load_units().get((name or "").strip().lower()) for name in (quantity.code, quantity.unit) if name
     ]
     known = [unit for unit in units if unit]
-    if units and not any(unit.kind in (UnitKind.COUNT, UnitKind.VOLUME) for unit in known):
+    fitting = (dose.piece_kind,) if dose and dose.piece_kind else (UnitKind.COUNT, UnitKind.VOLUME)
+    if units and not any(unit.kind in fitting for unit in known):
         return None
     days = positive(quantity.value, 1 / pieces)
     return max(1, int(days + 1e-9)) if days and days < 1e6 else None
@@ -478,7 +480,7 @@ def _end_of_validity(
 
 
 def _text_without_end(order: MedicationRequest) -> str:
-    if order.status == "active":
+    if order.status == "active" and not _states_a_quantity(order):
         return "no end recorded, status active: taken as continuing"
     return f"no end recorded, status {order.status or 'missing'}"
 
@@ -486,19 +488,26 @@ def _text_without_end(order: MedicationRequest) -> str:
 # --- certainty -------------------------------------------------------------------------------------------
 
 
-def _is_settled(status: str | None, courses: Sequence[_Course], has_end: bool, on: date) -> bool:
+def _is_settled(order: MedicationRequest, courses: Sequence[_Course], has_end: bool, on: date) -> bool:
     """Whether the status leaves no doubt that the drug was taken to its last day.
 
-    A stopped order whose end still lies ahead stopped on an unrecorded day. On hold since when, and a
+    An active order goes on unless it was for a supply of which it is not known how long it lasts. A
+    stopped order whose end still lies ahead stopped on an unrecorded day. On hold since when, and a
     status that is missing or not known, leave every day open.
     """
-    if status == "active":
-        return True
-    if status == "completed":
+    if order.status == "active":
+        return has_end or not _states_a_quantity(order)
+    if order.status == "completed":
         return has_end
     return (
-        status == "stopped" and has_end and all(c.last is not None and c.last.latest <= on for c in courses)
+        order.status == "stopped"
+        and has_end
+        and all(c.last is not None and c.last.latest <= on for c in courses)
     )
+
+
+def _states_a_quantity(order: MedicationRequest) -> bool:
+    return order.dispense_request is not None and order.dispense_request.quantity is not None
 
 
 def _why(order: MedicationRequest, start: PartialDate | None, notes: _Notes, doubt: str) -> str:
@@ -508,6 +517,8 @@ def _why(order: MedicationRequest, start: PartialDate | None, notes: _Notes, dou
         return "a date or length could not be read"
     if start is None:
         return "no start is recorded"
+    if order.status == "active":
+        return "how long the supply lasts cannot be told"
     return f"status {order.status or 'missing'}, which leaves the last day open"
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -210,6 +210,7 @@ def _plain_name(base: str | None, resource_type: str, logical_id: str, base_url:
     return f"{_server(base)}/{resource_type}/{logical_id}"
 
 
+@lru_cache(maxsize=64)
 def _server(base: str) -> str:
     """A base address without scheme and default port: a proxy that ends TLS changes both."""
     address: FhirAddress | None = read_address(base)
@@ -247,12 +248,10 @@ def _contained(within: Resource, local_id: str) -> Resource | None:
 
 def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, ...]]:
     """The entries without copies, in order, and those of which two versions contradict each other."""
-    groups: dict[str, list[Entry]] = defaultdict(list)
-    for entry in collected.entries:
-        groups[_identity(entry, collected.base_url)].append(entry)
+    groups = _grouped(collected.entries, _short_name)
     once: list[Entry] = []
     unread: list[Unread] = []
-    for copies in groups.values():
+    for copies in _told_apart(groups, collected.base_url):
         newest = copies[0] if len(copies) == 1 else _newest(copies)
         if newest is not None:
             once.append(newest)
@@ -262,14 +261,34 @@ def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, .
     return tuple(once), tuple(unread)
 
 
-def _identity(entry: Entry, base_url: str | None) -> str:
+def _grouped(entries: Iterable[Entry], name_of: Callable[[Entry], str]) -> list[list[Entry]]:
+    groups: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        groups[name_of(entry)].append(entry)
+    return list(groups.values())
+
+
+def _told_apart(groups: Iterable[list[Entry]], base_url: str | None) -> Iterator[list[Entry]]:
+    """Groups of the same type and id, divided by the server they come from if one is known."""
+    for group in groups:
+        if len(group) == 1 or base_url is None:
+            yield group
+        else:
+            yield from _grouped(group, partial(_full_name, base_url=base_url))
+
+
+def _short_name(entry: Entry) -> str:
     resource_type, logical_id = entry.resource.get("resourceType"), entry.resource.get("id")
-    if not (isinstance(resource_type, str) and isinstance(logical_id, str)):
-        return entry.full_url or entry.place
+    if isinstance(resource_type, str) and isinstance(logical_id, str):
+        return f"{resource_type}/{logical_id}"
+    return entry.full_url or entry.place
+
+
+def _full_name(entry: Entry, base_url: str) -> str:
     parts = TYPED_REFERENCE.fullmatch((entry.full_url or "")[:LONGEST_REFERENCE])
-    is_elsewhere = base_url is not None and parts is not None and parts["id"] == logical_id
-    base = parts["base"] if parts and is_elsewhere else None
-    return _plain_name(base, resource_type, logical_id, base_url)
+    if parts is None or parts["id"] != entry.resource.get("id"):
+        return _short_name(entry)
+    return _plain_name(parts["base"], parts["type"], parts["id"], base_url)
 
 
 def _newest(copies: list[Entry]) -> Entry | None:

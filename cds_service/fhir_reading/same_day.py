@@ -28,7 +28,7 @@ class Total:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ItemAnswer:
     """The answer to one item, recorded by itself; `value` is None when it could not be read."""
 
     item: str
@@ -59,7 +59,7 @@ class Settled:
     unread: tuple[Unread, ...]
 
 
-def settle_days(totals: Iterable[Total], answers: Iterable[Answer], doubts: Iterable[Doubt]) -> Settled:
+def settle_days(totals: Iterable[Total], answers: Iterable[ItemAnswer], doubts: Iterable[Doubt]) -> Settled:
     """One score a scale and day; what is doubtful as unread scores with their bounds."""
     added_up, incomplete = _add_up(answers)
     scores: list[Score] = []
@@ -106,12 +106,12 @@ def _contradictions(totals: Sequence[Total]) -> list[Doubt]:
     return [Doubt((t.row,), t.day, t.day, t.reference, problem) for t in totals]
 
 
-def _add_up(answers: Iterable[Answer]) -> tuple[list[Total], list[Doubt]]:
+def _add_up(answers: Iterable[ItemAnswer]) -> tuple[list[Total], list[Doubt]]:
     """The totals of single answers where all items of a scale were answered on one day.
 
     A short form without a percent rule is passed over: its items belong to the long form as well.
     """
-    by_day: dict[date, dict[str, list[Answer]]] = defaultdict(lambda: defaultdict(list))
+    by_day: dict[date, dict[str, list[ItemAnswer]]] = defaultdict(lambda: defaultdict(list))
     for answer in answers:
         by_day[answer.day][answer.item].append(answer)
     totals: list[Total] = []
@@ -128,7 +128,7 @@ def _add_up(answers: Iterable[Answer]) -> tuple[list[Total], list[Doubt]]:
 
 
 def _add_up_one(
-    row: ScaleRow, day: date, items: list[list[Answer]], totals: list[Total], doubts: list[Doubt]
+    row: ScaleRow, day: date, items: list[list[ItemAnswer]], totals: list[Total], doubts: list[Doubt]
 ) -> None:
     reference = min(answer.reference for answers in items for answer in answers)
     values = [{answer.value for answer in answers} for answers in items]

@@ -8,10 +8,11 @@ score that could not be read where a low one would matter.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 
 from cds_service.trd.days import shifted
 from cds_service.trd.model import (
@@ -125,16 +126,34 @@ class _Stretch:
 
 
 def _stretches(scores: Sequence[Score], unread: Sequence[UnreadScore]) -> list[_Stretch]:
-    edges = [date.min, *(score.day for score in scores if not is_remission(score)), date.max]
+    """Those that hold anything. Usually none does, and a record may hold thousands of scores."""
     low = [score for score in scores if is_remission(score)]
+    if not low and not unread:
+        return []
+    edges = [date.min, *(score.day for score in scores if not is_remission(score)), date.max]
+    lows: dict[int, list[Score]] = defaultdict(list)
+    hidden: dict[int, list[UnreadScore]] = defaultdict(list)
+    for score in low:
+        lows[_stretch_of(score.day, edges)].append(score)
+    for one in _two_of_each_span(unread):
+        for at in range(bisect_left(edges, _first(one)) - 1, _stretch_of(_last(one), edges) + 1):
+            hidden[max(at, 0)].append(one)
     return [
-        _Stretch(
-            low=tuple(score for score in low if after <= score.day < before),
-            unread=tuple(u for u in unread if _first(u) <= before and _last(u) >= after),
-            is_last=before == date.max,
-        )
-        for after, before in pairwise(edges)
+        _Stretch(tuple(lows[at]), tuple(hidden[at]), is_last=at == len(edges) - 2)
+        for at in sorted({*lows, *hidden})
     ]
+
+
+def _stretch_of(day: date, edges: Sequence[date]) -> int:
+    return min(bisect_right(edges, day) - 1, len(edges) - 2)
+
+
+def _two_of_each_span(unread: Sequence[UnreadScore]) -> list[UnreadScore]:
+    """Two make a remission as well as a thousand do."""
+    spans: dict[tuple[date, date], list[UnreadScore]] = defaultdict(list)
+    for one in unread:
+        spans[_first(one), _last(one)].append(one)
+    return [one for of_one_span in spans.values() for one in of_one_span[:2]]
 
 
 def _remission_in(stretch: _Stretch, confirmed_days: int) -> Remission | None:

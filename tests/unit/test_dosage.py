@@ -115,7 +115,9 @@ def test_repeat(repeat: dict[str, Any], expected: tuple[float | None, float | No
     assert mg("sertraline 50 mg", timing={"repeat": repeat}, **amount(1)) == expected
 
 
-@pytest.mark.parametrize(("code", "expected"), [("QD", 50), ("BID", 100), ("TID", 150), ("QOD", 25), ("AM", 50)])
+@pytest.mark.parametrize(
+    ("code", "expected"), [("QD", 50), ("BID", 100), ("TID", 150), ("QOD", 25), ("AM", 50)]
+)
 def test_timing_code(code: str, expected: float) -> None:
     timing = {"code": {"coding": [{"code": code}]}}
     assert mg("sertraline 50 mg", timing=timing, **amount(1)) == (expected, expected)
@@ -129,7 +131,9 @@ def test_timing_code_and_repeat_must_agree() -> None:
 def test_a_dose_range_keeps_both_ends() -> None:
     ends = {"low": {"value": 1, "unit": "tablet"}, "high": {"value": 2, "unit": "tablet"}}
     assert mg("sertraline 50 mg", timing=DAILY, doseAndRate=[{"doseRange": ends}]) == (50, 100)
-    assert mg("sertraline 50 mg", timing=DAILY, doseAndRate=[{"doseRange": {"high": ends["high"]}}]) == UNKNOWN
+    assert (
+        mg("sertraline 50 mg", timing=DAILY, doseAndRate=[{"doseRange": {"high": ends["high"]}}]) == UNKNOWN
+    )
 
 
 def test_the_ordered_dose_is_preferred_to_the_calculated_one() -> None:
@@ -231,4 +235,6 @@ def test_as_needed(dosage: dict[str, Any], expected: bool | None) -> None:
 
 
 def test_a_modifier_extension_makes_the_dose_unknown() -> None:
-    assert mg("sertraline", text="50 mg daily", modifierExtension=[{"url": "http://example.org/not"}]) == UNKNOWN
+    assert (
+        mg("sertraline", text="50 mg daily", modifierExtension=[{"url": "http://example.org/not"}]) == UNKNOWN
+    )

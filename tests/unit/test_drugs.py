@@ -22,7 +22,9 @@ OID = "urn:oid:2.16.840.1.113883.6."
 
 
 def concept(text: str | None = None, *codings: tuple[str, str | None, str | None]) -> CodeableConcept:
-    return CodeableConcept(coding=tuple(Coding(system=s, code=c, display=d) for s, c, d in codings), text=text)
+    return CodeableConcept(
+        coding=tuple(Coding(system=s, code=c, display=d) for s, c, d in codings), text=text
+    )
 
 
 def named(reading: object) -> Recognised:
@@ -101,7 +103,10 @@ def test_codes_without_a_name(system: str, code: str, ingredient: str, mg: float
 
 def test_an_unknown_code_falls_back_to_its_display() -> None:
     reading = named(recognise(concept(None, (RXNORM, "328670", "Sertraline 100 MG [SCDC]"))))
-    assert (reading.antidepressant.drug.ingredient, reading.strength) == ("sertraline", Strength(100, Per.UNIT))
+    assert (reading.antidepressant.drug.ingredient, reading.strength) == (
+        "sertraline",
+        Strength(100, Per.UNIT),
+    )
 
 
 @pytest.mark.parametrize(

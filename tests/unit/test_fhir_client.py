@@ -47,7 +47,7 @@ def test_without_a_token_no_authorization_is_sent() -> None:
         (Reply(OUTCOME, 401), FhirFatalError, "answered 401 (forbidden)"),
         (Reply(OUTCOME, 403), FhirFatalError, "answered 403 (forbidden)"),
         (Reply(OUTCOME, 404), FhirFatalError, "answered 404 (forbidden)"),
-        (Reply(b"oops", 500), FhirFatalError, "answered 500 to"),
+        (Reply(b"oops", 501), FhirFatalError, "answered 501 to"),
         (Reply(OUTCOME, 200), FhirFatalError, "error (forbidden)"),
         (Reply(b"<html>sign in</html>", 200, {"Content-Type": "text/html"}), FhirFatalError, "not FHIR JSON"),
         (Reply(b'{"resourceType": "Bundle", "en'), FhirFatalError, "not FHIR JSON"),
@@ -72,7 +72,7 @@ def test_a_useless_answer_is_asked_for_once_and_named(reply: Reply, error: type,
     assert_nothing_private(failed.value)
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
 def test_a_busy_server_is_asked_again(status: int) -> None:
     with StubServer(lambda _: Reply(OUTCOME, status) if len(stub.asked) < 3 else Reply(searchset())) as stub:
         client(stub).search(QUERY, ())

@@ -30,7 +30,9 @@ ORDER: dict[str, Any] = {
 
 def find(reference: str, within: dict[str, Any]) -> dict[str, Any] | None:
     contained = within.get("contained") or []
-    return next((c for c in contained if reference in (f"#{c['id']}", f"{c['resourceType']}/{c['id']}")), None)
+    return next(
+        (c for c in contained if reference in (f"#{c['id']}", f"{c['resourceType']}/{c['id']}")), None
+    )
 
 
 def read(**changes: Any) -> MedicationReading:
@@ -284,7 +286,11 @@ def test_stop_reasons(reason: dict[str, Any] | None, expected: StopReason) -> No
     ("changes", "path", "is_dose_known", "are_days_certain"),
     [
         (
-            {"dosageInstruction": [{"text": "2 tablets daily", "doseAndRate": [{"doseQuantity": {"value": "2"}}]}]},
+            {
+                "dosageInstruction": [
+                    {"text": "2 tablets daily", "doseAndRate": [{"doseQuantity": {"value": "2"}}]}
+                ]
+            },
             "$.dosageInstruction[0].doseAndRate[0].doseQuantity.value",
             False,
             True,

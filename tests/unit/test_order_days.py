@@ -112,7 +112,9 @@ def test_the_bounds_of_the_dosage_win_over_the_supply() -> None:
         ("stopped", "2026-07-01", "01-01..06-30 50?"),
     ],
 )
-def test_the_status_decides_whether_the_days_are_certain(status: str | None, end: str | None, expected: str) -> None:
+def test_the_status_decides_whether_the_days_are_certain(
+    status: str | None, end: str | None, expected: str
+) -> None:
     instruction = [dosage(**bounds("2026-01-01", end))]
     assert shown(days(status=status, dosageInstruction=instruction)) == expected
 

@@ -1,0 +1,276 @@
+"""What a FHIR server may do while a hook waits: a bounded wait, then a 412 that names the data.
+
+Each fault is met by all four searches, through the service on a real socket. `test_fhir_client.py` has more of
+them for a single call.
+"""
+
+from __future__ import annotations
+
+import gzip
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from fhir_fixtures.builders import bundle, condition, medication_request, observation, patient, searchset
+from fhir_fixtures.server import EmbeddedServer
+from tests.contract.conftest import RunningService, Serve, authorization, hook_request
+from tests.contract.replies import assert_sound
+from tests.contract.stub_server import Answer, Asked, Reply, StubServer
+
+TOKEN = "marker-token-51c9"
+PATIENT_ID = "secret-patient"
+BUDGET_SECONDS = 1.0
+GRACE_SECONDS = 1.0  # the service's own, and a busy machine's
+KEYS = ("patient", "medications", "observations", "conditions")
+REFUSAL = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "processing", "diagnostics": f"{PATIENT_ID} {TOKEN}"}],
+}
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\n"
+
+
+def drip(asked: Asked, start: bytes, drop: bytes) -> None:
+    try:
+        asked.send(start)
+        for _ in range(40):
+            asked.send(drop)
+            time.sleep(0.05)
+    except OSError:
+        pass
+
+
+def flood(asked: Asked, start: bytes, piece: bytes) -> None:
+    try:
+        asked.send(start)
+        for _ in range(3000):
+            asked.send(piece)
+    except OSError:
+        pass
+
+
+def nested_gzip(times: int, mebibytes: int) -> Reply:
+    body = b" " * (mebibytes << 20)
+    for _ in range(times):
+        body = gzip.compress(body)
+    return Reply(body, headers={"Content-Encoding": ", ".join(["gzip"] * times)})
+
+
+FAULTS: dict[str, Answer] = {
+    "hangs before the headers": lambda _: time.sleep(BUDGET_SECONDS + 1.5),
+    "hangs up without a word": lambda _: None,
+    "trickles the status line": lambda asked: drip(asked, b"HTTP/1.1 2", b"0"),
+    "trickles headers": lambda asked: drip(asked, OK, b"X: 1\r\n"),
+    "trickles the body": lambda asked: drip(asked, OK + b"Content-Length: 99999\r\n\r\n", b" "),
+    "trickles chunks": lambda asked: drip(asked, OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    "sends headers without end": lambda asked: flood(asked, OK, b"X: 1\r\n"),
+    "sends one header without end": lambda asked: flood(asked, OK + b"X: ", b"x" * 1000),
+    "goes on and on about to continue": lambda asked: flood(asked, b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "does not speak HTTP": lambda asked: asked.send(b"\x16\x03\x01\x00\xff SSH-2.0-nothing\r\n\r\n"),
+    "promises more than it sends": lambda asked: asked.send(
+        OK + b'Content-Length: 90\r\n\r\n{"resourceType":'
+    ),
+    "sends a wrong chunk": lambda asked: asked.send(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}"),
+    "ends in the middle of a chunk": lambda asked: asked.send(
+        OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{"
+    ),
+    "sends truncated JSON": lambda _: Reply(b'{"resourceType": "Bundle", "entry": [{'),
+    "sends a sign-in page": lambda _: Reply(b"<html>Sign in</html>", headers={"Content-Type": "text/html"}),
+    "sends nothing": lambda _: Reply(b""),
+    "sends 204": lambda _: Reply(b"", 204),
+    "sends JSON nested without end": lambda _: Reply(b'{"a":' * 200_000),
+    "sends an array": lambda _: Reply([]),
+    "sends invalid UTF-8": lambda _: Reply(b'{"resourceType": "Bundle\xff"}'),
+    "sends an OperationOutcome with 200": lambda _: Reply(REFUSAL),
+    "sends another type": lambda _: Reply({"resourceType": "Basic", "id": PATIENT_ID}),
+    "sends another patient": lambda _: Reply(patient("p2")),
+    "sends a Bundle whose entry is an error": lambda _: Reply(
+        searchset() | {"entry": [{"resource": REFUSAL}]}
+    ),
+    "sends less than its total": lambda _: Reply(searchset(total=3)),
+    "sends its total as other types": lambda _: Reply(
+        searchset(medication_request(), total=1) | {"total": 9}
+    ),
+    "refuses the token": lambda _: Reply(REFUSAL, 401),
+    "forbids": lambda _: Reply(REFUSAL, 403),
+    "finds nothing there": lambda _: Reply(REFUSAL, 404),
+    "finds it gone": lambda _: Reply(REFUSAL, 410),
+    "has an error": lambda _: Reply(TOKEN.encode(), 500),
+    "is unavailable": lambda _: Reply(b"", 503),
+    "is too busy for long": lambda _: Reply(b"", 429, {"Retry-After": "120"}),
+    "is too busy until a date": lambda _: Reply(b"", 429, {"Retry-After": "Fri, 31 Dec 2999 23:59:59 GMT"}),
+    "asks for a negative wait": lambda _: Reply(b"", 503, {"Retry-After": "-5"}),
+    "redirects": lambda _: Reply(b"", 307, {"Location": f"https://evil.invalid/{TOKEN}"}),
+    "redirects to nothing": lambda _: Reply(b"", 302),
+    "goes on at another server": lambda _: Reply(searchset(next_url=f"https://evil.invalid/{TOKEN}")),
+    "goes on at a strange address": lambda _: Reply(searchset(next_url="http://[::1")),
+    "goes on at a file": lambda _: Reply(searchset(next_url="file:///etc/passwd")),
+    "goes on above its base": lambda _: Reply(searchset(next_url="../../admin")),
+    "claims gzip": lambda _: Reply(b"{}", headers={"Content-Encoding": "gzip"}),
+    "claims an encoding nobody knows": lambda _: Reply(b"{}", headers={"Content-Encoding": "zip"}),
+    "sends a gzip bomb": lambda _: nested_gzip(1, 80),
+    "sends a gzip bomb in a gzip bomb": lambda _: nested_gzip(2, 80),
+    "sends gzip ten times over": lambda _: nested_gzip(10, 1),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_412_in_time_and_tells_nothing(
+    serve: Serve, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    with StubServer(FAULTS[fault]) as fhir, caplog.at_level(logging.DEBUG, "cds_service"):
+        service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
+        assert_412_in_time(service, fhir.base_url, caplog)
+        assert fhir.asked
+
+
+def assert_412_in_time(service: RunningService, base_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    started = time.monotonic()
+    reply = service.post(request_to(base_url))
+    assert time.monotonic() - started < BUDGET_SECONDS + GRACE_SECONDS
+    assert reply.status_code == 412
+    assert_sound(reply.status_code, reply.json())
+    said = reply.text + str(reply.headers) + caplog.text
+    assert "conditions: " in reply.text
+    assert TOKEN not in said
+    assert PATIENT_ID not in said
+    assert "evil.invalid" not in said
+
+
+def request_to(base_url: str, **elements: Any) -> dict[str, Any]:
+    return hook_request(
+        **{
+            "prefetch": None,
+            "context": {"userId": "Practitioner/1", "patientId": PATIENT_ID},
+            "fhirServer": base_url,
+            "fhirAuthorization": authorization(TOKEN),
+        }
+        | elements
+    )
+
+
+def test_a_server_that_is_down(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    with StubServer(lambda _: None) as fhir:
+        base_url = fhir.base_url
+    service = serve(fhir_servers=(base_url,), fetch_seconds=BUDGET_SECONDS)
+    assert_412_in_time(service, base_url, caplog)
+
+
+def test_a_server_that_takes_connections_and_never_reads(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        base_url = f"http://127.0.0.1:{deaf.getsockname()[1]}/fhir"
+        service = serve(fhir_servers=(base_url,), fetch_seconds=BUDGET_SECONDS)
+        assert_412_in_time(service, base_url, caplog)
+
+
+def test_a_name_that_does_not_resolve(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    base_url = "http://nowhere.invalid/fhir"
+    service = serve(fhir_servers=(base_url,), fetch_seconds=BUDGET_SECONDS)
+    assert_412_in_time(service, base_url, caplog)
+
+
+@pytest.mark.parametrize("page", ["the same page", "another page"])
+def test_pages_without_end(serve: Serve, caplog: pytest.LogCaptureFixture, page: str) -> None:
+    def answer(asked: Asked) -> Reply:
+        number = 1 if page == "the same page" else time.monotonic_ns()
+        next_url = f"{fhir.base_url}/{asked.path.partition('?')[0]}?page={number}"
+        return Reply(searchset(condition("dx1", patient_id=PATIENT_ID), next_url=next_url))
+
+    with StubServer(answer) as fhir:
+        service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
+        assert_412_in_time(service, fhir.base_url, caplog)
+
+
+# --- what passes ------------------------------------------------------------------------------------------
+
+
+def healthy(asked: Asked) -> Reply:
+    if asked.path.startswith("Patient/"):
+        return Reply(patient(PATIENT_ID))
+    return Reply(searchset())
+
+
+@pytest.mark.parametrize("first", [Reply(b"", 500), Reply(b"", 503), Reply(b"", 429), None], ids=str)
+def test_a_fault_that_passes_is_survived(serve: Serve, first: Reply | None) -> None:
+    met = set()
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.path in met:
+            return healthy(asked)
+        met.add(asked.path)
+        return first
+
+    with StubServer(answer) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,)).post(request_to(fhir.base_url))
+    assert reply.status_code == 200
+
+
+def test_an_answer_cut_off_once_is_asked_for_again(serve: Serve) -> None:
+    met = set()
+
+    def answer(asked: Asked) -> Reply | None:
+        if asked.path in met:
+            return healthy(asked)
+        met.add(asked.path)
+        asked.send(OK + b'Content-Length: 90\r\n\r\n{"resourceType":')
+        return None
+
+    with StubServer(answer) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,)).post(request_to(fhir.base_url))
+    assert reply.status_code == 200
+
+
+def test_one_fault_names_one_key(serve: Serve) -> None:
+    def answer(asked: Asked) -> Reply:
+        return Reply(b"", 403) if asked.path.startswith("Observation") else healthy(asked)
+
+    with StubServer(answer) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,)).post(request_to(fhir.base_url))
+    assert reply.status_code == 412
+    named = [key for key in KEYS if f"{key}: " in reply.text]
+    assert named == ["observations"]
+
+
+def test_entries_given_twice_count_once(serve: Serve) -> None:
+    chart = [patient(), medication_request(), observation(), condition()]
+
+    def answer(asked: Asked) -> Reply:
+        wanted = asked.path.replace("/", "?").partition("?")[0]
+        found = [resource for resource in chart if resource["resourceType"] == wanted]
+        return Reply(found[0] if wanted == "Patient" else searchset(*found, *found, *found))
+
+    context = {"userId": "Practitioner/1", "patientId": "p1"}
+    with EmbeddedServer() as once, StubServer(answer) as thrice:
+        once.load(bundle(*chart, type="transaction"))
+        service = serve(fhir_servers=(once.base_url, thrice.base_url))
+        replies = [service.post(request_to(fhir.base_url, context=context)).json() for fhir in (once, thrice)]
+    assert replies[0]["extension"] == replies[1]["extension"]
+
+
+# --- others meanwhile -------------------------------------------------------------------------------------
+
+
+def test_a_hanging_server_holds_up_nobody_else(serve: Serve) -> None:
+    with StubServer(FAULTS["hangs before the headers"]) as fhir:
+        service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
+        with in_background(lambda: service.post(request_to(fhir.base_url)), times=6):
+            started = time.monotonic()
+            assert service.post(hook_request()).status_code == 200
+            assert time.monotonic() - started < BUDGET_SECONDS
+
+
+@contextmanager
+def in_background(call: Callable[[], Any], times: int) -> Iterator[None]:
+    threads = [threading.Thread(target=call) for _ in range(times)]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
