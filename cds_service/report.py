@@ -39,10 +39,10 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
 def without_empty(value: Any) -> Any:
     """The same JSON value without empty strings, lists and objects: CDS Hooks replies carry none (CH-004)."""
     if isinstance(value, dict):
-        kept = {key: without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in ("", [], {})}
+        kept = [(key, without_empty(item)) for key, item in value.items()]
+        return {key: item for key, item in kept if item or item == 0}
     if isinstance(value, list):
-        return [item for item in map(without_empty, value) if item not in ("", [], {})]
+        return [item for item in map(without_empty, value) if item or item == 0]
     return value
 
 

@@ -14,7 +14,7 @@ from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Assessment, Definition, History, Outcome
+from cds_service.trd.model import Assessment, Definition, Exposure, History, Outcome, Verdict
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 
@@ -48,26 +48,34 @@ def assess_collected(collected: Collected, definition_id: str, on: date) -> Asse
 
     Raises KeyError for an unknown definition id; nothing else, whatever the resources hold.
     """
-    history = read_history(collected, on)
-    definitions = load_definitions()
-    chosen = definitions[definition_id]
-    outcomes = {chosen.trial_rules: _outcomes_under(chosen, history, on)}
-    assessment = assess(history, outcomes[chosen.trial_rules], chosen, on)
-    others = []
-    for other in definitions.values():
-        if other.id != definition_id:
-            if other.trial_rules not in outcomes:
-                outcomes[other.trial_rules] = _outcomes_under(other, history, on)
-            others.append((other.id, judge(history, outcomes[other.trial_rules], other, on).verdict))
-    return replace(assessment, other_verdicts=tuple(others))
+    return assess_history(read_history(collected, on), load_definitions()[definition_id], on)
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:
-    """Exposures, trials, outcomes, assessment under one definition alone."""
-    return assess(history, _outcomes_under(definition, history, on), definition, on)
-
-
-def _outcomes_under(definition: Definition, history: History, on: date) -> tuple[Outcome, ...]:
+    """Exposures, trials, outcomes, assessment."""
     exposures = build_exposures(history.prescriptions, definition.max_gap_days)
     trials = find_trials(exposures, definition, on)
-    return judge_outcomes(trials, history, definition)
+    outcomes = judge_outcomes(trials, history, definition)
+    assessment = assess(history, outcomes, definition, on)
+    return replace(assessment, other_verdicts=_other_verdicts(history, definition, exposures, outcomes, on))
+
+
+def _other_verdicts(
+    history: History,
+    chosen: Definition,
+    exposures: tuple[Exposure, ...],
+    outcomes: tuple[Outcome, ...],
+    on: date,
+) -> tuple[tuple[str, Verdict], ...]:
+    """What the other definitions say. Those that judge trials alike share the outcomes."""
+    known = {chosen.trial_rules: outcomes}
+    verdicts = []
+    for other in load_definitions().values():
+        if other.id == chosen.id:
+            continue
+        if other.trial_rules not in known:
+            same_gap = other.max_gap_days == chosen.max_gap_days
+            used = exposures if same_gap else build_exposures(history.prescriptions, other.max_gap_days)
+            known[other.trial_rules] = judge_outcomes(find_trials(used, other, on), history, other)
+        verdicts.append((other.id, judge(history, known[other.trial_rules], other, on).verdict))
+    return tuple(verdicts)

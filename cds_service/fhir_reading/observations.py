@@ -88,6 +88,8 @@ class _Result:
 
 
 def _facts_of(entry: Entry, find: Find, on: date) -> Iterator[Fact]:
+    if _is_surely_other(entry.resource):
+        return
     observation, problems = read_elements(entry.resource, Observation)
     code_problem = problem_with(problems, "code")
     code = read_code(observation.code)
@@ -106,6 +108,12 @@ def _facts_of(entry: Entry, find: Find, on: date) -> Iterator[Fact]:
         yield from _facts_of_unreadable(result, code_problem or code.problem)
     else:
         yield from _facts_of_readable(result, find)
+
+
+def _is_surely_other(resource: dict[str, Any]) -> bool:
+    """Told by the code alone: most results are vital signs and laboratory values, and need no decoding."""
+    code, problems = read_elements(resource.get("code"), CodeableConcept)
+    return not problems and read_code(code).kind is CodeKind.OTHER
 
 
 def _not_after(on: date, when: When) -> When:

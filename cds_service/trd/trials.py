@@ -94,9 +94,13 @@ def _trial(
     exposure: Exposure, run: list[Judged], minimum_mg: float | None, definition: Definition, on: date
 ) -> Trial:
     gap, needed = definition.max_gap_days, definition.minimum_days
+    certain = [judged for judged in run if judged[0].days_certain]
+    beyond_doubt_days = [judged for judged in certain if judged[1] is Answer.MET]
     possible = _longest(run, gap)
-    on_certain_days = _longest([j for j in run if j[0].days_certain], gap)
-    beyond_doubt = _longest([j for j in run if j[0].days_certain and j[1] is Answer.MET], gap)
+    on_certain_days = possible if len(certain) == len(run) else _longest(certain, gap)
+    beyond_doubt = (
+        on_certain_days if len(beyond_doubt_days) == len(certain) else _longest(beyond_doubt_days, gap)
+    )
     has_unknown_dose = any(answer is Answer.UNKNOWN for _, answer in run)
 
     shown = beyond_doubt if beyond_doubt.days >= needed else on_certain_days
