@@ -7,6 +7,8 @@ from ICD-10-CM and the WHO edition, dotted or not.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -47,7 +49,7 @@ ROLES = {
     "confounder": DiagnosisRole.CONFOUNDER,
     "medical_mimic": DiagnosisRole.CONFOUNDER,
 }
-SEMANTIC_TAG = re.compile(r" ?\((disorder|finding|situation|event)\)$")
+SEMANTIC_TAG = re.compile(r"(?: ?\((?:disorder|finding|situation|event|HCC|CMS/HCC)\))+$")
 REMISSIONS = ("", "partial remission", "remission", "full remission")
 
 
@@ -102,11 +104,13 @@ def is_known_system(system: str) -> bool:
 def meaning_of_text(text: str) -> Meaning | None:
     """What a diagnosis in words means, None when it speaks of nothing in the table, or denies it.
 
-    The whole text equal to a phrase is certain; a phrase somewhere in it is a hint.
+    The whole text equal to a phrase, or to what a code stands for, is certain; a phrase somewhere in it
+    is a hint.
     """
     phrases, words = _load_texts(), _diagnosis_words(text)
-    if words in phrases.exact:
-        return phrases.exact[words]
+    known = phrases.exact.get(words) or _load_displays().get(words)
+    if known:
+        return known
     hints = ((position_of(phrase, words), meaning) for phrase, meaning in phrases.mentions)
     for place, meaning in hints:
         if place is not None and not _is_denied(meaning, words[:place], phrases):
@@ -174,6 +178,24 @@ def _meaning(row: Row) -> Meaning:
 def _role_in_remission(remission: str) -> DiagnosisRole:
     """An episode in partial remission is not over."""
     return DiagnosisRole.DEPRESSION if remission == "partial remission" else DiagnosisRole.FULL_REMISSION
+
+
+NAMED_BY_DISPLAY = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.EXCLUSION)
+
+
+@lru_cache(maxsize=1)
+def _load_displays() -> dict[Phrase, Meaning]:
+    """The displays of single codes, unless two codes with one display mean different things."""
+    meanings: dict[Phrase, set[Meaning]] = defaultdict(set)
+    for row in read_rows(TABLE, COLUMNS):
+        if row.text("match") == "exact":
+            meanings[_diagnosis_words(row.required("display"))].add(_meaning(row))
+    found = {words: next(iter(those)) for words, those in meanings.items() if len(_kinds(those)) == 1}
+    return {words: meaning for words, meaning in found.items() if meaning.role in NAMED_BY_DISPLAY}
+
+
+def _kinds(meanings: Iterable[Meaning]) -> set[tuple[DiagnosisRole, str]]:
+    return {(meaning.role, meaning.category) for meaning in meanings}
 
 
 def _plain_code(code: str) -> str:
