@@ -23,8 +23,6 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def cannot_listen(host: str, port: int, error: OSError) -> SettingsError:
-    if error.errno is not None and error.errno > 0:
-        reason = os.strerror(error.errno)
-    else:  # a name that does not resolve
-        reason = error.strerror
+    is_from_system = error.errno is not None and error.errno > 0  # not so for names that do not resolve
+    reason = os.strerror(error.errno or 0) if is_from_system else error.strerror
     return SettingsError(f"cannot listen on {host}:{port}: {reason}; choose another host or port")

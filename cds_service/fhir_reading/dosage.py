@@ -113,7 +113,8 @@ class _Reading:
 def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
     structured, text, product = reading.structured, reading.text, reading.product
     if structured.amount and structured.rate:
-        ordered = _doses((Step((structured,)),), product)
+        days = text.steps[0].days if len(text.steps) == 1 else None
+        ordered = _doses((Step((structured,), days),), product)
         if _contradicts(ordered[0], reading):
             return DISAGREE
         lacks_strength = product.strength is None and _mg(structured.amount, product) is None

@@ -112,7 +112,7 @@ class _UnclearError(Exception):
 # --- words -------------------------------------------------------------------------------------------
 
 VULGAR_FRACTION = re.compile("[¼½¾⅓⅔]")
-ABBREVIATION = re.compile(r"\b(?:[a-z]\.){2,}")
+ABBREVIATION = re.compile(r"\b(?:[a-z]\.)+[a-z]\b\.?")
 REWRITES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (

@@ -156,14 +156,13 @@ def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: D
         return by_code if isinstance(by_code, NotAntidepressant) else readings[0]
     if any(isinstance(reading, UnknownDrug) for reading in readings):
         return UnknownDrug(by_code.name, "an ingredient of the Medication could not be recognised")
-    return recognise(
-        CodeableConcept(
-            text=" / ".join(
-                " ".join(_words(concept)[:1]) or reading.name
-                for concept, reading in zip(concepts, readings, strict=True)
-            )
-        )
-    )
+    if len(readings) == 1:
+        return readings[0]
+    return recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))
+
+
+def _ingredient_name(reading: DrugReading) -> str:
+    return reading.antidepressant.drug.ingredient if isinstance(reading, Recognised) else reading.name
 
 
 def _words(concept: CodeableConcept | None) -> list[str]:
