@@ -28,7 +28,7 @@ def main() -> None:
     except click.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"trd-cds: {error.format_message()}{_where_to_look(error)}", err=True)
         sys.exit(EXIT_USAGE)
     except TrdCdsError as error:
         click.echo(f"trd-cds: {error}", err=True)
@@ -36,6 +36,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+
+
+def _where_to_look(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f" See {context.command_path} --help." if context else ""
 
 
 def _exit_status(error: TrdCdsError) -> int:
@@ -144,8 +149,18 @@ def _from_files(files: tuple[str, ...], patient_ids: tuple[str, ...]) -> Iterato
 def _assessed(patients: Iterable[Collected], definition_id: str, today: date) -> Iterator[Assessment]:
     from cds_service.respond import assess_collected
 
-    for collected in patients:
+    for collected in _with_progress(patients):
         yield assess_collected(collected, definition_id, today)
+
+
+def _with_progress(patients: Iterable[Collected]) -> Iterable[Collected]:
+    """A counter while the results go to a file; nothing in a pipe, or where the results themselves show."""
+    if sys.stdout.isatty() or not sys.stderr.isatty():
+        return patients
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(patients, "Assessing", total=None, console=Console(stderr=True), transient=True)
 
 
 def _show(assessments: Iterator[Assessment], format_: str) -> None:
