@@ -7,7 +7,7 @@ Sources: the score windows and thresholds of the definition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -28,17 +28,27 @@ from cds_service.trd.model import (
 
 def judge_outcomes(trials: Sequence[Trial], history: History, definition: Definition) -> tuple[Outcome, ...]:
     """One outcome a trial, in the same order."""
-    series = [scores for scores in history.score_series if scores[0].scale.has_percent_rule]
+    series = {
+        scores[0].scale.name: scores for scores in history.score_series if scores[0].scale.has_percent_rule
+    }
+    for unread in history.unread_scores:
+        if unread.scale is None or unread.scale.has_percent_rule:
+            series.setdefault(unread.scale.name if unread.scale else "", ())
     return tuple(_outcome(trial, series, history.unread_scores, definition) for trial in trials)
 
 
 @dataclass(frozen=True)
 class _Reading:
-    """What one scale shows about one trial; `doubt` says why it cannot be relied on, or is empty."""
+    """What one scale shows about one trial.
+
+    `doubt` says why it cannot be relied on, or is empty; `may_change` is False for a doubt that cannot
+    make a change out of a scale that has none: one unread score is not yet two.
+    """
 
     baseline: Score | None
     last: Score | None
     doubt: str = ""
+    may_change: bool = True
 
     @property
     def has_change(self) -> bool:
@@ -47,79 +57,111 @@ class _Reading:
 
 def _outcome(
     trial: Trial,
-    series: Sequence[Sequence[Score]],
+    series: Mapping[str, Sequence[Score]],
     unread: Sequence[UnreadScore],
     definition: Definition,
 ) -> Outcome:
-    readings = [
-        _reading(scores, first_day, last_day, unread, definition)
-        for first_day, last_day in _honest_spans(trial)
-        for scores in series
-    ]
+    windows = _windows(trial, definition)
+    readings = [_reading(name, scores, windows, unread, definition) for name, scores in series.items()]
     changes = [_from_scores(trial, reading, definition) for reading in readings if reading.has_change]
+    doubts = [r.doubt for r in readings if r.doubt and (r.may_change or not changes)]
     if changes:
         outcome = _agreed(trial, changes)
-        doubts = [
-            reading.doubt for reading in readings if reading.doubt and reading.baseline and reading.last
-        ]
-        if doubts:
+        if doubts and outcome.insufficient.answer is not Answer.UNKNOWN:
             outcome = _unknown(trial, doubts[0], outcome)
     else:
         outcome = _without_change(trial, readings)
-    return _in_light_of_stop_reason(outcome, bool(changes), definition)
+    if doubts or changes:
+        return _stopped_for_intolerance(outcome) if _is_intolerance(trial, definition) else outcome
+    return _by_stop_reason(outcome, definition)
 
 
-def _honest_spans(trial: Trial) -> list[tuple[date, date]]:
-    """The first and last day, in each reading that uncertain days allow."""
-    spans = []
-    for first_day, last_day in (
-        (trial.first_day, trial.last_day),
-        (trial.possible_first_day, trial.possible_last_day),
-    ):
-        if first_day and last_day and (first_day, last_day) not in spans:
-            spans.append((first_day, last_day))
-    return spans
+Window = tuple[date, date]
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """The days on which baseline and last score count, by the days shown and by all that are possible.
+
+    They differ when the first or the last adequate day of the trial is not certain.
+    """
+
+    baseline: Window
+    last: Window
+    possible_baseline: Window
+    possible_last: Window
+
+    @property
+    def are_exact(self) -> bool:
+        return (self.baseline, self.last) == (self.possible_baseline, self.possible_last)
+
+
+def _windows(trial: Trial, definition: Definition) -> _Windows:
+    exposure = trial.exposure
+    earliest_start = trial.possible_first_day or exposure.first_day
+    latest_end = trial.possible_last_day or exposure.last_day
+    latest_start = trial.first_day or latest_end
+    shown_start, shown_end = trial.first_day or earliest_start, trial.last_day or latest_end
+    before, after = -definition.baseline_days_before, definition.baseline_days_after
+    from_day, until = definition.last_score_from_day - 1, definition.last_score_days_after
+    return _Windows(
+        baseline=(shifted(shown_start, before), shifted(shown_start, after)),
+        last=(shifted(shown_start, from_day), shifted(shown_end, until)),
+        possible_baseline=(shifted(earliest_start, before), shifted(latest_start, after)),
+        possible_last=(shifted(earliest_start, from_day), shifted(latest_end, until)),
+    )
 
 
 def _reading(
+    scale_name: str,
     scores: Sequence[Score],
-    first_day: date,
-    last_day: date,
+    windows: _Windows,
     unread: Sequence[UnreadScore],
     definition: Definition,
 ) -> _Reading:
-    baseline_window = (
-        shifted(first_day, -definition.baseline_days_before),
-        shifted(first_day, definition.baseline_days_after),
-    )
-    last_window = (
-        shifted(first_day, definition.last_score_from_day - 1),
-        shifted(last_day, definition.last_score_days_after),
-    )
-    baseline, last = _last_in(scores, baseline_window), _last_in(scores, last_window)
-    scale = scores[0].scale.name
-    hidden = [u for u in unread if u.scale is None or u.scale.name == scale]
-    if _may_replace(baseline, baseline_window, hidden) or _may_replace(last, last_window, hidden):
-        return _Reading(baseline, last, "a score in the window could not be read")
+    baseline, last = _last_in(scores, windows.baseline), _last_in(scores, windows.last)
+    hidden = [u for u in unread if u.scale is None or u.scale.name == scale_name]
+    hides_baseline = _may_replace(baseline, windows.possible_baseline, hidden)
+    hides_last = _may_replace(last, windows.possible_last, hidden)
+    if hides_baseline or hides_last:
+        has_both = (baseline or hides_baseline) and (last or hides_last)
+        enough = len(hidden) + (baseline is not None) + (last is not None) >= 2
+        return _Reading(baseline, last, "a score in the window could not be read", bool(has_both and enough))
     if baseline is not None and baseline.value <= 0:
         return _Reading(baseline, last, f"a baseline of {baseline.value:g} allows no percentage")
+    if not windows.are_exact and not _is_same_whenever(scores, windows, definition):
+        return _Reading(baseline, last, "which scores count depends on days that are not certain")
     return _Reading(baseline, last)
 
 
-def _last_in(scores: Sequence[Score], window: tuple[date, date]) -> Score | None:
+def _last_in(scores: Sequence[Score], window: Window) -> Score | None:
     return next((score for score in reversed(scores) if window[0] <= score.day <= window[1]), None)
 
 
-def _may_replace(chosen: Score | None, window: tuple[date, date], unread: Iterable[UnreadScore]) -> bool:
-    """Whether an unread score may be the later one in the window, and so the one that counts."""
-    if chosen is None:
-        return False
-    after = shifted(chosen.day, 1)
+def _may_replace(chosen: Score | None, window: Window, unread: Iterable[UnreadScore]) -> bool:
+    """Whether an unread score may be the one in the window that counts: the last."""
+    after = shifted(chosen.day, 1) if chosen else window[0]
     return any(
         (u.last_day is None or u.last_day >= after) and (u.first_day is None or u.first_day <= window[1])
         for u in unread
         if after <= window[1]
     )
+
+
+MOST_PAIRS = 10_000
+
+
+def _is_same_whenever(scores: Sequence[Score], windows: _Windows, definition: Definition) -> bool:
+    """Whether every baseline and last score that may count, on any possible day, give the same answer."""
+    baselines = [s for s in scores if windows.possible_baseline[0] <= s.day <= windows.possible_baseline[1]]
+    lasts = [s for s in scores if windows.possible_last[0] <= s.day <= windows.possible_last[1]]
+    if not baselines and not lasts:
+        return True
+    if len(baselines) * len(lasts) > MOST_PAIRS or any(score.value <= 0 for score in baselines):
+        return False
+    answers = {_is_insufficient(b, last, definition) for b in baselines for last in lasts if b.day < last.day}
+    is_always_there = _last_in(scores, windows.baseline) and _last_in(scores, windows.last)
+    return len(answers) == 1 and is_always_there is not None
 
 
 def improvement_percent(baseline: Score, last: Score) -> float:
@@ -134,7 +176,7 @@ def _from_scores(trial: Trial, reading: _Reading, definition: Definition) -> Out
     improvement = improvement_percent(baseline, last)
     response = _response(improvement, last, definition)
     threshold = definition.nonresponse_below_percent
-    is_below = improvement < threshold and response is not Response.REMISSION
+    is_below = _is_insufficient(baseline, last, definition)
     text = (
         f"{baseline.scale.name} {baseline.value:g} on {baseline.day} to {last.value:g} on {last.day}: "
         f"{_change_in_words(improvement)}; below {threshold:g} % is insufficient"
@@ -146,6 +188,12 @@ def _from_scores(trial: Trial, reading: _Reading, definition: Definition) -> Out
         (baseline.reference, last.reference),
     )
     return Outcome(trial, response, finding, baseline, last, improvement)
+
+
+def _is_insufficient(baseline: Score, last: Score, definition: Definition) -> bool:
+    """Below the definition's threshold, unless the last score is remission all the same."""
+    is_below = improvement_percent(baseline, last) < definition.nonresponse_below_percent
+    return is_below and not is_remission(last)
 
 
 def _response(improvement: float, last: Score, definition: Definition) -> Response:
@@ -199,8 +247,12 @@ def _without_change(trial: Trial, readings: Sequence[_Reading]) -> Outcome:
 
 
 def _remission_without_baseline(readings: Sequence[_Reading]) -> Score | None:
-    lasts = [reading.last for reading in readings if not reading.doubt]
-    if not lasts or any(last is None or not is_remission(last) for last in lasts):
+    lasts = [reading.last for reading in readings if reading.baseline or reading.last]
+    if (
+        any(reading.doubt for reading in readings)
+        or not lasts
+        or any(last is None or not is_remission(last) for last in lasts)
+    ):
         return None
     return lasts[0]
 
@@ -225,32 +277,44 @@ def _partial(trial: Trial, readings: Sequence[_Reading]) -> Outcome | None:
     return Outcome(trial, Response.UNKNOWN, finding, reading.baseline, reading.last)
 
 
-def _in_light_of_stop_reason(outcome: Outcome, is_scored: bool, definition: Definition) -> Outcome:
-    """What the reason for stopping adds. Scores, where they exist, come before a stated lack of effect."""
+def _is_intolerance(trial: Trial, definition: Definition) -> bool:
+    return trial.stop_reason is StopReason.INTOLERANCE and not definition.intolerance_counts_as_failure
+
+
+def _by_stop_reason(outcome: Outcome, definition: Definition) -> Outcome:
+    """What the reason for stopping says where no score tells, and none that could not be read might."""
     trial, answer = outcome.trial, outcome.insufficient.answer
-    if trial.stop_reason is StopReason.INEFFICACY and not is_scored and answer is Answer.UNKNOWN:
+    if answer is not Answer.UNKNOWN:
+        return outcome
+    if trial.stop_reason is StopReason.INEFFICACY:
         text = "stopped for lack of effect, as documented; no scores"
         finding = Finding("response", Answer.MET, text, trial.exposure.evidence)
         return Outcome(trial, Response.NO_RESPONSE, finding, outcome.baseline, outcome.last)
-    if trial.stop_reason is StopReason.INTOLERANCE and not definition.intolerance_counts_as_failure:
-        return _stopped_for_intolerance(outcome)
-    return outcome
+    return _intolerance(outcome) if _is_intolerance(trial, definition) else outcome
 
 
 def _stopped_for_intolerance(outcome: Outcome) -> Outcome:
     """Intolerance is no failure. A long trial that scores show to have failed could be either: unknown."""
     trial, answer = outcome.trial, outcome.insufficient.answer
-    if answer is Answer.NOT_MET:
+    if trial.is_adequate is Answer.NOT_MET and answer is not Answer.NOT_MET:
+        return _intolerance(outcome)
+    if answer is not Answer.MET:
         return outcome
-    if answer is Answer.MET and trial.is_adequate is not Answer.NOT_MET:
-        text = f"stopped for an adverse effect, after {outcome.insufficient.text}"
-        return _unknown(trial, text, outcome)
+    return _unknown(trial, f"stopped for an adverse effect, after {outcome.insufficient.text}", outcome)
+
+
+def _intolerance(outcome: Outcome) -> Outcome:
     finding = Finding(
         "response",
         Answer.NOT_MET,
         "stopped for an adverse effect: intolerance, not lack of response",
-        trial.exposure.evidence,
+        outcome.trial.exposure.evidence,
     )
     return Outcome(
-        trial, Response.INTOLERANCE, finding, outcome.baseline, outcome.last, outcome.improvement_percent
+        outcome.trial,
+        Response.INTOLERANCE,
+        finding,
+        outcome.baseline,
+        outcome.last,
+        outcome.improvement_percent,
     )

@@ -156,6 +156,60 @@ def test_an_unread_score_of_another_scale_does_not_matter(definition: Definition
 
 
 @pytest.mark.parametrize(
+    ("recorded", "unread_day", "expected"),
+    [
+        ((), "2025-11-28", "unknown"),  # it may be a remission
+        ((("2025-08-30", 20),), "2025-11-28", "unknown"),  # it may be the last score
+        ((("2025-11-28", 12),), "2025-08-30", "unknown"),  # it may be the baseline
+        ((), "2026-02-01", "met"),  # outside both windows
+    ],
+)
+def test_a_stated_lack_of_effect_does_not_outweigh_a_score_that_could_not_be_read(
+    recorded: tuple[tuple[str, float], ...], unread_day: str, expected: str, definition: Definition
+) -> None:
+    day = date.fromisoformat(unread_day)
+    unread = (UnreadScore("Observation/x", PHQ9, day, day),)
+    outcome = the_outcome(definition, scores(*recorded), unread, stop="inefficacy")
+    assert outcome.insufficient.answer.value == expected
+
+
+def test_an_unread_score_keeps_a_stop_for_intolerance_open(definition: Definition) -> None:
+    unread = (UnreadScore("Observation/x", PHQ9, date(2025, 12, 1), date(2025, 12, 1)),)
+    recorded = scores(("2025-08-30", 20), ("2025-11-28", 18))
+    assert the_outcome(definition, recorded, unread, stop="intolerance").insufficient.answer is Answer.UNKNOWN
+
+
+def test_remission_on_one_scale_does_not_need_the_others(definition: Definition) -> None:
+    recorded = scores(("2025-11-28", 3)) + scores(("2024-01-01", 14), scale=MADRS)
+    assert the_outcome(definition, recorded).response is Response.REMISSION
+
+
+@pytest.mark.parametrize(
+    ("between", "insufficient"),
+    [
+        ((("2025-10-20", 20),), "met"),  # whichever baseline counts, it failed
+        ((("2025-10-20", 36),), "unknown"),  # from 36 it is a response
+    ],
+)
+def test_an_uncertain_first_day_must_not_decide_which_baseline_counts(
+    between: tuple[tuple[str, float], ...], insufficient: str, definition: Definition
+) -> None:
+    """The first six weeks may not have been taken: the trial began between 1 September and 13 October."""
+    prescriptions = orders(
+        """
+        drug       | first_day  | last_day   | mg_per_day | days
+        -----------+------------+------------+------------+----------
+        sertraline | 2025-09-01 | 2025-10-12 | 50         | uncertain
+        sertraline | 2025-10-13 | 2025-12-31 | 50         | certain
+        """
+    )
+    recorded = scores(("2025-08-30", 20), *between, ("2025-12-28", 18))
+    trials = find_trials(build_exposures(prescriptions, definition.max_gap_days), definition, ON)
+    (outcome,) = judge_outcomes(trials, History("Patient/p1", scores=recorded), definition)
+    assert outcome.insufficient.answer.value == insufficient
+
+
+@pytest.mark.parametrize(
     ("stop", "recorded", "response", "insufficient"),
     [
         ("", (), "unknown", "unknown"),
