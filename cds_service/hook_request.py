@@ -1,11 +1,12 @@
 """What a valid CDS Hooks request looks like: the bytes of a request body become a frozen `HookRequest`.
 
 Every refusal names the JSON path, what was expected and what kind of thing came, but never the value:
-it may be a patient's. `schemas/hook-request.schema.json` says the same for readers of other programs.
+it may be a patient's. `schemas/cds-hooks-request.json` says the same for readers of other programs.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
@@ -23,6 +24,7 @@ _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE |
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)  # what can stand in an HTTP header
 _SERVER = re.compile(r"https?://[^\s/?#]+[^\s]*", re.IGNORECASE)
 _SHOWABLE = re.compile(r"[A-Za-z0-9._-]{1,40}", re.ASCII)
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _NOT_GIVEN: Any = object()
 _T = TypeVar("_T")
 
@@ -72,6 +74,8 @@ def read_hook_request(body: bytes, hook: str) -> HookRequest:
 def _parse(body: bytes) -> Any:
     if not body:
         raise RequestError("$: expected a JSON object, got an empty body")
+    if body.startswith(_BYTE_ORDER_MARKS):
+        raise RequestError("$: expected JSON in UTF-8 without a byte order mark, got one")
     try:
         root = msgspec.json.decode(body)
     except UnicodeDecodeError:

@@ -149,18 +149,12 @@ def assert_as_expected(answer: dict[str, Any], vignette: Vignette) -> None:
     assert answer["safety"]["answer"] == expected["safety"]
     assert answer.get("unread", []) == []
     if chosen == "default-configurable" and answer["verdict"] != "excluded":
-        facts = [{key: trial.get(key) for key in told} for told, trial in pairs_of_trials(answer, vignette)]
-        assert facts == expected["trials"]
+        found = [trial for trial in answer.get("trials", []) if may_be_adequate_in_scope(trial)]
+        told = expected["trials"]
+        assert [trial.get("ingredient") for trial in found] == [trial["ingredient"] for trial in told]
+        assert [{key: one.get(key) for key in facts} for one, facts in zip(found, told, strict=True)] == told
 
 
-def pairs_of_trials(
-    answer: dict[str, Any], vignette: Vignette
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """Each trial that the story tells of, with the one found of the same drug."""
-    found = {
-        trial.get("ingredient"): trial
-        for trial in answer.get("trials", [])
-        if trial["adequateDays"] and trial["use"] == "met" and trial["inScope"] != "not-met"
-    }
-    for told in vignette.expected["trials"]:
-        yield told, found.get(told["ingredient"], {})
+def may_be_adequate_in_scope(trial: dict[str, Any]) -> bool:
+    judged = (trial["use"], trial["dose"], trial["duration"], trial["inScope"])
+    return "not-met" not in judged

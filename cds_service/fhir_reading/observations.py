@@ -166,8 +166,7 @@ def _facts_of_readable(result: _Result, find: Find) -> Iterator[Fact]:
 def _facts_of_item(result: _Result, holder: Valued, code: CodeReading) -> Iterator[Fact]:
     """A single answer, and what it says about suicide."""
     value = _answer_value(result, holder, code)
-    if result.when.day is not None:
-        yield ItemAnswer(code.item, result.when.day, value.value, result.reference)
+    yield ItemAnswer(code.item, result.when.first_day, result.when.last_day, value.value, result.reference)
     yield from _facts_about_suicide(result, code, value)
 
 

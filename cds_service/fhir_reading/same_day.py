@@ -29,12 +29,25 @@ class Total:
 
 @dataclass(frozen=True)
 class ItemAnswer:
-    """The answer to one item, recorded by itself; `value` is None when it could not be read."""
+    """The answer to one item, recorded by itself; `value` is None when it could not be read.
+
+    It was given on some day from `first_day` to `last_day`; None on either side means no bound.
+    """
 
     item: str
-    day: date
+    first_day: date | None
+    last_day: date | None
     value: float | None
     reference: str
+
+    @property
+    def day(self) -> date | None:
+        return self.first_day if self.first_day == self.last_day else None
+
+    def may_be_of(self, day: date) -> bool:
+        return (self.first_day is None or self.first_day <= day) and (
+            self.last_day is None or day <= self.last_day
+        )
 
 
 @dataclass(frozen=True)
@@ -106,25 +119,52 @@ def _contradictions(totals: Sequence[Total]) -> list[Doubt]:
     return [Doubt((t.row,), t.day, t.day, t.reference, problem) for t in totals]
 
 
+_ByItem = dict[str, list[ItemAnswer]]
+
+
 def _add_up(answers: Iterable[ItemAnswer]) -> tuple[list[Total], list[Doubt]]:
     """The totals of single answers where all items of a scale were answered on one day.
 
     A short form without a percent rule is passed over: its items belong to the long form as well.
     """
-    by_day: dict[date, dict[str, list[ItemAnswer]]] = defaultdict(lambda: defaultdict(list))
+    by_day: dict[date, _ByItem] = defaultdict(lambda: defaultdict(list))
+    undated: list[ItemAnswer] = []
     for answer in answers:
-        by_day[answer.day][answer.item].append(answer)
+        if answer.day is None:
+            undated.append(answer)
+        else:
+            by_day[answer.day][answer.item].append(answer)
     totals: list[Total] = []
     doubts: list[Doubt] = []
-    for day, by_item in by_day.items():
-        for row in load_scales():
-            if (
-                row.scale.has_percent_rule
-                and row.item_codes
-                and all(code in by_item for code in row.item_codes)
-            ):
+    for row in load_scales():
+        if not (row.scale.has_percent_rule and row.item_codes):
+            continue
+        for day, by_item in by_day.items():
+            if all(code in by_item for code in row.item_codes):
                 _add_up_one(row, day, [by_item[code] for code in row.item_codes], totals, doubts)
+            else:
+                doubts += _perhaps_complete(row, day, by_item, undated)
+        doubts += _perhaps_on_one_day(row, undated)
     return totals, doubts
+
+
+def _perhaps_complete(
+    row: ScaleRow, day: date, by_item: _ByItem, undated: Sequence[ItemAnswer]
+) -> Iterable[Doubt]:
+    """A day that lacks answers which others, whose day is not known, may be."""
+    lacking = {code for code in row.item_codes if code not in by_item}
+    fitting = [answer for answer in undated if answer.item in lacking and answer.may_be_of(day)]
+    if len(lacking) < len(row.item_codes) and lacking == {answer.item for answer in fitting}:
+        problem = f"may belong to the {row.scale.name} answers of {day}: its day is not known"
+        yield Doubt((row,), day, day, fitting[0].reference, problem, gives_way=True)
+
+
+def _perhaps_on_one_day(row: ScaleRow, undated: Sequence[ItemAnswer]) -> Iterable[Doubt]:
+    """All answers of a scale, none of which has a day."""
+    fitting = [answer for answer in undated if answer.item in row.item_codes]
+    if {answer.item for answer in fitting} == set(row.item_codes):
+        problem = f"one of the answers to {row.scale.name} whose day is not known"
+        yield Doubt((row,), None, None, fitting[0].reference, problem)
 
 
 def _add_up_one(

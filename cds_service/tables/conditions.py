@@ -190,7 +190,11 @@ def _load_displays() -> dict[Phrase, Meaning]:
     for row in read_rows(TABLE, COLUMNS):
         if row.text("match") == "exact":
             meanings[_diagnosis_words(row.required("display"))].add(_meaning(row))
-    found = {words: next(iter(those)) for words, those in meanings.items() if len(_kinds(those)) == 1}
+    found = {
+        words: min(those, key=lambda meaning: meaning.text)
+        for words, those in meanings.items()
+        if len(_kinds(those)) == 1
+    }
     return {words: meaning for words, meaning in found.items() if meaning.role in NAMED_BY_DISPLAY}
 
 

@@ -25,8 +25,8 @@ from tests.contract.stub_server import Answer, Asked, Reply, StubServer
 
 TOKEN = "marker-token-51c9"
 PATIENT_ID = "secret-patient"
-BUDGET_SECONDS = 1.0
-GRACE_SECONDS = 1.0  # the service's own, and a busy machine's
+BUDGET_SECONDS = 0.7
+GRACE_SECONDS = 2.0  # the service's own, and a busy machine's
 KEYS = ("patient", "medications", "observations", "conditions")
 REFUSAL = {
     "resourceType": "OperationOutcome",
@@ -38,7 +38,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\n"
 def drip(asked: Asked, start: bytes, drop: bytes) -> None:
     try:
         asked.send(start)
-        for _ in range(40):
+        for _ in range(80):
             asked.send(drop)
             time.sleep(0.05)
     except OSError:
@@ -62,7 +62,7 @@ def nested_gzip(times: int, mebibytes: int) -> Reply:
 
 
 FAULTS: dict[str, Answer] = {
-    "hangs before the headers": lambda _: time.sleep(BUDGET_SECONDS + 1.5),
+    "hangs before the headers": lambda _: time.sleep(BUDGET_SECONDS + GRACE_SECONDS + 1),
     "hangs up without a word": lambda _: None,
     "trickles the status line": lambda asked: drip(asked, b"HTTP/1.1 2", b"0"),
     "trickles headers": lambda asked: drip(asked, OK, b"X: 1\r\n"),
@@ -252,6 +252,46 @@ def test_entries_given_twice_count_once(serve: Serve) -> None:
         service = serve(fhir_servers=(once.base_url, thrice.base_url))
         replies = [service.post(request_to(fhir.base_url, context=context)).json() for fhir in (once, thrice)]
     assert replies[0]["extension"] == replies[1]["extension"]
+
+
+# --- referenced Medications, which the answer can do without ----------------------------------------------
+
+REFERRING = medication_request("rx1", None, medicationReference={"reference": "Medication/med1"})
+MEDICATION_FAULTS = (
+    "hangs before the headers",
+    "hangs up without a word",
+    "trickles the body",
+    "sends another type",
+    "sends a sign-in page",
+    "forbids",
+    "finds it gone",
+    "is unavailable",
+    "redirects",
+)
+
+
+@pytest.mark.parametrize("fault", MEDICATION_FAULTS)
+def test_a_medication_that_cannot_be_had_is_listed(serve: Serve, fault: str) -> None:
+    def answer(asked: Asked) -> Reply | bytes | None:
+        return FAULTS[fault](asked) if asked.path.startswith("Medication") else healthy(asked)
+
+    with StubServer(answer) as fhir:
+        service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
+        context = {"userId": "Practitioner/1", "patientId": "p1"}
+        prefetch = {
+            "patient": patient(),
+            "medications": searchset(REFERRING),
+            "conditions": searchset(condition()),
+        }
+        started = time.monotonic()
+        reply = service.post(request_to(fhir.base_url, context=context, prefetch=prefetch))
+        assert time.monotonic() - started < BUDGET_SECONDS + GRACE_SECONDS
+    assert reply.status_code == 200
+    assert_sound(200, reply.json())
+    assessment = reply.json()["extension"]["org.trd-cds.assessment"]
+    assert assessment["verdict"] == "indeterminate"
+    assert "Medication/med1" in [unread["reference"] for unread in assessment["unread"]]
+    assert TOKEN not in reply.text
 
 
 # --- others meanwhile -------------------------------------------------------------------------------------
