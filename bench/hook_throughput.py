@@ -155,10 +155,10 @@ def _start(target: Callable[..., None], *args: int) -> multiprocessing.Process:
 
 
 def _serve_service(port: int) -> None:
-    from cds_service.app import create_app
-    from cds_service.settings import load_settings
+    from cds_service.app import create_from_environment
 
-    _gunicorn(port, create_app(load_settings(port=port, log_level="warning")))
+    os.environ["TRD_CDS_LOG_LEVEL"] = "warning"
+    _gunicorn(port, create_from_environment)
 
 
 def _serve_floor(port: int, reply_bytes: int) -> None:
@@ -173,10 +173,10 @@ def _serve_floor(port: int, reply_bytes: int) -> None:
         request.get_json()
         return Response(reply, mimetype="application/json")
 
-    _gunicorn(port, app)
+    _gunicorn(port, lambda: app)
 
 
-def _gunicorn(port: int, app: Any) -> None:
+def _gunicorn(port: int, make_app: Callable[[], Any]) -> None:
     from gunicorn.app.base import BaseApplication
 
     class OneWorker(BaseApplication):
@@ -192,7 +192,7 @@ def _gunicorn(port: int, app: Any) -> None:
                 self.cfg.set(key, value)
 
         def load(self) -> Any:
-            return app
+            return make_app()
 
     os.environ.pop("GUNICORN_CMD_ARGS", None)
     OneWorker().run()

@@ -167,7 +167,15 @@ def _kind(problem: str) -> str:
 
 
 def _print_table(rows: list[tuple[Path, Counter[str]]], problems: Counter[str]) -> None:
-    columns = ("patients", "orders", "drug known", "set aside", "dose known", "with dosage", "dose known of these")
+    columns = (
+        "patients",
+        "orders",
+        "drug known",
+        "set aside",
+        "dose known",
+        "with dosage",
+        "dose known of these",
+    )
     verdicts = ("met", "not-met", "indeterminate", "excluded")
     print("| files | " + " | ".join((*columns, *verdicts)) + " |")
     print("|" + "---|" * (len(columns) + len(verdicts) + 1))

@@ -6,7 +6,7 @@ The line a patient's data travels, one module per arrow:
             -> exposures -> trials -> outcomes -> assessment                 trd
             -> cards -> response                                             cards, web
 
-`respond.py` is that line as seven statements; start reading there.
+`respond.py` is that line, a statement a step; start reading there.
 This module imports nothing, so that the rules can be loaded without the web.
 """
 

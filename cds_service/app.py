@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Callable
@@ -9,14 +10,17 @@ from datetime import date
 
 from flask import Flask
 
+from cards.suggestions import build_templates
 from cds_service.errors import SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.respond import respond
+from cds_service.respond import assess_collected, reply
 from cds_service.services import find_services
 from cds_service.settings import Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.web import Site, add_routes
+
+GC_ALLOCATIONS = 100_000
 
 _CHART = Collected(
     "start",
@@ -57,7 +61,6 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
             include_medications=settings.prefetch_include,
         ),
         today=today or date.today,
-        respond=respond,
     )
     add_routes(app, site)
     return app
@@ -67,7 +70,20 @@ def create_from_environment() -> Flask:
     """The entry for a WSGI server: `gunicorn 'cds_service.app:create_from_environment()'`."""
     settings = load_settings()
     open_log(settings.log_level)
-    return create_app(settings)
+    app = create_app(settings)
+    settle_memory()
+    return app
+
+
+def settle_memory() -> None:
+    """Keeps the garbage collector from looking through all tables again and again.
+
+    A request makes many thousands of JSON values and no cycles; with the default thresholds the
+    collector's share grows faster than the request.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
 
 
 def open_log(level: str) -> None:
@@ -83,8 +99,9 @@ def open_log(level: str) -> None:
 
 
 def _read_tables(definition_id: str) -> None:
-    """Answers for a made-up chart, so that all tables are read, and found sound, before the first request."""
-    respond(_CHART, definition_id=definition_id, on=date(2025, 12, 31))
+    """Answers for a made-up chart: all tables are read, and found sound, before the first request."""
+    reply(assess_collected(_CHART, definition_id, date(2025, 12, 31)))
+    build_templates()
 
 
 def _check(settings: Settings) -> None:

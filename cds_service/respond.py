@@ -1,4 +1,7 @@
-"""The line from a patient's resources to the answer: seven statements, each in its own module."""
+"""The line from a hook request to the answer, each step in its own module:
+
+request -> collected -> history -> exposures -> trials -> outcomes -> assessment -> cards
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ from typing import Any
 
 from cards.card import to_json
 from cards.catalogue import cards_for
+from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected
+from cds_service.fhir_source import collect
+from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.definitions import assess, judge
@@ -22,25 +28,35 @@ NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
 
 
 def respond(
-    collected: Collected,
-    *,
-    definition_id: str,
-    on: date,
-    user_reference: str | None = None,
-    encounter_id: str | None = None,
-    extension: bool = True,
+    request: HookRequest, policy: FhirPolicy, *, definition_id: str, on: date, extension: bool = True
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
-    A user who is a Patient or RelatedPerson gets no card and no assessment: both are for professionals.
+    Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
+    collected = collect(request, policy)
     assessment = assess_collected(collected, definition_id, on)
-    for_professional = not (user_reference or "").startswith(NOT_PROFESSIONAL)
-    cards = cards_for(assessment, encounter_id=encounter_id, for_professional=for_professional)
-    body: dict[str, Any] = {"cards": [to_json(card) for card in cards]}
-    if extension and for_professional:
+    return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
+
+
+def reply(
+    assessment: Assessment,
+    user_reference: str = "",
+    encounter_id: str | None = None,
+    extension: bool = True,
+) -> dict[str, Any]:
+    """Cards, and the assessment itself as `extension`.
+
+    A user who is a Patient or RelatedPerson gets neither: both are for professionals.
+    """
+    if user_reference.startswith(NOT_PROFESSIONAL):
+        return {"cards": []}
+    body: dict[str, Any] = {
+        "cards": [to_json(card) for card in cards_for(assessment, encounter_id=encounter_id)]
+    }
+    if extension:
         body["extension"] = {EXTENSION_KEY: without_empty(assessment_json(assessment))}
-    return body, assessment
+    return body
 
 
 def assess_collected(collected: Collected, definition_id: str, on: date) -> Assessment:

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
-from typing import Any
 
 import msgspec
 from flask import Flask, Response, g, render_template, request
@@ -27,15 +26,12 @@ from werkzeug.exceptions import (
 
 from cds_service.errors import MissingEvidence, PayloadTooLarge, RequestError, UnknownService
 from cds_service.fhir_access import FhirPolicy
-from cds_service.fhir_source import collect
 from cds_service.hook_request import read_hook_request
+from cds_service.respond import respond
 from cds_service.services import Service, discovery, find_service
 from cds_service.settings import Settings
-from cds_service.trd.model import Assessment
 
 logger = logging.getLogger("cds_service.web")
-
-Respond = Callable[..., tuple[dict[str, Any], Assessment]]
 
 _PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -60,7 +56,6 @@ class Site:
     services: tuple[Service, ...]
     policy: FhirPolicy
     today: Callable[[], date]
-    respond: Respond
 
 
 def add_routes(app: Flask, site: Site) -> None:
@@ -93,12 +88,11 @@ def _answer_hook(site: Site, service_id: str) -> Response:
     g.service = service.id
     call = read_hook_request(_read_body(site.settings.max_body_bytes), service.hook)
     g.hook_instance = call.hook_instance
-    body, assessment = site.respond(
-        collect(call, site.policy),
+    body, assessment = respond(
+        call,
+        site.policy,
         definition_id=site.settings.definition,
         on=site.today(),
-        user_reference=call.user_reference,
-        encounter_id=call.encounter_id,
         extension=site.settings.assessment_extension,
     )
     g.verdict = assessment.verdict.value

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.respond import assess_collected, respond
+from cds_service.respond import assess_collected, reply
 from cds_service.trd.model import Assessment, Verdict
 from fhir_fixtures import Vignette, vignettes
 
@@ -127,9 +127,9 @@ def test_no_mutation_makes_it_crash(data: st.DataObject, vignette: Vignette, num
             parent.pop(path[-1], None) if isinstance(parent, dict) else parent.pop(path[-1])
         else:
             parent[path[-1]] = copy.deepcopy(data.draw(nonsense, label="nonsense"))
-    body, assessment = respond(collect(vignette, rows), definition_id=DEFAULT, on=on_of(vignette))
+    assessment = assess_collected(collect(vignette, rows), DEFAULT, on_of(vignette))
     assert isinstance(assessment.verdict, Verdict)
-    json.dumps(body, allow_nan=False)
+    json.dumps(reply(assessment), allow_nan=False)
 
 
 resources = st.recursive(

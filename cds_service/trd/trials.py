@@ -227,25 +227,39 @@ def _largest_dose(exposure: Exposure, run: _Run) -> float | None:
 
 
 def _with_possible_neighbours(trial: Trial, trials: Sequence[Trial], definition: Definition) -> Trial:
-    """An unidentified drug that was taken too briefly may have been the drug taken just before or after.
+    """An unidentified drug taken beside a trial may have been the drug of that trial.
 
-    Then neither trial's length is certain: together they may be long enough.
+    A trial that is too short may then be long enough, and one that is long enough may have begun
+    earlier or ended later: other scores may count.
     """
-    if trial.duration.answer is not Answer.NOT_MET or trial.use.answer is Answer.NOT_MET:
+    if trial.use.answer is Answer.NOT_MET:
         return trial
-    for other in trials:
-        if other is trial or other.use.answer is Answer.NOT_MET:
-            continue
-        one_is_unidentified = trial.drug is None or other.drug is None
-        if one_is_unidentified and _could_join(trial, other, definition):
-            text = (
-                f"{trial.duration.text}; with the unidentified drug beside it, it may have been long enough"
-            )
-            return replace(trial, duration=replace(trial.duration, answer=Answer.UNKNOWN, text=text))
-    return trial
+    beside = [
+        other
+        for other in trials
+        if other is not trial
+        and other.use.answer is not Answer.NOT_MET
+        and (trial.drug is None or other.drug is None)
+        and _are_beside(trial, other, definition.max_gap_days)
+    ]
+    if trial.duration.answer is Answer.NOT_MET:
+        could_reach = any(_span_in_days(trial, other) >= definition.minimum_days for other in beside)
+        return _possibly_long_enough(trial) if could_reach else trial
+    if trial.drug is None or not beside:
+        return trial
+    return replace(
+        trial,
+        possible_first_day=min(day for t in (trial, *beside) if (day := t.possible_first_day)),
+        possible_last_day=max(day for t in (trial, *beside) if (day := t.possible_last_day)),
+    )
 
 
-def _could_join(one: Trial, other: Trial, definition: Definition) -> bool:
+def _possibly_long_enough(trial: Trial) -> Trial:
+    text = f"{trial.duration.text}; with the unidentified drug beside it, it may have been long enough"
+    return replace(trial, duration=replace(trial.duration, answer=Answer.UNKNOWN, text=text))
+
+
+def _are_beside(one: Trial, other: Trial, max_gap_days: int) -> bool:
     if not (one.possible_first_day and one.possible_last_day):
         return False
     if not (other.possible_first_day and other.possible_last_day):
@@ -254,7 +268,14 @@ def _could_join(one: Trial, other: Trial, definition: Definition) -> bool:
         uncovered_days(one.possible_last_day, other.possible_first_day),
         uncovered_days(other.possible_last_day, one.possible_first_day),
     )
-    span = max(one.possible_last_day, other.possible_last_day) - min(
-        one.possible_first_day, other.possible_first_day
-    )
-    return gap <= definition.max_gap_days and span.days + 1 >= definition.minimum_days
+    return gap <= max_gap_days
+
+
+def _span_in_days(one: Trial, other: Trial) -> int:
+    days = [
+        day
+        for trial in (one, other)
+        for day in (trial.possible_first_day, trial.possible_last_day)
+        if day is not None
+    ]
+    return days_between(min(days), max(days))

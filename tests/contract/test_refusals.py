@@ -137,7 +137,7 @@ def test_a_bug_is_500_without_detail_and_logged_without_data(
     def fail(*_: Any, **__: Any) -> None:
         raise ValueError("-".join(("secret", "of", "p1")))
 
-    monkeypatch.setattr("cds_service.web.collect", fail)
+    monkeypatch.setattr("cds_service.respond.collect", fail)
     with caplog.at_level(logging.INFO):
         reply = serve().post(hook_request(), headers={"Origin": "https://sandbox.example.org"})
     assert reply.status_code == 500
