@@ -9,16 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
 from cds_service.fhir_reading.element_problems import problem_with
 from cds_service.fhir_reading.elements import (
     CodeableConcept,
+    ConceptKey,
     Element,
     Extension,
     Period,
     Problem,
+    concept_of_key,
+    key_of_concept,
     read_elements,
 )
 from cds_service.fhir_reading.references import reference_of
@@ -88,6 +92,9 @@ NOTHING = ConditionReading((), (), ())
 
 
 def _read_one(entry: Entry, on: date) -> ConditionReading:
+    key = key_of_concept(entry.resource.get("code"))
+    if key is not None and _is_of_no_interest(key):
+        return NOTHING
     condition, problems = read_elements(entry.resource, Condition)
     reference = reference_of(entry)
     if _status_code(condition.verification_status) == ENTERED_IN_ERROR:
@@ -100,6 +107,11 @@ def _read_one(entry: Entry, on: date) -> ConditionReading:
     if not meanings:
         return NOTHING
     return ConditionReading(_diagnoses(record, meanings), tuple(_problems_of(record, meanings)), ())
+
+
+@lru_cache(maxsize=4096)
+def _is_of_no_interest(key: ConceptKey) -> bool:
+    return _meanings(concept_of_key(key), ()) == ((), "")
 
 
 @dataclass(frozen=True)

@@ -154,6 +154,32 @@ class Problem:
     text: str
 
 
+ConceptKey = tuple[str | None, str | None, str | None, str | None]
+LONGEST_IN_KEY = 200
+
+
+def key_of_concept(concept: object) -> ConceptKey | None:
+    """System, code, display and text of a parsed CodeableConcept with one coding, as a key for caches.
+
+    None for any other shape, and for long texts, which caches must not keep. Most orders, results and
+    diagnoses of a record are of no interest, and their code says so: the key spares decoding them.
+    """
+    coding = concept.get("coding") if isinstance(concept, dict) else None
+    if not isinstance(coding, list) or len(coding) != 1 or not isinstance(coding[0], dict):
+        return None
+    only = coding[0]
+    key = only.get("system"), only.get("code"), only.get("display"), concept.get("text")
+    for part in key:
+        if part is not None and (type(part) is not str or len(part) > LONGEST_IN_KEY):
+            return None
+    return key
+
+
+def concept_of_key(key: ConceptKey) -> CodeableConcept:
+    system, code, display, text = key
+    return CodeableConcept(coding=(Coding(system=system, code=code, display=display),), text=text)
+
+
 ElementType = TypeVar("ElementType", bound=Element)
 MOST_PROBLEMS = 20
 

@@ -9,11 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.element_problems import problem_with
-from cds_service.fhir_reading.elements import CodeableConcept, Problem, read_elements
+from cds_service.fhir_reading.elements import (
+    CodeableConcept,
+    ConceptKey,
+    Problem,
+    concept_of_key,
+    key_of_concept,
+    read_elements,
+)
 from cds_service.fhir_reading.observation_elements import VALUE_ELEMENTS, Observation, Valued
 from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.result_codes import CodeKind, CodeReading, is_only_a_total, read_code
@@ -112,8 +120,13 @@ def _facts_of(entry: Entry, find: Find, on: date) -> Iterator[Fact]:
 
 def _is_surely_other(resource: dict[str, Any]) -> bool:
     """Told by the code alone: most results are vital signs and laboratory values, and need no decoding."""
-    code, problems = read_elements(resource.get("code"), CodeableConcept)
-    return not problems and read_code(code).kind is CodeKind.OTHER
+    key = key_of_concept(resource.get("code"))
+    return key is not None and _is_other(key)
+
+
+@lru_cache(maxsize=4096)
+def _is_other(key: ConceptKey) -> bool:
+    return read_code(concept_of_key(key)).kind is CodeKind.OTHER
 
 
 def _not_after(on: date, when: When) -> When:
@@ -258,6 +271,8 @@ def _total(result: _Result, row: ScaleRow, parts: Sequence[_Part]) -> ValueReadi
     if trouble:
         return ValueReading(None, trouble)
     stated = [read_total(holder, row.scale) for holder in _stated_totals(result.observation, row, parts)]
+    if stated and not parts:
+        return stated[0]
     summed = _sum_of_answers(row, parts)
     readings = [*stated, *([summed] if summed.value is not None else [])]
     unread = [reading for reading in stated if reading.value is None]

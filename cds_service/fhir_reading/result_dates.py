@@ -36,6 +36,8 @@ def read_when(observation: Observation, problems: Sequence[Problem]) -> When:
     )
     if not texts:
         return When(problem="has no date")
+    if len(texts) == 1 and (only := parse_fhir_date(texts[0][1])):
+        return _together([only], [texts[0][1]])
     days = [(name, text, parse_fhir_date(text)) for name, text in texts]
     for name, _, parsed in days:
         if parsed is None:
