@@ -13,7 +13,6 @@ import argparse
 import http.client
 import json
 import multiprocessing
-import os
 import socket
 import statistics
 import sys
@@ -155,14 +154,20 @@ def _start(target: Callable[..., None], *args: int) -> multiprocessing.Process:
 
 
 def _serve_service(port: int) -> None:
-    from cds_service.app import create_from_environment
+    """As `trd-cds serve` does, with one worker."""
+    from cds_service.serving import serve
+    from cds_service.settings import load_settings
 
-    os.environ["TRD_CDS_LOG_LEVEL"] = "warning"
-    _gunicorn(port, create_from_environment)
+    serve(load_settings(port=port, workers=1, log_level="warning"))
 
 
 def _serve_floor(port: int, reply_bytes: int) -> None:
+    """The same gunicorn with the same options, and a view that only parses."""
     from flask import Flask, Response, request
+
+    from cds_service.listening import listen
+    from cds_service.serving import serve_app
+    from cds_service.settings import load_settings
 
     app = Flask("floor")
     card = json.dumps({"cards": [{"detail": ""}]})
@@ -173,29 +178,7 @@ def _serve_floor(port: int, reply_bytes: int) -> None:
         request.get_json()
         return Response(reply, mimetype="application/json")
 
-    _gunicorn(port, lambda: app)
-
-
-def _gunicorn(port: int, make_app: Callable[[], Any]) -> None:
-    from gunicorn.app.base import BaseApplication
-
-    class OneWorker(BaseApplication):
-        def load_config(self) -> None:
-            for key, value in {
-                "bind": f"127.0.0.1:{port}",
-                "workers": 1,
-                "worker_class": "gthread",
-                "threads": 4,
-                "timeout": 120,
-                "loglevel": "error",
-            }.items():
-                self.cfg.set(key, value)
-
-        def load(self) -> Any:
-            return make_app()
-
-    os.environ.pop("GUNICORN_CMD_ARGS", None)
-    OneWorker().run()
+    serve_app(app, load_settings(port=port, workers=1), listen("127.0.0.1", port).detach())
 
 
 def _wait_until_up(port: int) -> None:

@@ -27,7 +27,12 @@ def serve(settings: Settings) -> None:
         app = create_app(settings)
         settle_memory()
         click.echo(f"trd-cds: {settings.own_address}/cds-services ({settings.mode})", err=True)
-        _Gunicorn(app, settings, listening.detach()).run()
+        serve_app(app, settings, listening.detach())
+
+
+def serve_app(app: Any, settings: Settings, listening: int) -> None:
+    """Serve a WSGI app on the listening socket of this file descriptor, until told to stop."""
+    _Gunicorn(app, settings, listening).run()
 
 
 class _Gunicorn(BaseApplication):  # type: ignore[misc]
