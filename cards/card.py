@@ -166,7 +166,7 @@ def is_summary(text: str) -> bool:
 
 def utf16_units(text: str) -> int:
     """Length as JavaScript clients count it: characters beyond the basic plane count twice."""
-    return len(text) + sum(character > "\uffff" for character in text)
+    return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
 def is_web_address(url: str) -> bool:

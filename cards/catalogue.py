@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
+from functools import lru_cache
 from uuid import UUID, uuid4
 
 from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
@@ -265,8 +266,12 @@ def _summary(words: CardWords, rung: Rung) -> str:
 
 
 def _filled_in(template: str, values: dict[str, str]) -> str:
-    names = set(re.findall(r"{(\w+)}", template))
-    return template.format(**values) if all(values.get(name) for name in names) else ""
+    return template.format(**values) if all(values.get(name) for name in _names_in(template)) else ""
+
+
+@lru_cache(maxsize=256)
+def _names_in(template: str) -> frozenset[str]:
+    return frozenset(re.findall(r"{(\w+)}", template))
 
 
 def _lead(words: CardWords, rung: Rung) -> tuple[str, ...]:

@@ -53,6 +53,8 @@ def plain_number(value: float) -> str:
     """At most two decimals, none that are zero."""
     if not math.isfinite(value) or abs(value) >= _ABSURD:
         return f"{value:g}"
+    if value == int(value):
+        return str(int(value))
     rounded = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
     return f"{rounded:f}".rstrip("0").rstrip(".")
 

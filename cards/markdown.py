@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+_IS_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,;%()-]*", re.ASCII)  # nothing in it means anything in Markdown
 _ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]")
 _OPENS_A_BLOCK = re.compile(r"(?=[#+\-=])|(?<=\d)(?=[.)])")
 _STARTS_LIKE_A_BLOCK = re.compile(r"[#+\-=]|\d{1,9}[.)](?: |$)")
@@ -23,6 +24,8 @@ def escaped(text: str, limit: int = 240) -> str:
     invisible character breaks these up.
     """
     line = shortened(one_line(text), limit)
+    if _IS_PLAIN.fullmatch(line):
+        return line
     literal = _ACTIVE.sub(r"\\\g<0>", line)
     if _STARTS_LIKE_A_BLOCK.match(literal):
         literal = _OPENS_A_BLOCK.sub("\\\\", literal, count=1)

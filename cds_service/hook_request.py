@@ -96,7 +96,7 @@ def _may_repeat_names(body: bytes, root: Any) -> bool:
     body has more colons than what was read of it. Escaped colons and integers that cannot be
     written again make this unsure. It costs a third of the parse; reading with a hook costs ten.
     """
-    if b"\\u003" in body:
+    if b"\\" in body and b"\\u003" in body:
         return True
     try:
         return body.count(b":") != msgspec.json.encode(root).count(b":")

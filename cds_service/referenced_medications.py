@@ -25,7 +25,10 @@ _IDS_A_SEARCH = 50
 def fetch_medications(
     entries: tuple[Entry, ...], access: FhirAccess
 ) -> tuple[tuple[Entry, ...], tuple[Unread, ...]]:
-    """The referenced Medications that did not come along, and a gap for each that cannot be had."""
+    """The referenced Medications that did not come along, and a gap for each that cannot be had.
+
+    The order that refers to it is itself read as one of an unidentified drug; the gap says why.
+    """
     wanted = _medications_not_along(entries, access.client)
     if not wanted:
         return (), ()
@@ -35,7 +38,7 @@ def fetch_medications(
     return (
         tuple(Entry(resource, None, f"Medication/{i} read") for i, resource in found),
         tuple(
-            Unread(f"Medication/{i}", f"it did not come along, and {problem}", (Topic.DRUG,))
+            Unread(f"Medication/{i}", f"it did not come along, and {problem}", (Topic.NONE,))
             for i, problem in failed
         ),
     )

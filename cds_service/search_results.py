@@ -42,7 +42,7 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
             unread.append(_not_a_resource(row, where, topics))
         elif resource.get("resourceType") == "OperationOutcome":
             refuse_errors(resource)
-        elif _mode_of(row) == "outcome":
+        elif "search" in row and _mode_of(row) == "outcome":
             unread.append(Unread(where, "expected an OperationOutcome under search mode outcome", topics))
         else:
             full_url = row.get("fullUrl")

@@ -102,9 +102,8 @@ def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
 def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:
     """How many distinct failed trials there are, of one deciding trial for each agent: at least, at most.
 
-    Agents of one class or
-    mechanism count once where the definition asks for different ones. An unidentified drug could be
-    any, so each adds one to the most.
+    Agents of one class or mechanism count once where the definition asks for different ones. An
+    unidentified drug could be any, so each adds one to the most.
     """
     certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
     possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
@@ -126,6 +125,9 @@ def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
 
 
 def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
+    if len(trials) == 1:
+        return trials[0]
+
     def adequate(answer: Answer) -> list[JudgedTrial]:
         return [t for t in trials if all_of((t.trial.is_adequate, t.in_scope.answer)) is answer]
 

@@ -104,9 +104,13 @@ def _windows(trial: Trial, definition: Definition) -> _Windows:
     shown_start, shown_end = trial.first_day or earliest_start, trial.last_day or latest_end
     before, after = -definition.baseline_days_before, definition.baseline_days_after
     from_day, until = definition.last_score_from_day - 1, definition.last_score_days_after
+    baseline = (shifted(shown_start, before), shifted(shown_start, after))
+    last = (shifted(shown_start, from_day), shifted(shown_end, until))
+    if earliest_start == latest_start == shown_start and latest_end == shown_end:
+        return _Windows(baseline, last, baseline, last)
     return _Windows(
-        baseline=(shifted(shown_start, before), shifted(shown_start, after)),
-        last=(shifted(shown_start, from_day), shifted(shown_end, until)),
+        baseline=baseline,
+        last=last,
         possible_baseline=(shifted(earliest_start, before), shifted(latest_start, after)),
         possible_last=(shifted(earliest_start, from_day), shifted(latest_end, until)),
     )

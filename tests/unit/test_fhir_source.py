@@ -345,7 +345,7 @@ def test_a_medication_that_cannot_be_had_is_a_gap_and_no_failure(has_server: boo
         orders = searchset(order("rx1", "Medication/gone"), order("rx2", "Medication/gone"))
         server = stub.base_url if has_server else None
         (gap,) = collect_from(server, PREFETCH | {"medications": orders}).unread
-    assert (gap.reference, gap.topics) == ("Medication/gone", (Topic.DRUG,))
+    assert (gap.reference, gap.topics) == ("Medication/gone", (Topic.NONE,))
 
 
 @pytest.mark.parametrize(
