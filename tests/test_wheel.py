@@ -1,4 +1,4 @@
-"""The wheel by itself: built from the source distribution, installed into a new environment, run outside the checkout, tables and all."""
+"""The wheel, built from the source distribution, in a new environment outside the checkout, tables and all."""
 
 from __future__ import annotations
 
