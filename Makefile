@@ -15,7 +15,7 @@ test: $(STAMP)        ## all tests
 check: $(STAMP)       ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy cds_service/trd cards
+	$(BIN)/mypy cds_service cards fhir_fixtures
 
 fix: $(STAMP)         ## format, and mend what the linter can mend
 	$(BIN)/ruff format .

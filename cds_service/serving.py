@@ -35,7 +35,7 @@ def serve_app(app: Any, settings: Settings, listening: int) -> None:
     _Gunicorn(app, settings, listening).run()
 
 
-class _Gunicorn(BaseApplication):  # type: ignore[misc]
+class _Gunicorn(BaseApplication):
     def __init__(self, app: Any, settings: Settings, listening: int) -> None:
         self._app = app
         self._settings = settings

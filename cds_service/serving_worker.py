@@ -37,7 +37,7 @@ _STATUS_OF = {
 }
 
 
-class ServingWorker(ThreadWorker):  # type: ignore[misc]
+class ServingWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handled_since: dict[Any, float] = {}
@@ -57,7 +57,7 @@ class ServingWorker(ThreadWorker):  # type: ignore[misc]
             if seconds > REQUEST_SECONDS:
                 _shut(conn.sock, socket.SHUT_RDWR if seconds > REPLY_SECONDS else socket.SHUT_RD)
 
-    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         del req, addr
         status = _status_of(exc)
         code = "exception" if status.startswith("500") else "invalid"
@@ -92,7 +92,7 @@ class _Body:
         return content
 
 
-def _status_of(error: Exception) -> str:
+def _status_of(error: BaseException) -> str:
     if not isinstance(error, ParseException):
         return "500 Internal Server Error"
     return next((status for kind, status in _STATUS_OF.items() if isinstance(error, kind)), "400 Bad Request")

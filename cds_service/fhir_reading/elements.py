@@ -164,7 +164,9 @@ def key_of_concept(concept: object) -> ConceptKey | None:
     None for any other shape, and for long texts, which caches must not keep. Most orders, results and
     diagnoses of a record are of no interest, and their code says so: the key spares decoding them.
     """
-    coding = concept.get("coding") if isinstance(concept, dict) else None
+    if not isinstance(concept, dict):
+        return None
+    coding = concept.get("coding")
     if not isinstance(coding, list) or len(coding) != 1 or not isinstance(coding[0], dict):
         return None
     only = coding[0]

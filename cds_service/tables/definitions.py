@@ -36,17 +36,20 @@ def definition_entry(definition_id: str) -> dict[str, Any]:
 
     Raises KeyError for an unknown id.
     """
-    return {entry["id"]: entry for entry in _table()["definitions"]}[definition_id]
+    entries: dict[str, dict[str, Any]] = {entry["id"]: entry for entry in _table()["definitions"]}
+    return entries[definition_id]
 
 
 def reading_rules() -> dict[str, dict[str, Any]]:
     """The rules by which every definition is read: value, unit and source of each."""
-    return _table()["reading_rules"]
+    rules: dict[str, dict[str, Any]] = _table()["reading_rules"]
+    return rules
 
 
 @lru_cache(maxsize=1)
 def _table() -> dict[str, Any]:
-    return json.loads(files("cds_service.tables").joinpath(TABLE).read_text("utf-8"))
+    table: dict[str, Any] = json.loads(files("cds_service.tables").joinpath(TABLE).read_text("utf-8"))
+    return table
 
 
 @dataclass
