@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 
+from cds_service.trd.days import days_between
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
@@ -125,14 +127,26 @@ def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
 
 
 def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
+    """The longest trial that is adequate for certain; unknown if one that may be adequate is as long and differs."""
     if len(trials) == 1:
         return trials[0]
+    by_adequacy = defaultdict(list)
+    for judged in trials:
+        by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
+    certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
+    chosen = max(certain or possible or trials, key=lambda t: (_most_days(t), t.trial.last_day or date.min))
+    rivals = [t for t in possible if _most_days(t) >= _most_days(chosen)]
+    if any(rival.failed.answer is not chosen.failed.answer for rival in rivals):
+        return replace(chosen, failed=replace(chosen.failed, answer=Answer.UNKNOWN))
+    return chosen
 
-    def adequate(answer: Answer) -> list[JudgedTrial]:
-        return [t for t in trials if all_of((t.trial.is_adequate, t.in_scope.answer)) is answer]
 
-    candidates = adequate(Answer.MET) or adequate(Answer.UNKNOWN) or list(trials)
-    return max(candidates, key=lambda t: (t.trial.adequate_days, t.trial.last_day or date.min))
+def _most_days(judged: JudgedTrial) -> int:
+    """The adequate days of a trial; of one whose days or dose are not certain, the most that are possible."""
+    trial = judged.trial
+    if trial.is_adequate is Answer.MET or not (trial.possible_first_day and trial.possible_last_day):
+        return trial.adequate_days
+    return days_between(trial.possible_first_day, trial.possible_last_day)
 
 
 def _agent(trial: Trial) -> str:

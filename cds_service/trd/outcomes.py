@@ -251,14 +251,13 @@ def _without_change(trial: Trial, readings: Sequence[_Reading]) -> Outcome:
 
 
 def _remission_without_baseline(readings: Sequence[_Reading]) -> Score | None:
-    lasts = [reading.last for reading in readings if reading.baseline or reading.last]
-    if (
-        any(reading.doubt for reading in readings)
-        or not lasts
-        or any(last is None or not is_remission(last) for last in lasts)
-    ):
+    """The newest last score, when it is remission, on whichever scale it was taken."""
+    lasts = [reading.last for reading in readings if reading.last]
+    if not lasts or any(reading.doubt for reading in readings):
         return None
-    return lasts[0]
+    newest_day = max(last.day for last in lasts)
+    newest = [last for last in lasts if last.day == newest_day]
+    return newest[0] if all(is_remission(last) for last in newest) else None
 
 
 def _what_is_lacking(readings: Sequence[_Reading]) -> str:

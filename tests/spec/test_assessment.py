@@ -96,6 +96,25 @@ def test_the_same_agent_twice_counts_once(definition: Definition) -> None:
     assert verdict_on(patient, definition).failed_at_most == 1
 
 
+@pytest.mark.parametrize(("second_dose", "failed"), [("25", (2, 2)), ("?", (1, 2))])
+def test_a_longer_course_of_unknown_dose_may_stand_for_the_agent(
+    second_dose: str, failed: tuple[int, int], definition: Definition
+) -> None:
+    """If its dose was adequate, the longer and later course of sertraline decides, and it has no last score."""
+    patient = history(
+        f"""
+        drug        | first_day  | last_day   | mg_per_day
+        ------------+------------+------------+-------------
+        sertraline  | 2025-07-01 | 2025-08-31 | 100
+        venlafaxine | 2025-09-01 | 2025-11-24 | 150
+        sertraline  | 2025-12-15 | 2026-04-15 | {second_dose}
+        """,
+        scores(("2025-06-28", 19), ("2025-08-30", 17), ("2025-11-20", 17)),
+    )
+    result = verdict_on(patient, definition)
+    assert (result.failed_at_least, result.failed_at_most) == failed
+
+
 def test_unidentified_drugs_could_each_be_one_more(definition: Definition) -> None:
     patient = history(
         TWO_TRIALS.replace("sertraline ", "tablet     ").replace("venlafaxine", "capsule    "), TWO_FAILURES

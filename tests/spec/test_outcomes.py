@@ -184,6 +184,13 @@ def test_remission_on_one_scale_does_not_need_the_others(definition: Definition)
     assert the_outcome(definition, recorded).response is Response.REMISSION
 
 
+def test_without_baseline_the_newest_score_tells_remission(definition: Definition) -> None:
+    older = scores(("2025-10-20", 16), scale=MADRS)
+    assert the_outcome(definition, scores(("2025-11-28", 3)) + older).response is Response.REMISSION
+    newer = scores(("2025-12-01", 16), scale=MADRS)
+    assert the_outcome(definition, scores(("2025-11-28", 3)) + newer).response is Response.UNKNOWN
+
+
 @pytest.mark.parametrize(
     ("between", "insufficient"),
     [
