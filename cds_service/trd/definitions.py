@@ -127,7 +127,10 @@ def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
 
 
 def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
-    """The longest trial that is adequate for certain; unknown if one that may be adequate is as long and differs."""
+    """The longest trial that is adequate and in scope for certain, else the longest that may be.
+
+    Unknown when another, whose dose or days are not certain, may be as long and says otherwise.
+    """
     if len(trials) == 1:
         return trials[0]
     by_adequacy = defaultdict(list)
@@ -135,7 +138,8 @@ def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
         by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
     certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
     chosen = max(certain or possible or trials, key=lambda t: (_most_days(t), t.trial.last_day or date.min))
-    rivals = [t for t in possible if _most_days(t) >= _most_days(chosen)]
+    doubtful = [t for t in possible if t.trial.is_adequate is Answer.UNKNOWN]
+    rivals = [t for t in doubtful if _most_days(t) >= _most_days(chosen)]
     if any(rival.failed.answer is not chosen.failed.answer for rival in rivals):
         return replace(chosen, failed=replace(chosen.failed, answer=Answer.UNKNOWN))
     return chosen

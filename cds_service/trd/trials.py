@@ -242,10 +242,11 @@ def _with_possible_neighbours(trial: Trial, trials: Sequence[Trial], definition:
         and (trial.drug is None or other.drug is None)
         and _are_beside(trial, other, definition.max_gap_days)
     ]
-    if trial.duration.answer is Answer.NOT_MET:
-        could_reach = any(_span_in_days(trial, other) >= definition.minimum_days for other in beside)
-        return _possibly_long_enough(trial) if could_reach else trial
-    if trial.drug is None or not beside:
+    if not beside:
+        return trial
+    if any(_span_in_days(trial, other) >= definition.minimum_days for other in beside):
+        trial = _possibly_long_enough(trial)
+    if trial.drug is None:
         return trial
     return replace(
         trial,
@@ -255,6 +256,8 @@ def _with_possible_neighbours(trial: Trial, trials: Sequence[Trial], definition:
 
 
 def _possibly_long_enough(trial: Trial) -> Trial:
+    if trial.duration.answer is not Answer.NOT_MET:
+        return trial
     text = f"{trial.duration.text}; with the unidentified drug beside it, it may have been long enough"
     return replace(trial, duration=replace(trial.duration, answer=Answer.UNKNOWN, text=text))
 
