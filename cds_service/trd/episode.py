@@ -58,6 +58,7 @@ def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Defin
     """
     first_day = trial.first_day or trial.possible_first_day or trial.exposure.first_day
     last_day = trial.last_day or trial.possible_last_day or trial.exposure.last_day
+    earliest_day = min(first_day, trial.possible_first_day or first_day)
     latest_day = max(last_day, trial.possible_last_day or last_day)
     oldest = shifted(on, -definition.lookback_days)
     if latest_day < oldest:
@@ -65,20 +66,20 @@ def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Defin
         return Finding("scope", Answer.NOT_MET, text)
     for answer in (Answer.NOT_MET, Answer.UNKNOWN):
         for remission in remissions:
-            if _ended_by(remission, first_day, last_day) is answer:
+            if _came_after(remission, earliest_day, latest_day) is answer:
                 return Finding("scope", answer, _why(answer, remission), remission.evidence)
     if last_day < oldest:
         return Finding("scope", Answer.UNKNOWN, "its last day is not certain, so it may be too long ago")
     return Finding("scope", Answer.MET, "in the current episode, as far as is recorded")
 
 
-def _ended_by(remission: Remission, first_day: date, last_day: date) -> Answer:
-    """`NOT_MET` when the remission ended the trial's episode, `MET` when the trial came after it."""
+def _came_after(remission: Remission, earliest_day: date, latest_day: date) -> Answer:
+    """Whether a trial within these days came after the remission; `NOT_MET` when the remission ended it."""
     if remission.day is None:
         return Answer.UNKNOWN
-    if remission.day < first_day:
+    if remission.day < earliest_day:
         return Answer.MET
-    return Answer.NOT_MET if remission.is_sure and remission.day >= last_day else Answer.UNKNOWN
+    return Answer.NOT_MET if remission.is_sure and remission.day >= latest_day else Answer.UNKNOWN
 
 
 def _why(answer: Answer, remission: Remission) -> str:

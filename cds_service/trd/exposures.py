@@ -48,7 +48,8 @@ def _exposures_of_one_agent(orders: list[Prescription], max_gap_days: int) -> It
             yield _exposure(drug, name, run, orders)
             run = []
         run.append(segment)
-    yield _exposure(drug, name, run, orders)
+    if run:
+        yield _exposure(drug, name, run, orders)
 
 
 def _drug_and_name(orders: list[Prescription]) -> tuple[Drug | None, str]:

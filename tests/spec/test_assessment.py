@@ -168,6 +168,35 @@ def test_full_remission_ends_the_episode(
 
 
 @pytest.mark.parametrize(
+    ("remitted", "expected"),
+    [
+        ("2025-08-31", (2, 2)),  # before any day on which sertraline may have been taken
+        ("2025-09-20", (1, 2)),  # sertraline may have begun before it
+        ("2025-12-10", (1, 2)),  # or may have gone on after it
+        ("2025-12-31", (1, 1)),  # after the last possible day
+    ],
+)
+def test_days_that_are_not_certain_leave_open_whether_remission_ended_a_trial(
+    remitted: str, expected: tuple[int, int], definition: Definition
+) -> None:
+    remission = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd_remission", remitted)
+    patient = history(
+        """
+        drug        | first_day  | last_day   | mg_per_day | days
+        ------------+------------+------------+------------+----------
+        sertraline  | 2025-09-01 | 2025-09-30 | 100        | uncertain
+        sertraline  | 2025-10-01 | 2025-11-30 | 100        | certain
+        sertraline  | 2025-12-01 | 2025-12-31 | 100        | uncertain
+        venlafaxine | 2026-01-02 | 2026-03-15 | 150        | certain
+        """,
+        scores(("2025-08-28", 19), ("2025-11-28", 18), ("2025-12-30", 18), ("2026-03-12", 18)),
+        (diagnosis(), remission),
+    )
+    result = verdict_on(patient, definition)
+    assert (result.failed_at_least, result.failed_at_most) == expected
+
+
+@pytest.mark.parametrize(
     ("low_scores", "expected"),
     [
         ((("2026-04-01", 3), ("2026-05-31", 2)), Verdict.NOT_MET),  # 60 days apart

@@ -143,3 +143,12 @@ def test_unidentified_drugs_join_only_under_one_name() -> None:
         "tablet 2024-01-01..2024-02-29: ?",
         "capsule 2024-02-01..2024-02-29: ?",
     ]
+
+
+def test_an_order_that_ends_before_it_begins_is_no_use_of_a_drug() -> None:
+    table = """
+        drug       | first_day  | last_day   | mg_per_day
+        -----------+------------+------------+-----------
+        sertraline | 2024-02-01 | 2024-01-31 | 50
+    """
+    assert exposures_of(table) == []
