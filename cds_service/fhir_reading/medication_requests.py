@@ -19,7 +19,6 @@ from cds_service.fhir_reading.dosage import (
     DailyDose,
     dose_from_name,
     is_as_needed,
-    positive,
     read_dosage,
     unknown_dose,
 )
@@ -36,6 +35,7 @@ from cds_service.fhir_reading.elements import (
 )
 from cds_service.fhir_reading.indications import Find, judge_use, purpose_of, read_stop_reason
 from cds_service.fhir_reading.order_days import read_order_days
+from cds_service.fhir_reading.timing import positive
 from cds_service.tables.dosing import UnitKind, load_units
 from cds_service.tables.drugs import Per, Strength, form_in, words_of
 from cds_service.tables.reasons import Indication

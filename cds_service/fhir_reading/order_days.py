@@ -16,9 +16,10 @@ from functools import lru_cache
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
-from cds_service.fhir_reading.dosage import DailyDose, add_doses, positive, unknown_dose
+from cds_service.fhir_reading.dosage import DailyDose, add_doses, unknown_dose
 from cds_service.fhir_reading.dose_text import read_dose_text
 from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Quantity, Repeat
+from cds_service.fhir_reading.timing import positive
 from cds_service.tables.dosing import UnitKind, load_units
 from cds_service.trd.model import DoseSegment
 
