@@ -56,7 +56,9 @@ def test_an_order_becomes_a_prescription() -> None:
     assert (segment.low_mg, segment.high_mg, segment.days_certain) == (100, 100, True)
     assert prescription.treats_depression.answer is Answer.MET
     assert prescription.dose_text == "2 × 50 mg × 1/day = 100 mg/day"
-    assert prescription.days_text.startswith("from 2026-01-01, no end recorded, status active")
+    assert prescription.days_text == (
+        "from 2026-01-01 by authoredOn, no end recorded, status active: taken as continuing"
+    )
     assert (reading.unread, reading.set_aside) == ((), ())
 
 
