@@ -20,6 +20,7 @@ SOURCED = {
     "dose_forms.csv": ("source",),
     "dose_units.csv": ("source",),
     "drug_aliases.csv": ("source",),
+    "event_timings.csv": ("source",),
     "indications.csv": ("source",),
     "ndc_products.csv": ("source",),
     "rxnorm_concepts.csv": ("source",),
@@ -27,6 +28,8 @@ SOURCED = {
     "sig_phrases.csv": ("source",),
     "snomed_antidepressants.csv": ("source",),
     "stop_reasons.csv": ("source",),
+    "time_units.csv": ("source",),
+    "timing_codes.csv": ("source",),
     "unspecific_drug_names.csv": ("source",),
 }
 MAY_LACK = {("antidepressants.csv", "label_source"), ("antidepressants.csv", "ddd_source")}

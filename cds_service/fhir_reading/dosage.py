@@ -58,7 +58,7 @@ def read_dosage(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
     doses = _stated_doses(dosage, product)
     if doses == DISAGREE:
         return doses
-    most = most_mg_per_day(dosage, product)
+    most = _most_mg_per_day(dosage, product)
     return tuple(_believed(_within(dose, most), product) for dose in doses)
 
 
@@ -300,12 +300,20 @@ def _dose_of_pack(days: int, per_day: float, mg: float) -> DailyDose:
     return DailyDose(mg_per_day, mg_per_day, text, days, per_day, UnitKind.COUNT)
 
 
-def _contents(product: Recognised) -> tuple[tuple[float, float], ...]:
+def _contents(product: Recognised) -> list[tuple[float, float]]:
     """The parts of a pack in order: how many pieces, and mg in each; empty for what is no pack."""
-    return getattr(product, "contents", ())
+    return [(part.pieces, part.mg) for part in getattr(product, "contents", ())]
 
 
 # --- bounds of what can be believed -------------------------------------------------------------------
+
+
+def _most_mg_per_day(dosage: Dosage, product: Recognised) -> float | None:
+    """The smallest maximum that structure and texts state, in mg per day; None without one."""
+    amounts = [getattr(read_dose_text(text), "most_per_day", None) for text in _texts(dosage)]
+    in_text = [mg.high * mg.factor for amount in amounts if amount and (mg := in_mg(amount, product))]
+    structured = most_mg_per_day(dosage, product)
+    return min(in_text if structured is None else [structured, *in_text], default=None)
 
 
 def _within(dose: DailyDose, most: float | None) -> DailyDose:
