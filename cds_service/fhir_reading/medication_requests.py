@@ -35,7 +35,7 @@ from cds_service.fhir_reading.elements import (
 )
 from cds_service.fhir_reading.indications import Find, judge_use, purpose_of, read_stop_reason
 from cds_service.fhir_reading.order_days import read_order_days
-from cds_service.fhir_reading.prior_orders import ReadOrder, with_replaced_ended
+from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
 from cds_service.fhir_reading.timing import positive
 from cds_service.tables.dosing import UnitKind, load_units
 from cds_service.tables.drugs import Per, Strength, form_in, words_of
@@ -66,16 +66,23 @@ def read_medication_requests(requests: Sequence[Entry], find: Find, on: date) ->
     """Reads the MedicationRequests of one patient; `find` resolves references, `on` is today."""
     readings = [_read(entry, find, on) for entry in requests]
     return MedicationReading(
-        with_replaced_ended(
-            [
-                ReadOrder(entry.resource, next(iter(reading.prescriptions), None))
-                for entry, reading in zip(requests, readings, strict=True)
-            ],
-            find,
-        ),
+        _prescriptions(requests, readings, find),
         tuple(unread for reading in readings for unread in reading.unread),
         tuple(aside for reading in readings for aside in reading.set_aside),
     )
+
+
+def _prescriptions(
+    requests: Sequence[Entry], readings: Sequence[MedicationReading], find: Find
+) -> tuple[Prescription, ...]:
+    """The prescriptions of all readings; those that another order replaces end with it."""
+    if any(has_prior(entry.resource) for entry in requests):
+        orders = [
+            ReadOrder(entry.resource, next(iter(reading.prescriptions), None))
+            for entry, reading in zip(requests, readings, strict=True)
+        ]
+        return with_replaced_ended(orders, find)
+    return tuple(prescription for reading in readings for prescription in reading.prescriptions)
 
 
 def _read(entry: Entry, find: Find, on: date) -> MedicationReading:

@@ -26,6 +26,11 @@ class ReadOrder:
     prescription: Prescription | None
 
 
+def has_prior(resource: object) -> bool:
+    """Whether a parsed order says that it replaces another; hardly any does."""
+    return isinstance(resource, dict) and "priorPrescription" in resource
+
+
 def with_replaced_ended(orders: Sequence[ReadOrder], find: Find) -> tuple[Prescription, ...]:
     """The prescriptions of all orders in their order, those that another replaces cut off at its first day."""
     prior = _prior_of(orders, find)
@@ -38,14 +43,13 @@ def with_replaced_ended(orders: Sequence[ReadOrder], find: Find) -> tuple[Prescr
 
 
 def _prior_of(orders: Sequence[ReadOrder], find: Find) -> dict[int, int]:
-    """Which order replaces which, by their places; empty in almost every record."""
-    if not any(isinstance(o.resource, dict) and o.resource.get("priorPrescription") for o in orders):
-        return {}
+    """Which order replaces which, by their places."""
     place_of = {id(order.resource): at for at, order in enumerate(orders)}
     prior: dict[int, int] = {}
     for at, order in enumerate(orders):
-        given = order.resource.get("priorPrescription") if isinstance(order.resource, dict) else None
-        reference = read_elements(given, Reference)[0].reference if given else None
+        if not has_prior(order.resource):
+            continue
+        reference = read_elements(order.resource["priorPrescription"], Reference)[0].reference
         target = find(reference, order.resource) if reference else None
         if id(target) in place_of:
             prior[at] = place_of[id(target)]
