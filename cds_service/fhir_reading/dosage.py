@@ -20,6 +20,7 @@ from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 MOST_BARE_PIECES = 4
 DAYS_IN = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
 SAME_WITHIN = 0.01
+DAY_UNITS = ("d", "day", "days")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,27 @@ def dose_from_name(product: Recognised) -> tuple[DailyDose, ...]:
     if text.steps and all(step.is_complete for step in text.steps):
         return _doses(text.steps, product)
     return (unknown_dose("no dosage is recorded"),)
+
+
+def dose_of_supply(quantity: Quantity | None, days: Quantity | None, product: Recognised) -> DailyDose:
+    """mg per day when a quantity that was dispensed is spread over the days it was dispensed for.
+
+    A number without a unit counts the pieces (mL) of the product. Unknown when either is lacking.
+    """
+    length = positive(days.value) if days and days.value is not None and not days.comparator else None
+    if days is None or length is None or (days.code or days.unit or "d").strip().lower() not in DAY_UNITS:
+        return unknown_dose("no dosage is recorded, and not for how many days it was dispensed")
+    if quantity is None or quantity.value is None:
+        return unknown_dose("no dosage is recorded, and not how much was dispensed")
+    try:
+        amount = _amount_in(quantity, quantity)
+    except _UnreadableError as error:
+        return unknown_dose(f"how much was dispensed: {error}")
+    if amount is not None and amount.is_bare:
+        is_liquid = product.strength is not None and product.strength.per is Per.ML
+        amount = replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
+    dose = _dose_of_part(Part(amount, Rate(1 / length, 1 / length)), product)
+    return _believed(dose, product)
 
 
 @lru_cache(maxsize=8192)

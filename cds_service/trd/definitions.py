@@ -93,7 +93,7 @@ def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age
 
 def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
     trial = outcome.trial
-    findings = (trial.use, trial.dose, trial.duration, in_scope, outcome.insufficient)
+    findings = (*trial.criteria, in_scope, outcome.insufficient)
     answer = all_of(finding.answer for finding in findings)
     deciding = [f for f in findings if f.answer is answer] if answer is not Answer.MET else [findings[-1]]
     evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
@@ -114,7 +114,7 @@ def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) ->
 
 def _orders_not_read(history: History) -> set[str]:
     """Orders of which nothing could be used: each could be a trial of any drug."""
-    read = {prescription.reference for prescription in history.prescriptions}
+    read = {reference for order in history.prescriptions for reference in order.references}
     return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
 
 
