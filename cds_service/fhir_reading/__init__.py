@@ -27,6 +27,7 @@ from cds_service.fhir_reading.references import (
     topics_of,
 )
 from cds_service.fhir_reading.resource_types import RESOURCE_TYPES
+from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.model import History, Topic, Unread, UnreadScore
 from cds_service.trd.sources import reconcile
 
@@ -42,19 +43,25 @@ OF_INTEREST = (
 )
 
 
-def read_history(collected: Collected, on: date) -> History:
-    """Everything that the resources say about the patient, as known on the day `on`."""
+def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool = False) -> History:
+    """Everything that the resources say about the patient, as known on the day `on`.
+
+    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all.
+    """
     index = index_resources(collected)
     own = _own_entries(index)
     patient = read_patient(own.by_type["Patient"], on)
     orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on)
     records = read_medication_records(own.by_type, index.find, on)
+    prescriptions = reconcile((*orders.prescriptions, *records.prescriptions), on)
+    if assume_one_unit_daily:
+        prescriptions = assume_one_unit_a_day(prescriptions)
     results = read_observations(own.by_type["Observation"], index.find, on)
     conditions = read_conditions(own.by_type["Condition"], on)
     not_assigned = (*collected.unread, *index.unread, *own.unread)
     return History(
         patient=f"Patient/{collected.patient_id}",
-        prescriptions=reconcile((*orders.prescriptions, *records.prescriptions), on),
+        prescriptions=prescriptions,
         scores=results.scores,
         unread_scores=(*results.unread_scores, *_possible_scores(not_assigned)),
         suicide_items=results.suicide_items,
@@ -70,6 +77,7 @@ def read_history(collected: Collected, on: date) -> History:
             *conditions.unread,
         ),
         set_aside=(*orders.set_aside, *records.set_aside, *results.set_aside, *conditions.set_aside),
+        not_looked_at=collected.not_looked_at,
     )
 
 

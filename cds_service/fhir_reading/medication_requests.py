@@ -18,6 +18,8 @@ from cds_service.fhir_reading.dosage import (
     DailyDose,
     dose_from_name,
     is_as_needed,
+    is_silent,
+    one_unit_a_day,
     read_dosage,
     unknown_dose,
 )
@@ -27,7 +29,7 @@ from cds_service.fhir_reading.indications import Find, judge_use, purpose_of, re
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import read_order_days
 from cds_service.tables.reasons import Indication
-from cds_service.trd.model import Prescription, Topic, Unread
+from cds_service.trd.model import Answer, Prescription, Topic, Unread
 
 SET_ASIDE_STATUS = {
     "entered-in-error": "entered in error",
@@ -128,12 +130,21 @@ def read_order(this: Order, on: date) -> MedicationReading:
         dose_text=days.dose_text,
         days_text=days.days_text,
         authored=authored.earliest if authored and authored.is_exact else None,
+        unit_mg_per_day=_unit_mg_per_day(this),
     )
-    return MedicationReading((prescription,), tuple(_unread(this, days.problems)))
+    problems = (*days.problems, *_unread_dose(this, prescription))
+    return MedicationReading((prescription,), tuple(_unread(this, problems)))
 
 
-def _unread(this: Order, date_problems: Sequence[str]) -> list[Unread]:
-    problems = [problem.text for problem in this.problems] + list(date_problems)
+def _unread_dose(this: Order, prescription: Prescription) -> list[str]:
+    """Why a dosage gives no dose, where that matters. An order that says nothing of it is not unread."""
+    is_unread = prescription.dose_text.startswith("dose unknown: ") and isinstance(this.drug, Recognised)
+    is_trial = prescription.treats_depression.answer is not Answer.NOT_MET
+    return [f"$.dosageInstruction: {prescription.dose_text}"] if is_unread and is_trial else []
+
+
+def _unread(this: Order, other_problems: Sequence[str]) -> list[Unread]:
+    problems = [problem.text for problem in this.problems] + list(other_problems)
     if isinstance(this.drug, UnknownDrug):
         problems.insert(0, f"{this.drug.name}: {this.drug.problem}")
     if this.order.status not in KNOWN_STATUS:
@@ -145,6 +156,15 @@ def _unread(this: Order, date_problems: Sequence[str]) -> list[Unread]:
 
 def _found(code: str | None) -> str:
     return "nothing" if code is None else repr(code[:40])
+
+
+def _unit_mg_per_day(this: Order) -> float | None:
+    """The dose at one unit a day, for an order that says nothing of the dose."""
+    if this.problems or not isinstance(this.drug, Recognised):
+        return None
+    if not all(map(is_silent, this.order.dosage_instruction)):
+        return None
+    return one_unit_a_day(this.drug).low_mg
 
 
 class _Doubts:
@@ -182,7 +202,7 @@ def _doses(this: Order, doubt: str) -> list[tuple[DailyDose, ...]]:
     if doubt or isinstance(this.drug, UnknownDrug):
         why = doubt or "the drug is not known"
         return [(unknown_dose(why),) for _ in dosages or (None,)]
-    if not dosages:
+    if len(dosages) < 2 and all(map(is_silent, dosages)):
         return [dose_from_name(this.drug)]
     needed = [is_as_needed(dosage) is True for dosage in dosages]
     product = this.drug

@@ -140,7 +140,8 @@ class Prescription:
     says the drug was not taken on these days. `has_derived_dose` marks a dose worked out from quantity and
     days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
     records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
-    are the work of `trd.sources`. `assumed` says what the dose rests on that no record says.
+    are the work of `trd.sources`. `unit_mg_per_day` is the dose if one unit a day were taken, for records that
+    say nothing of the dose; `assumed` says what the dose rests on that no record says.
     """
 
     reference: str
@@ -159,6 +160,7 @@ class Prescription:
     has_derived_dose: bool = False
     supported_by: tuple[str, ...] = ()
     supplies: tuple[Supply, ...] = ()
+    unit_mg_per_day: float | None = None
     assumed: str = ""
 
     @property
@@ -275,7 +277,8 @@ class History:
 
     `born_earliest` and `born_latest` bound the birth date (they differ for `1980`); both None when
     unknown. `set_aside` lists orders that were understood and do not count (entered in error, a
-    proposal, ...), each with its reason; they change nothing.
+    proposal, ...), each with its reason; they change nothing. `not_looked_at` names sources that could be
+    read and were not to be had (`dispenses`, `statements`, `administrations`).
     """
 
     patient: str
@@ -288,6 +291,7 @@ class History:
     born_latest: date | None = None
     unread: tuple[Unread, ...] = ()
     set_aside: tuple[Unread, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
 
     @cached_property
     def score_series(self) -> tuple[tuple[Score, ...], ...]:
@@ -435,6 +439,12 @@ class Trial:
         return self.exposure.drug
 
     @property
+    def assumed(self) -> tuple[str, ...]:
+        """What its dose rests on that no record says, if the site chose to assume it."""
+        orders = self.exposure.prescriptions
+        return tuple(dict.fromkeys(order.assumed for order in orders if order.assumed))
+
+    @property
     def is_adequate(self) -> Answer:
         return all_of(finding.answer for finding in self.criteria)
 
@@ -536,3 +546,9 @@ class Assessment:
     concerns_depression: bool = True
     age_years: int | None = None
     other_verdicts: tuple[tuple[str, Verdict], ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What any of the trials rests on that no record says."""
+        return tuple(dict.fromkeys(text for judged in self.trials for text in judged.trial.assumed))
