@@ -125,7 +125,7 @@ def _agrees(expected: str, found: str) -> bool:
     kind, _, words = expected.partition(": ")
     if kind != "unknown":
         return expected == found
-    is_unknown = found.startswith("dose unknown") and ";" not in found
+    is_unknown = found.startswith(("dose unknown", "dose not recorded")) and ";" not in found
     return is_unknown and any(word in found for word in words.split("|"))
 
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
+from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_client import FhirClient
 from cds_service.hook_request import HookRequest
@@ -39,13 +39,13 @@ class FhirAccess:
     token_expired: bool
 
     def client_for(self, resource_type: str, by_id: bool) -> FhirClient:
-        """The client, if it may be used for this. Raises FhirFatalError with the reason if not."""
+        """The client, if it may be used for this. Raises NotOffered with the reason if not."""
         if self.client is None:
-            raise FhirFatalError(self.reason)
+            raise NotOffered(self.reason)
         allows = may_read if by_id else may_search
         if self.scopes is not None and not allows(self.scopes, resource_type):
             action = "read" if by_id else "search"
-            raise FhirFatalError(f"the granted scopes do not cover the {action} of {resource_type}")
+            raise NotOffered(f"the granted scopes do not cover the {action} of {resource_type}")
         return self.client
 
 

@@ -19,7 +19,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
-from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.errors import FhirFatalError, FhirTemporaryError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.search_results import Page, count_matches, describe_issues, read_page
 from cds_service.trd.model import Topic
@@ -31,6 +31,7 @@ PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt
 
 _CHUNK_BYTES = 64 * 1024
 _WORTH_RETRYING = (429, 500, 502, 503, 504)
+_NOT_SUPPORTED = (400, 404, 405, 501)  # how servers answer a search of a type that they do not have
 _HEADERS = {"Accept": "application/fhir+json", "User-Agent": "trd-cds"}
 
 
@@ -147,7 +148,7 @@ class FhirClient:
         return self._deadline - time.monotonic()
 
 
-class AccessRefused(FhirFatalError):
+class AccessRefused(NotOffered):
     """The server does not let this request see the data (401, 403): asking in another way would not help."""
 
 
@@ -178,6 +179,8 @@ def _read_reply(status: int, headers: Any, body: bytes, what: str) -> dict[str, 
         raise AccessRefused(message)
     if 300 <= status < 400:
         message += "; redirects are not followed"
+    if status in _NOT_SUPPORTED:
+        raise NotOffered(message)
     raise FhirFatalError(message)
 
 

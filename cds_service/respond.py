@@ -28,14 +28,20 @@ NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
 
 
 def respond(
-    request: HookRequest, policy: FhirPolicy, *, definition_id: str, on: date, extension: bool = True
+    request: HookRequest,
+    policy: FhirPolicy,
+    *,
+    definition_id: str,
+    on: date,
+    extension: bool = True,
+    assume_one_unit_daily: bool = False,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
     collected = collect(request, policy)
-    assessment = assess_collected(collected, definition_id, on)
+    assessment = assess_collected(collected, definition_id, on, assume_one_unit_daily=assume_one_unit_daily)
     return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
 
 
@@ -59,12 +65,16 @@ def reply(
     return body
 
 
-def assess_collected(collected: Collected, definition_id: str, on: date) -> Assessment:
+def assess_collected(
+    collected: Collected, definition_id: str, on: date, *, assume_one_unit_daily: bool = False
+) -> Assessment:
     """The assessment under one definition, with the verdicts of all the others.
 
+    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all.
     Raises KeyError for an unknown definition id; nothing else, whatever the resources hold.
     """
-    return assess_history(read_history(collected, on), load_definitions()[definition_id], on)
+    history = read_history(collected, on, assume_one_unit_daily=assume_one_unit_daily)
+    return assess_history(history, load_definitions()[definition_id], on)
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:

@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     store_url: str | None = None
     max_body_mb: float = Field(16, gt=0, le=1024, allow_inf_nan=False)
     assessment_extension: bool = True
+    assume_one_unit_daily: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     clients: tuple[Client, ...] = ()
 

@@ -94,6 +94,7 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         definition_id=site.settings.definition,
         on=site.today(),
         extension=site.settings.assessment_extension,
+        assume_one_unit_daily=site.settings.assume_one_unit_daily,
     )
     g.verdict = assessment.verdict.value
     return _reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

@@ -34,3 +34,4 @@ class Collected:
     entries: tuple[Entry, ...]
     base_url: str | None = None
     unread: tuple[Unread, ...] = ()
+    not_looked_at: tuple[str, ...] = ()

@@ -14,10 +14,12 @@ from functools import lru_cache
 
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text
 from cds_service.fhir_reading.drugs import Recognised
-from cds_service.fhir_reading.elements import CodeableConcept, Dosage
+from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity, Repeat, Timing
 from cds_service.fhir_reading.milligrams import Milligrams, in_mg, shown_range, spaced_dose, why_no_mg
 from cds_service.fhir_reading.structured_dose import (
     ONCE_A_DAY,
+    amount_of_quantity,
+    days_of,
     is_patch,
     most_mg_per_day,
     structured_part,
@@ -45,6 +47,11 @@ class DailyDose:
 
 def unknown_dose(why: str, days: int | None = None) -> DailyDose:
     return DailyDose(None, None, f"dose unknown: {why}", days)
+
+
+def dose_not_recorded(what: str) -> DailyDose:
+    """Unknown because the order is silent, not because it could not be read."""
+    return DailyDose(None, None, f"dose not recorded: {what}")
 
 
 DISAGREE = (unknown_dose("text and structure disagree"),)
@@ -82,7 +89,48 @@ def dose_from_name(product: Recognised) -> tuple[DailyDose, ...]:
     text = read_dose_text(product.name)
     if text.steps and all(step.is_complete for step in text.steps):
         return tuple(_believed(dose, product) for dose in _doses(text.steps, product))
-    return (unknown_dose("no dosage is recorded"),)
+    strength = product.strength
+    per = "mL" if strength and strength.per is Per.ML else "unit"
+    shown = f" (the product holds {strength.mg:g} mg a {per})" if strength else ""
+    return (dose_not_recorded(f"no dosage{shown}"),)
+
+
+def is_silent(dosage: Dosage) -> bool:
+    """Whether a dosage says nothing of how much and how often: at most a route, and from when to when."""
+    repeat = dosage.timing.repeat if dosage.timing else None
+    bounds = repeat and Repeat(
+        bounds_period=repeat.bounds_period,
+        bounds_duration=repeat.bounds_duration,
+        bounds_range=repeat.bounds_range,
+    )
+    timing = dosage.timing and Timing(repeat=bounds)
+    return dosage == Dosage(sequence=dosage.sequence, route=dosage.route, timing=timing)
+
+
+def one_unit_a_day(product: Recognised) -> DailyDose:
+    """The dose if one tablet, capsule or patch were taken each day; unknown for liquids and unknown strengths."""
+    return _believed(_dose_of_part(Part(Amount(1, 1, UnitKind.COUNT), Rate(1, 1)), product), product)
+
+
+def dose_of_supply(quantity: Quantity | None, days: Quantity | None, product: Recognised) -> DailyDose:
+    """mg per day when a quantity that was dispensed is spread over the days it was dispensed for.
+
+    A number without a unit counts the pieces (mL) of the product. Unknown when either is lacking.
+    """
+    length = days_of(days, unit_if_missing="d") if days else None
+    if length is None:
+        return dose_not_recorded("no dosage, nor for how many days it was dispensed")
+    if quantity is None or quantity.value is None:
+        return dose_not_recorded("no dosage, nor how much was dispensed")
+    try:
+        amount = amount_of_quantity(quantity, product)
+    except UnreadableError as error:
+        return unknown_dose(f"how much was dispensed: {error}")
+    if amount is not None and amount.is_bare:
+        is_liquid = product.strength is not None and product.strength.per is Per.ML
+        amount = replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
+    dose = _dose_of_part(Part(amount, Rate(1 / length, 1 / length)), product)
+    return _believed(dose, product)
 
 
 @lru_cache(maxsize=8192)
@@ -215,7 +263,7 @@ def _doses(steps: Sequence[Step], product: Recognised) -> tuple[DailyDose, ...]:
 
 
 def _dose_of_step(step: Step, product: Recognised) -> DailyDose:
-    doses = [_dose_of_part(part, product) for part in step.parts] or [unknown_dose("no amount is recorded")]
+    doses = [_dose_of_part(part, product) for part in step.parts] or [dose_not_recorded("how much is taken")]
     unknown = next((dose for dose in doses if dose.low_mg is None), None)
     return replace(unknown or add_doses(doses), days=step.days)
 
@@ -239,9 +287,9 @@ def add_doses(doses: Sequence[DailyDose]) -> DailyDose:
 
 def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
     if part.amount is None:
-        return unknown_dose("how much is taken is not recorded")
+        return dose_not_recorded("how much is taken")
     if part.rate is None:
-        return unknown_dose("how often it is taken is not recorded")
+        return dose_not_recorded("how often it is taken")
     mg = in_mg(part.amount, product)
     if mg is None:
         return unknown_dose(why_no_mg(part.amount, product))
@@ -321,7 +369,7 @@ def _within(dose: DailyDose, most: float | None) -> DailyDose:
     if most is None:
         return dose
     if dose.low_mg is None or dose.high_mg is None:
-        why = dose.text.removeprefix("dose unknown: ")
+        why = dose.text.partition(": ")[2]
         return DailyDose(0.0, most, f"at most {most:.4g} mg/day, the maximum it states ({why})", dose.days)
     if dose.low_mg > most * (1 + SAME_WITHIN):
         return unknown_dose(f"{dose.text} is more than the maximum it states ({most:.4g} mg/day)", dose.days)

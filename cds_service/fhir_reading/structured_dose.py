@@ -47,10 +47,10 @@ def most_mg_per_day(dosage: Dosage, product: Recognised) -> float | None:
     if most is None or most.numerator is None or most.denominator is None:
         return None
     try:
-        amount = _amount_in(most.numerator, most.numerator, product)
+        amount = amount_of_quantity(most.numerator, product)
     except UnreadableError:
         return None
-    days = _days_of(most.denominator)
+    days = days_of(most.denominator)
     mg = in_mg(amount, product) if amount and not amount.is_bare else None
     return mg.high * mg.factor / days if mg and days else None
 
@@ -85,13 +85,18 @@ def _the_only(amounts: Sequence[Amount], product: Recognised) -> Amount:
 
 def _amount_of(given: DoseAndRate, product: Recognised) -> Amount | None:
     if given.dose_quantity:
-        return _amount_in(given.dose_quantity, given.dose_quantity, product)
+        return amount_of_quantity(given.dose_quantity, product)
     if given.dose_range is None:
         return None
     low, high = given.dose_range.low, given.dose_range.high
     if low is None or high is None:
         raise UnreadableError("a dose range with one end only")
     return _amount_in(low, high, product)
+
+
+def amount_of_quantity(quantity: Quantity, product: Recognised) -> Amount | None:
+    """What a quantity is of the product; None without a number. Raises `UnreadableError`."""
+    return _amount_in(quantity, quantity, product)
 
 
 def _amount_in(low: Quantity, high: Quantity, product: Recognised) -> Amount | None:
@@ -169,8 +174,8 @@ def _flow(given: DoseAndRate, product: Recognised) -> _Flow | None:
 
 def _flow_of_ratio(ratio: Ratio, product: Recognised) -> _Flow:
     """ "100 mg per 1 d"."""
-    days = _days_of(ratio.denominator) if ratio.denominator else None
-    amount = _amount_in(ratio.numerator, ratio.numerator, product) if ratio.numerator else None
+    days = days_of(ratio.denominator) if ratio.denominator else None
+    amount = amount_of_quantity(ratio.numerator, product) if ratio.numerator else None
     if amount is None or days is None:
         raise UnreadableError("a rate that is not an amount in a time")
     return _Flow(amount, days)
@@ -214,9 +219,10 @@ def _times(amount: Amount, factor: float) -> Amount:
     return replace(amount, low=amount.low * factor, high=amount.high * factor)
 
 
-def _days_of(quantity: Quantity) -> float | None:
+def days_of(quantity: Quantity, unit_if_missing: str = "") -> float | None:
     """A length of time in days; None when it is none."""
     names = [(name or "").strip().lower() for name in (quantity.code, quantity.unit)]
+    names = names if any(names) else [unit_if_missing]
     unit = next((load_time_units()[name] for name in names if name in load_time_units()), None)
     if unit is None or quantity.value is None or quantity.comparator:
         return None
