@@ -18,13 +18,20 @@ from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity,
 from cds_service.fhir_reading.milligrams import Milligrams, in_mg, shown_range, spaced_dose, why_no_mg
 from cds_service.fhir_reading.structured_dose import (
     ONCE_A_DAY,
+    UnknownUnitError,
     amount_of_quantity,
     days_of,
     is_patch,
     most_mg_per_day,
     structured_part,
 )
-from cds_service.fhir_reading.timing import SAME_WITHIN, UnreadableError, is_close, is_same_rate
+from cds_service.fhir_reading.timing import (
+    SAME_WITHIN,
+    UnreadableError,
+    is_close,
+    is_same_rate,
+    times_per_day,
+)
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Per
 
@@ -70,11 +77,12 @@ def read_dosage(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
 
 
 def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
+    texts = [read_dose_text(text) for text in _texts(dosage)]
     try:
-        structured = structured_part(dosage, product)
+        structured = _structured(dosage, texts, product)
     except UnreadableError as error:
         return (unknown_dose(str(error)),)
-    readings = [_Reading(structured, read_dose_text(text), product) for text in _texts(dosage)]
+    readings = [_Reading(structured, text, product) for text in texts]
     if not readings:
         return _doses((Step((structured,)),), product)
     doses = [_combined(reading) for reading in readings]
@@ -82,6 +90,17 @@ def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
     if DISAGREE in doses or any(not _are_same(dose, known[0]) for dose in known):
         return DISAGREE
     return known[0] if known else doses[0]
+
+
+def _structured(dosage: Dosage, texts: Sequence[DoseText], product: Recognised) -> Part:
+    """The structured half; an amount in a unit that we do not know is left to texts that give the same number."""
+    try:
+        return structured_part(dosage, product)
+    except UnknownUnitError as error:
+        numbers = {(amount.low, amount.high) for text in texts for amount in text.amounts}
+        if numbers != {(error.low, error.high)}:
+            raise
+        return Part(None, times_per_day(dosage.timing))
 
 
 def dose_from_name(product: Recognised) -> tuple[DailyDose, ...]:
@@ -129,8 +148,10 @@ def dose_of_supply(quantity: Quantity | None, days: Quantity | None, product: Re
     if amount is not None and amount.is_bare:
         is_liquid = product.strength is not None and product.strength.per is Per.ML
         amount = replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
-    dose = _dose_of_part(Part(amount, Rate(1 / length, 1 / length)), product)
-    return _believed(dose, product)
+    part = Part(amount, Rate(1 / length, 1 / length))
+    if amount is not None and is_patch(product):
+        part = Part(replace(amount, low=amount.low / length, high=amount.high / length), ONCE_A_DAY)
+    return _believed(_dose_of_part(part, product), product)
 
 
 @lru_cache(maxsize=8192)

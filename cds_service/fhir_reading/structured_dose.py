@@ -21,6 +21,14 @@ IN_TIME = re.compile(r"(?P<unit>[^/]+)/\s*(?P<number>\d+(?:\.\d+)?)?[ .]*(?P<tim
 ONCE_A_DAY = Rate(1, 1)
 
 
+class UnknownUnitError(UnreadableError):
+    """An amount from `low` to `high` in a unit that no table has."""
+
+    def __init__(self, unit: str, low: float, high: float) -> None:
+        super().__init__(f"the unit {unit[:40]!r} is not known")
+        self.low, self.high = low, high
+
+
 def structured_part(dosage: Dosage, product: Recognised) -> Part:
     """Amount and rate, each None when its elements are not there."""
     rate = times_per_day(dosage.timing)
@@ -106,6 +114,8 @@ def _amount_in(low: Quantity, high: Quantity, product: Recognised) -> Amount | N
     if low.value is None or high.value is None:
         return None
     unit, other = _unit(low, product), _unit(high, product)
+    if unit is None or other is None:
+        raise UnknownUnitError(low.unit or low.code or "", low.value, high.value)
     if unit.kind is not other.kind:
         raise UnreadableError("the ends of the dose range have different units")
     most = positive(high.value, other.factor)
@@ -119,8 +129,8 @@ def _shown_number(value: float) -> str:
     return f"{value:g}" if abs(value) < 1e300 else "a number beyond all bounds"
 
 
-def _unit(quantity: Quantity, product: Recognised) -> Unit:
-    """What a quantity counts; code and unit must not contradict each other."""
+def _unit(quantity: Quantity, product: Recognised) -> Unit | None:
+    """What a quantity counts, None when no table tells; code and unit must not contradict each other."""
     if not quantity.unit and not quantity.code:
         return Unit(UnitKind.COUNT, 1.0)
     units = load_units()
@@ -128,13 +138,12 @@ def _unit(quantity: Quantity, product: Recognised) -> Unit:
     found = [units[name] for name in names if name in units]
     if not found and quantity.unit and _is_piece_of(quantity.unit, product):
         return Unit(UnitKind.COUNT, 1.0)
-    shown = repr((quantity.unit or quantity.code or "")[:40])
     if not found:
-        raise UnreadableError(f"the unit {shown} is not known")
+        return None
     if any(unit != found[0] for unit in found):
         raise UnreadableError("unit and code of the dose disagree")
     if found[0].kind is UnitKind.UNREADABLE:
-        raise UnreadableError(f"the unit {shown} gives no mg")
+        raise UnreadableError(f"the unit {(quantity.unit or quantity.code or '')[:40]!r} gives no mg")
     return found[0]
 
 

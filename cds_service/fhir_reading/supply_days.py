@@ -97,7 +97,7 @@ def after(
 def _length(length: Quantity, times: int) -> Callable[[date], date] | None:
     names = [(name or "").strip().lower() for name in (length.code, length.unit)]
     unit = next((load_time_units()[name] for name in names if name in load_time_units()), None)
-    if length.value is None or length.comparator or unit is None or unit.code == "s":
+    if length.value is None or length.comparator or unit is None:
         return None
     if unit.code in MONTHS_IN:
         months = positive(length.value, MONTHS_IN[unit.code] * times)

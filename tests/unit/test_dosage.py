@@ -265,6 +265,23 @@ def test_a_unit_in_the_words_of_the_product(product: str, unit: str, expected: f
     assert mg(product, timing=DAILY, **amount(2, unit)) == (expected, expected)
 
 
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        (2, "Take 2 tablets daily", 100),
+        (2, "Take 3 tablets daily", None),
+        (2, "daily", None),
+        (2, "Take 2 tablets daily for 7 days then 3 tablets daily", None),
+    ],
+)
+def test_a_number_in_a_unit_of_nobody_is_what_the_text_says_of_it(
+    value: float, text: str, expected: float | None
+) -> None:
+    assert mg("sertraline 50 mg", text=text, timing=DAILY, **amount(value, "glorp")) == (expected, expected)
+    without_timing = mg("sertraline 50 mg", text=text, **amount(value, "glorp"))
+    assert without_timing == (expected, expected)
+
+
 def rate(numerator: dict[str, Any], denominator: dict[str, Any]) -> dict[str, Any]:
     return {"doseAndRate": [{"rateRatio": {"numerator": numerator, "denominator": denominator}}]}
 
@@ -496,3 +513,143 @@ def test_a_modifier_extension_makes_the_dose_unknown() -> None:
     assert (
         mg("sertraline", text="50 mg daily", modifierExtension=[{"url": "http://example.org/not"}]) == UNKNOWN
     )
+
+
+# --- the shapes of the examples of the specification, with values of our own ---------------------------
+
+BOUNDS = {"boundsPeriod": {"start": "2026-01-16", "end": "2026-01-22"}}
+
+
+@pytest.mark.parametrize(
+    ("product", "dosage", "expected"),
+    [
+        # text and structure that say the same
+        (
+            "sertraline 50 mg",
+            {
+                "text": "Take 3 tablets daily for 7 days",
+                "timing": {"repeat": DAILY["repeat"] | BOUNDS},
+                **amount(3, "TAB", code="TAB"),
+            },
+            (150, 150),
+        ),
+        (
+            "sertraline",
+            {"text": "75mcg daily", "timing": DAILY, **amount(75, "mcg", code="mcg")},
+            (0.075, 0.075),
+        ),
+        ("sertraline", {"text": "25mg once daily", "timing": DAILY, **amount(25, "mg")}, (25, 25)),
+        (
+            "clomipramine",
+            {
+                "text": "25mg IV q6h x 3 days",
+                "timing": {"repeat": {"frequency": 1, "period": 6, "periodUnit": "h"}},
+                **amount(25, "mg"),
+            },
+            (100, 100),
+        ),
+        (
+            "escitalopram 1 mg/mL",
+            {
+                "text": "5ml three times daily",
+                "asNeededBoolean": False,
+                **amount(5, "mL"),
+                **at_most(3, None),
+            },
+            (15, 15),
+        ),
+        # no words of an amount, and a piece of each
+        (
+            "sertraline 50 mg",
+            {
+                "text": "Apply to affected areas at 9am daily",
+                "timing": {"repeat": {"timeOfDay": ["09:00:00"]}},
+                **amount(1, "ea", code="ea"),
+            },
+            (50, 50),
+        ),
+        (
+            "sertraline 50 mg",
+            {
+                "text": "Apply twice daily",
+                "timing": {"repeat": {"frequency": 2, "period": 1, "periodUnit": "d"}},
+                **amount(1, "ea", code="ea"),
+            },
+            (100, 100),
+        ),
+        # once and for all
+        (
+            "trazodone",
+            {
+                "text": "Administer 150mg as a single dose",
+                "timing": {"repeat": {"count": 1}},
+                **amount(150, "mg"),
+            },
+            (150, 150),
+        ),
+        # text and structure that do not
+        (
+            "sertraline 50 mg",
+            {
+                "text": "One tablet daily for 4 days",
+                "timing": {"repeat": {"frequency": 4, "period": 1, "periodUnit": "d"}},
+                **amount(1, "TAB", code="TAB"),
+            },
+            UNKNOWN,
+        ),
+        (
+            "sertraline",
+            {
+                "text": "75mg (=one 50mg tablet PLUS one 25mg tablet) once daily",
+                "timing": DAILY,
+                **amount(50, "mg"),
+            },
+            UNKNOWN,
+        ),
+        (
+            "clomipramine",
+            {
+                "text": "Rapid escalation, until tolerated, from 25 mg/d, and then 50 mg/d, to 150 mg",
+                "timing": {
+                    "repeat": {
+                        "duration": 12,
+                        "durationUnit": "wk",
+                        "frequency": 3,
+                        "period": 1,
+                        "periodUnit": "wk",
+                    }
+                },
+                **amount(25, "mg"),
+            },
+            UNKNOWN,
+        ),
+        # units that give no mg, and rates
+        ("sertraline 50 mg", {"timing": DAILY, **amount(10, "U", code="U")}, UNKNOWN),
+        ("sertraline", {"timing": DAILY, **amount(100, "mg/m2", code="mg/m2")}, UNKNOWN),
+        ("sertraline", {"timing": DAILY, **amount(2, "mEq", code="mEq")}, UNKNOWN),
+        (
+            "clomipramine",
+            {
+                "text": "4mcg/kg/min",
+                "timing": {"repeat": {"duration": 33.33, "durationUnit": "h"}},
+                "doseAndRate": [{"rateQuantity": {"value": 20, "unit": "ug/min"}}],
+            },
+            UNKNOWN,
+        ),
+        (
+            "sertraline 50 mg",
+            {"text": "apply once daily", "timing": {"repeat": DAILY["repeat"] | BOUNDS}},
+            UNKNOWN,
+        ),
+        # strength only in the name, a number without a unit
+        (
+            "Sertraline 100MG",
+            {"timing": DAILY, "asNeededBoolean": False, "sequence": 1, **amount(1, None)},
+            (100, 100),
+        ),
+    ],
+)
+def test_shapes_of_published_examples(
+    product: str, dosage: dict[str, Any], expected: tuple[float | None, float | None]
+) -> None:
+    assert mg(product, **dosage) == expected
