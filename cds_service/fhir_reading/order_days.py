@@ -223,6 +223,7 @@ def _with_own_bounds(
     """Each dosage on its own days; one without a start goes on from the end of the one before in sequence."""
     courses: list[Course] = []
     previous: tuple[float, End | None] = (0, None)
+    side_by_side = _are_side_by_side(dosages)
     for at in sorted(range(len(dosages)), key=lambda at: _sequence(dosages[at])):
         dosage, steps = dosages[at], doses[at]
         sequence = _sequence(dosage)
@@ -231,7 +232,7 @@ def _with_own_bounds(
             first = exactly(later(previous[1].day.latest, 1))
         else:
             first = own.day if own else begin
-        if own and previous[1] is None and courses and sequence != previous[0]:
+        if own and previous[1] is None and courses and sequence != previous[0] and not side_by_side:
             courses[-1] = _ended_before(courses[-1], own.day)
         end = _end_of(dosage, steps, first, at, notes) or _end_in_text(steps, first)
         courses += _steps_from(first, steps, end)

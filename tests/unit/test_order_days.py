@@ -357,6 +357,8 @@ def test_tomorrow_is_in_the_future_and_today_is_not() -> None:
         ([dosage(1, boundsDuration={"value": 2, "code": "wk"}), dosage(1)], "01-01..01-14 150, 01-15..06-30 100"),
         # a step that only the next one's start ends
         ([dosage(1), dosage(2, **bounds("2026-02-01", None))], "01-01..01-31 50, 02-01..06-30 100"),
+        ([dosage(1, when=["MORN"], **bounds("2026-01-01", None)), dosage(2, when=["HS"], **bounds("2026-02-01", None))],
+         "01-01..01-31 50, 02-01..06-30 150"),
         # two sequence numbers, and nothing that says when the first ends: either
         ([dosage(1), dosage(2)], "01-01..06-30 50-150"),
     ],
