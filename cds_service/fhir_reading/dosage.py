@@ -390,8 +390,8 @@ def _within(dose: DailyDose, most: float | None) -> DailyDose:
     if most is None:
         return dose
     if dose.low_mg is None or dose.high_mg is None:
-        why = dose.text.partition(": ")[2]
-        return DailyDose(0.0, most, f"at most {most:.4g} mg/day, the maximum it states ({why})", dose.days)
+        shown = f"at most {most:.4g} mg/day, the maximum it states ({dose.text})"
+        return DailyDose(0.0, most, shown, dose.days)
     if dose.low_mg > most * (1 + SAME_WITHIN):
         return unknown_dose(f"{dose.text} is more than the maximum it states ({most:.4g} mg/day)", dose.days)
     if dose.high_mg <= most * (1 + SAME_WITHIN):
