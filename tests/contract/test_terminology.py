@@ -345,8 +345,11 @@ def test_rxnav_is_asked_by_its_documented_paths(serve_with: Any, case: str) -> N
 # --- what it is sent --------------------------------------------------------------------------------------
 
 
-def test_nothing_but_code_and_system_is_sent(serve_with: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NETRC", "/dev/null")
+def test_nothing_but_code_and_system_is_sent(
+    serve_with: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password hidden-password")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     order = order_of(
         {
             "coding": [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cds_service.fhir_reading.code_names import KnownName, codes_without_name, with_names
 from cds_service.fhir_reading.drugs import NotAntidepressant, Recognised, UnknownDrug, recognise
@@ -54,6 +56,25 @@ def test_an_unlisted_code_is_found_wherever_a_drug_is_named(resource: dict[str, 
 )
 def test_nothing_else_is_asked_for(resource: dict[str, Any]) -> None:
     assert codes_without_name([resource]) == ()
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from([RXNORM, "99990001", "\ud800"])
+)
+NAMES = st.sampled_from(["coding", "system", "code", "display", "text", "concept", "item", "resourceType"])
+VALUES = st.recursive(SCALARS, lambda v: st.lists(v) | st.dictionaries(NAMES, v))
+
+
+@given(
+    st.fixed_dictionaries(
+        {"resourceType": st.sampled_from(["Medication", "MedicationRequest"])},
+        optional=dict.fromkeys(
+            ("medicationCodeableConcept", "medication", "code", "ingredient", "contained"), VALUES
+        ),
+    )
+)
+def test_whatever_a_resource_holds_it_can_be_looked_through(resource: dict[str, Any]) -> None:
+    assert isinstance(codes_without_name([resource]), tuple)
 
 
 def read_with(known: KnownName, of: Any) -> Any:
