@@ -86,7 +86,7 @@ def _trials(assessment: Assessment) -> str:
     left_out = len(assessment.trials) - len(shown)
     if left_out:
         parts.append(f"And {counted(left_out, 'more trial')}, not shown.")
-    parts.append(_recalled_minimums(shown))
+    parts += [_recalled_minimums(shown), _named_elsewhere(shown)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -167,6 +167,16 @@ def _recalled_minimums(trials: list[JudgedTrial]) -> str:
     if not drugs:
         return ""
     return f"Minimum dose {_RECALLED}: {', '.join(escaped(drug, 60) for drug in sorted(drugs))}."
+
+
+def _named_elsewhere(trials: list[JudgedTrial]) -> str:
+    """Which drugs are known only through a terminology service."""
+    names: dict[str, str] = {}
+    for trial in (judged.trial for judged in trials):
+        for server in trial.exposure.named_by:
+            names[escaped(trial.name or "unnamed drug", 60)] = escaped(server, 120)
+    told = "; ".join(f"{name} by {server}" for name, server in sorted(names.items()))
+    return f"Drug named by a terminology service: {told}." if told else ""
 
 
 # --- what is not known --------------------------------------------------------------------------------

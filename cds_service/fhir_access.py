@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_address
@@ -73,7 +73,10 @@ def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirA
     return base, ""
 
 
-def run_together(tasks: Mapping[str, Callable[[], Any]], deadline: float) -> dict[str, Any]:
+_Key = TypeVar("_Key")
+
+
+def run_together(tasks: Mapping[_Key, Callable[[], Any]], deadline: float) -> dict[_Key, Any]:
     """The result of each task, or the FhirServerError it ended with, soon after the deadline at the latest.
 
     A thread that a stalling server still holds by then is left behind: it cannot hold up the answer.

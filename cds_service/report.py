@@ -99,6 +99,7 @@ def _order(order: Prescription) -> dict[str, Any]:
     more = {
         "beside": list(order.supported_by),
         "assumed": order.assumed,
+        "drugNamedBy": order.named_by,
     }
     return {
         "reference": order.reference,
@@ -125,4 +126,5 @@ def trial_sentence(judged: JudgedTrial) -> str:
         Answer.UNKNOWN: "may be a failed trial",
     }[judged.failed.answer]
     taken = f"; {trial.adherence.text}" if trial.adherence.answer is Answer.MET else ""
-    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text}{taken})"
+    named_by = f"; drug named by {', '.join(trial.exposure.named_by)}" if trial.exposure.named_by else ""
+    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text}{taken}){named_by}"

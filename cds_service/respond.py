@@ -1,6 +1,8 @@
 """The line from a hook request to the answer, each step in its own module:
 
 request -> collected -> history -> exposures -> trials -> outcomes -> assessment -> cards
+
+Where a terminology service is set up, it names codes of the collected that our tables lack.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
+from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Assessment, Definition, Exposure, History, Outcome, Verdict
@@ -35,12 +38,15 @@ def respond(
     on: date,
     extension: bool = True,
     assume_one_unit_daily: bool = False,
+    terminology: TerminologyClient | None = None,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
+    `terminology` is the service that may name codes which our tables lack.
+
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
-    collected = collect(request, policy)
+    collected = name_codes(collect(request, policy), terminology)
     assessment = assess_collected(collected, definition_id, on, assume_one_unit_daily=assume_one_unit_daily)
     return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
 

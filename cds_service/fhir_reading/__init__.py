@@ -51,8 +51,9 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     index = index_resources(collected)
     own = _own_entries(index)
     patient = read_patient(own.by_type["Patient"], on)
-    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on)
-    records = read_medication_records(own.by_type, index.find, on)
+    names = collected.code_names
+    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on, names)
+    records = read_medication_records(own.by_type, index.find, on, names)
     prescriptions = reconcile((*orders.prescriptions, *records.prescriptions), on)
     if assume_one_unit_daily:
         prescriptions = assume_one_unit_a_day(prescriptions)

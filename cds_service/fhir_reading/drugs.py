@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from operator import itemgetter
+from urllib.parse import urlsplit
 
-from cds_service.fhir_reading.elements import CodeableConcept, Coding
+from cds_service.fhir_reading.elements import CodeableConcept, Coding, NamedCoding
 from cds_service.tables.drugs import (
     Antidepressant,
     Form,
@@ -59,7 +60,8 @@ class Recognised:
     """An antidepressant. `strength` is None when none is stated, or several that differ.
 
     `use` is the narrowest use that a code or brand names; None leaves it to the drug's own row.
-    `words` are all words of its names, for rules about salts and forms.
+    `words` are all words of its names, for rules about salts and forms. `named_by`, here and below, is the
+    address of the terminology service that this rests on, empty if none.
     """
 
     antidepressant: Antidepressant
@@ -69,6 +71,7 @@ class Recognised:
     use: TrialUse | None
     use_text: str
     words: frozenset[str]
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ class NotAntidepressant:
 
     name: str
     is_certain: bool
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class UnknownDrug:
 
     name: str
     problem: str
+    named_by: str = ""
 
 
 DrugReading = Recognised | NotAntidepressant | UnknownDrug
@@ -97,8 +102,32 @@ def recognise(concept: CodeableConcept | None) -> DrugReading:
     return _recognise(concept.coding, concept.text or "")
 
 
+def is_settled(drug: DrugReading) -> bool:
+    """Whether a code or name in our tables tells which drug it is."""
+    return isinstance(drug, Recognised) or (isinstance(drug, NotAntidepressant) and drug.is_certain)
+
+
 @lru_cache(maxsize=8192)
 def _recognise(codings: tuple[Coding, ...], text: str) -> DrugReading:
+    drug = _read_together(codings, text)
+    origin = next((coding.origin for coding in codings if isinstance(coding, NamedCoding)), None)
+    return drug if origin is None else _marked(drug, codings, text, origin)
+
+
+def _marked(drug: DrugReading, codings: tuple[Coding, ...], text: str, origin: str) -> DrugReading:
+    """A reading of codings that a terminology service added to, with its address.
+
+    Another drug by the record's own words too does not rest on the service.
+    """
+    own = tuple(coding for coding in codings if not isinstance(coding, NamedCoding))
+    if isinstance(drug, NotAntidepressant) and isinstance(_recognise(own, text), NotAntidepressant):
+        return drug
+    has_own_name = any(name.strip() for name in (text, *(coding.display or "" for coding in own)))
+    shown = drug.name if has_own_name else f"{drug.name} (named by {urlsplit(origin).netloc})"
+    return replace(drug, name=shown, named_by=origin)
+
+
+def _read_together(codings: tuple[Coding, ...], text: str) -> DrugReading:
     stated = (text, *(coding.display or "" for coding in codings))
     names = tuple(name.replace("_", " ") for name in stated if name.strip())
     name = _shown(names, codings)
@@ -115,6 +144,23 @@ def _recognise(codings: tuple[Coding, ...], text: str) -> DrugReading:
 def _shown(names: Sequence[str], codings: Sequence[Coding]) -> str:
     codes = (coding.code for coding in codings if coding.code)
     return (next(iter(names), "") or next(codes, "") or "unnamed drug").strip()[:120]
+
+
+# --- codes that a terminology service may name --------------------------------------------------------
+
+
+def codes_to_name(concept: CodeableConcept) -> tuple[tuple[str, str], ...]:
+    """System and code of each coding that our tables lack, if the concept cannot be told without them."""
+    if is_settled(recognise(concept)):
+        return ()
+    lacking = (system_and_code(coding) for coding in concept.coding if _clue_of_code(coding) is None)
+    return tuple((system, code) for system, code in lacking if system and code)
+
+
+def system_and_code(coding: Coding) -> tuple[str, str]:
+    """Both without spaces around them, the system by its usual address; empty where it has none."""
+    system = (coding.system or "").strip().rstrip("/")
+    return SYSTEMS.get(system.lower(), system), (coding.code or "").strip()
 
 
 # --- clues: what one code or one name says ------------------------------------------------------------
@@ -137,9 +183,7 @@ _Clue = Product | _Doubt | _AnotherName | None
 
 
 def _clue_of_code(coding: Coding) -> _Clue:
-    system = (coding.system or "").strip().rstrip("/")
-    system = SYSTEMS.get(system.lower(), system)
-    code = (coding.code or "").strip()
+    system, code = system_and_code(coding)
     if system == ATC:
         return _clue_of_atc(code.upper())
     if system == RXNORM:

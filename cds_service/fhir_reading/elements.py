@@ -25,6 +25,12 @@ class Coding(Element, frozen=True):
     display: str | None = None
 
 
+class NamedCoding(Coding, frozen=True):
+    """A name or code that the terminology service at `origin` gave; never decoded from a record."""
+
+    origin: str = ""
+
+
 class CodeableConcept(Element, frozen=True):
     coding: tuple[Coding, ...] = ()
     text: str | None = None

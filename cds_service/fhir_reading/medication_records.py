@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
+from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dosage import dose_of_supply
@@ -39,6 +40,7 @@ from cds_service.fhir_reading.medication_requests import (
     all_together,
     read_order,
     reference_to,
+    set_aside_if_named,
 )
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
@@ -51,17 +53,28 @@ ONCE_A_DAY = Timing(repeat=Repeat(frequency=1, period=1, period_unit="d"))
 
 
 def read_medication_records(
-    by_type: Mapping[str, Sequence[Entry]], find: Find, on: date
+    by_type: Mapping[str, Sequence[Entry]], find: Find, on: date, names: Mapping[Code, KnownName]
 ) -> MedicationReading:
-    """All three kinds of one patient's records; `find` resolves references, `on` is today. Never raises."""
-    dispensed = [_read(_DISPENSE, entry, find, on) for entry in by_type.get("MedicationDispense", ())]
-    given = [_read(_ADMINISTRATION, entry, find, on) for entry in by_type.get("MedicationAdministration", ())]
-    stated = [_read(_STATEMENT, entry, find, on) for entry in by_type.get("MedicationStatement", ())]
+    """All three kinds of one patient's records. Never raises.
+
+    `find` resolves references, `on` is today, `names` is what a terminology service says of codes.
+    """
+    context = _Context(find, on, names)
+    dispensed = [_read(_DISPENSE, entry, context) for entry in by_type.get("MedicationDispense", ())]
+    given = [_read(_ADMINISTRATION, entry, context) for entry in by_type.get("MedicationAdministration", ())]
+    stated = [_read(_STATEMENT, entry, context) for entry in by_type.get("MedicationStatement", ())]
     if not (dispensed or given or stated):
         return MedicationReading()
     by_day = all_together(given)
     by_day = replace(by_day, prescriptions=tuple(_day_totals(by_day.prescriptions)))
     return all_together([*dispensed, by_day, *stated])
+
+
+@dataclass(frozen=True)
+class _Context:
+    find: Find
+    on: date
+    names: Mapping[Code, KnownName]
 
 
 @dataclass(frozen=True)
@@ -81,27 +94,27 @@ class _Kind(Generic[RecordType]):
     finish: Callable[[Prescription, RecordType, DrugReading, date], Prescription]
 
 
-def _read(kind: _Kind[RecordType], entry: Entry, find: Find, on: date) -> MedicationReading:
+def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> MedicationReading:
     record, problems = read_elements(entry.resource, kind.elements)
     reference = reference_to(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
     order = kind.as_order(record)
-    orders = _resolved(kind.orders(record), entry.resource, find)
-    purpose = purpose_of(order, entry.resource, find)
-    drug = with_purpose(_drug(order, orders, entry.resource, find), purpose, problems)
+    orders = _resolved(kind.orders(record), entry.resource, context.find)
+    purpose = purpose_of(order, entry.resource, context.find)
+    drug = with_purpose(_drug(order, orders, entry.resource, context), purpose, problems)
     if isinstance(drug, NotAntidepressant):
-        return MedicationReading()
+        return set_aside_if_named(drug, reference)
     aside = kind.why_aside(record)
     if aside:
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
     renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
-    reading = read_order(Order(order, reference, drug, purpose, renamed), on)
+    reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
     fulfils = tuple(reference_to(Entry(target, None, "")) for target in orders)
     return replace(
         reading,
         prescriptions=tuple(
-            kind.finish(replace(told, source=kind.source, fulfils=fulfils), record, drug, on)
+            kind.finish(replace(told, source=kind.source, fulfils=fulfils), record, drug, context.on)
             for told in reading.prescriptions
         ),
         unread=tuple(
@@ -124,18 +137,23 @@ def _resolved(references: Sequence[Reference], resource: dict[str, Any], find: F
 
 
 def _drug(
-    order: MedicationRequest, orders: Sequence[dict[str, Any]], resource: dict[str, Any], find: Find
+    order: MedicationRequest, orders: Sequence[dict[str, Any]], resource: dict[str, Any], context: _Context
 ) -> DrugReading:
     """By the record itself; where that tells no drug, by the order it is of."""
-    own = drug_of(order.medication_codeable_concept, order.medication_reference, resource, find)
+    own = _drug_of(order, resource, context)
     if not isinstance(own, UnknownDrug):
         return own
     for target in orders:
         ordered, _ = read_elements(target, MedicationRequest)
-        drug = drug_of(ordered.medication_codeable_concept, ordered.medication_reference, target, find)
+        drug = _drug_of(ordered, target, context)
         if not isinstance(drug, UnknownDrug):
             return drug
     return own
+
+
+def _drug_of(order: MedicationRequest, resource: dict[str, Any], context: _Context) -> DrugReading:
+    concept, reference = order.medication_codeable_concept, order.medication_reference
+    return drug_of(concept, reference, resource, context.find, context.names)
 
 
 # --- dispensed ----------------------------------------------------------------------------------------

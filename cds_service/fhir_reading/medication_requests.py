@@ -8,10 +8,11 @@ listed under unread as well; it never makes an order vanish.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dosage import (
@@ -52,9 +53,14 @@ class MedicationReading:
     set_aside: tuple[Unread, ...] = ()
 
 
-def read_medication_requests(requests: Sequence[Entry], find: Find, on: date) -> MedicationReading:
-    """Reads the MedicationRequests of one patient; `find` resolves references, `on` is today."""
-    readings = [_read(entry, find, on) for entry in requests]
+def read_medication_requests(
+    requests: Sequence[Entry], find: Find, on: date, names: Mapping[Code, KnownName] | None = None
+) -> MedicationReading:
+    """Reads the MedicationRequests of one patient; `find` resolves references, `on` is today.
+
+    `names` is what a terminology service says of codes that our tables lack.
+    """
+    readings = [_read(entry, find, on, names or {}) for entry in requests]
     together = all_together(readings)
     if not any(has_prior(entry.resource) for entry in requests):
         return together
@@ -73,20 +79,28 @@ def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
     )
 
 
-def _read(entry: Entry, find: Find, on: date) -> MedicationReading:
+def _read(entry: Entry, find: Find, on: date, names: Mapping[Code, KnownName]) -> MedicationReading:
     order, problems = read_elements(entry.resource, MedicationRequest)
     reference = reference_to(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
-    drug = drug_of(order.medication_codeable_concept, order.medication_reference, entry.resource, find)
+    concept, medication = order.medication_codeable_concept, order.medication_reference
+    drug = drug_of(concept, medication, entry.resource, find, names)
     purpose = purpose_of(order, entry.resource, find)
     drug = with_purpose(drug, purpose, problems)
     if isinstance(drug, NotAntidepressant):
-        return MedicationReading()
+        return set_aside_if_named(drug, reference)
     reason = _why_set_aside(order)
     if reason:
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {reason}"),))
     return read_order(Order(order, reference, drug, purpose, problems), on)
+
+
+def set_aside_if_named(drug: NotAntidepressant, reference: str) -> MedicationReading:
+    """A record of another drug; shown where only a terminology service tells so."""
+    if not drug.named_by:
+        return MedicationReading()
+    return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: another drug by {drug.named_by}"),))
 
 
 def reference_to(entry: Entry) -> str:
@@ -139,6 +153,7 @@ def read_order(this: Order, on: date) -> MedicationReading:
         days_text=days.days_text,
         authored=authored.earliest if authored and authored.is_exact else None,
         unit_mg_per_day=_unit_mg_per_day(this),
+        named_by=drug.named_by,
     )
     problems = (*days.problems, *_unread_dose(this, prescription))
     return MedicationReading((prescription,), tuple(_unread(this, problems)))

@@ -6,11 +6,19 @@ ingredients. What is not at hand, or half readable, may be any drug.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug, recognise
+from cds_service.fhir_reading.code_names import Code, KnownName, medication_with_names, with_names
+from cds_service.fhir_reading.drugs import (
+    DrugReading,
+    NotAntidepressant,
+    Recognised,
+    UnknownDrug,
+    is_settled,
+    recognise,
+)
 from cds_service.fhir_reading.elements import (
     CodeableConcept,
     Coding,
@@ -29,9 +37,17 @@ from cds_service.tables.reasons import Indication
 
 
 def drug_of(
-    concept: CodeableConcept | None, reference: Reference | None, resource: dict[str, Any], find: Find
+    concept: CodeableConcept | None,
+    reference: Reference | None,
+    resource: dict[str, Any],
+    find: Find,
+    names: Mapping[Code, KnownName],
 ) -> DrugReading:
-    """The drug of a resource whose medication[x] is `concept` or `reference`; `find` resolves references."""
+    """The drug of a resource whose medication[x] is `concept` or `reference`; `find` resolves references.
+
+    `names` is what a terminology service says of codes that our tables lack.
+    """
+    concept = with_names(concept, names)
     if reference is None:
         return recognise(concept)
     target = find(reference.reference, resource) if reference.reference else None
@@ -46,7 +62,7 @@ def drug_of(
     medication, _ = read_elements(target, Medication)
     if medication.status == "entered-in-error":
         return UnknownDrug("drug behind a reference", "the Medication it refers to was entered in error")
-    return _drug_of_medication(medication, _joined(concept, None))
+    return _drug_of_medication(medication_with_names(medication, names), _joined(concept, None))
 
 
 def _joined(concept: CodeableConcept | None, display: str | None) -> CodeableConcept | None:
@@ -65,8 +81,7 @@ def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) 
             coding=(*code.coding, *beside.coding, Coding(display=beside.text)), text=code.text
         )
     drug = recognise(code)
-    is_settled = isinstance(drug, Recognised) or (isinstance(drug, NotAntidepressant) and drug.is_certain)
-    if not is_settled and medication.ingredient:
+    if not is_settled(drug) and medication.ingredient:
         drug = _drug_of_ingredients(medication.ingredient, drug)
     if not isinstance(drug, Recognised):
         return drug
@@ -87,7 +102,8 @@ def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: D
         return UnknownDrug(by_code.name, "an ingredient of the Medication could not be recognised")
     if len(readings) == 1:
         return readings[0]
-    return recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))
+    together = recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))
+    return replace(together, named_by=next((r.named_by for r in readings if r.named_by), ""))
 
 
 def _ingredient_name(reading: DrugReading) -> str:
@@ -145,7 +161,8 @@ def with_purpose(drug: DrugReading, purpose: Indication | None, problems: Sequen
     if not isinstance(drug, NotAntidepressant) or drug.is_certain:
         return drug
     if purpose is Indication.DEPRESSION:
-        return UnknownDrug(drug.name, "ordered for depression under a name that we do not know")
+        problem = "ordered for depression under a name that we do not know"
+        return UnknownDrug(drug.name, problem, drug.named_by)
     if any(problem.path.startswith("$.medication") for problem in problems):
-        return UnknownDrug(drug.name, "its codes could not all be read")
+        return UnknownDrug(drug.name, "its codes could not all be read", drug.named_by)
     return drug

@@ -141,7 +141,8 @@ class Prescription:
     days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
     records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
     are the work of `trd.sources`. `unit_mg_per_day` is the dose if one unit a day were taken, for records that
-    say nothing of the dose; `assumed` says what the dose rests on that no record says.
+    say nothing of the dose; `assumed` says what the dose rests on that no record says. `named_by` is the address
+    of the terminology service that says which drug it is; empty when the record and our tables tell.
     """
 
     reference: str
@@ -162,6 +163,7 @@ class Prescription:
     supplies: tuple[Supply, ...] = ()
     unit_mg_per_day: float | None = None
     assumed: str = ""
+    named_by: str = ""
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -403,6 +405,11 @@ class Exposure:
     def evidence(self) -> tuple[str, ...]:
         references = (reference for order in self.prescriptions for reference in order.references)
         return tuple(dict.fromkeys(references))
+
+    @cached_property
+    def named_by(self) -> tuple[str, ...]:
+        """The terminology services that named the drug of one or more of the orders."""
+        return tuple(sorted({order.named_by for order in self.prescriptions if order.named_by}))
 
 
 @dataclass(frozen=True)
