@@ -1,10 +1,11 @@
 """An order's dates, bounds and supply → the days it was taken, each with its dose.
 
-First day: the start of the dosage bounds, or the first timing event; else the later of `authoredOn` and the
-start of the validity period. Last day, first that is there: the end that the dosage sets (bounds, number of
-doses, events), the supply (with its repeats), the length told in the text, the end of the validity period;
-else `on` for an active order. An order that ended on an unrecorded day, and dates that cannot be read, give
-days that are not certain.
+First day: the start of the dosage bounds, or the first timing event, else of the order's own period (R5,
+DSTU2); else the later of `authoredOn` and the start of the validity period. Last day, first that is there:
+the end that the dosage sets (bounds, number of doses, events), the supply (with its repeats), the length
+told in the text, the end of the order's own period, the end of the validity period; else `on` for an active
+order. None goes on after the end of the order's own period. An order that ended on an unrecorded day, and
+dates that cannot be read, give days that are not certain.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from cds_service.trd.model import DoseSegment
 
 EARLIEST_DAY = date(1900, 1, 1)
 ONE_DAY = timedelta(days=1)
+PERIOD_PATH = "$.effectiveDosePeriod"
 EVERY_OTHER_DAY = Rate(0.5, 0.5)
 LENGTHS = ("boundsDuration", "boundsRange", "count", "the dosage text")
 """Ends that are a length of one fill, which repeats may go on after."""
@@ -111,17 +113,20 @@ def _start(order: MedicationRequest, notes: Notes) -> _Start | None:
     own = [_own_start(dosage, at, notes) for at, dosage in dosages]
     starts = [start for start in own if start]
     if not own or own[0] is None:
-        authored = notes.read_date(order.authored_on, "$.authoredOn")
-        validity = order.dispense_request.validity_period if order.dispense_request else None
-        valid = notes.read_date(
-            validity.start if validity else None, "$.dispenseRequest.validityPeriod.start"
-        )
-        known = [
-            _Start(day, name) for day, name in ((authored, "authoredOn"), (valid, "validityPeriod")) if day
-        ]
-        if known:
-            starts.append(max(known, key=lambda start: start.day.earliest))
+        starts += [start for start in (_start_of_order(order, notes),) if start]
     return min(starts, key=lambda start: start.day.earliest, default=None)
+
+
+def _start_of_order(order: MedicationRequest, notes: Notes) -> _Start | None:
+    period = order.effective_dose_period
+    effective = notes.read_date(period.start if period else None, f"{PERIOD_PATH}.start")
+    if effective:
+        return _Start(effective, "the period of the order")
+    authored = notes.read_date(order.authored_on, "$.authoredOn")
+    validity = order.dispense_request.validity_period if order.dispense_request else None
+    valid = notes.read_date(validity.start if validity else None, "$.dispenseRequest.validityPeriod.start")
+    known = [_Start(day, name) for day, name in ((authored, "authoredOn"), (valid, "validityPeriod")) if day]
+    return max(known, key=lambda start: start.day.earliest, default=None)
 
 
 def _own_start(dosage: Dosage, at: int, notes: Notes) -> _Start | None:
@@ -403,23 +408,42 @@ def _with_ends(
     courses: list[Course], order: MedicationRequest, begin: PartialDate, on: date, notes: Notes
 ) -> tuple[list[Course], str, bool]:
     """Closes what the dosage leaves open by the order's own end; with what that rests on, and if it is recorded."""
+    ended = _end_of_period(order, begin, notes)
     own = ", ".join(dict.fromkeys(course.end.rests_on for course in courses if course.end))
     if all(course.end for course in courses):
         text = f"to {_shown_end(courses)} by the dosage ({own})"
-        courses, repeats_text = _with_repeats(courses, order, notes)
-        return courses, text + repeats_text, True
+        return *_within_period(*_with_repeats(courses, order, text, notes), ended), True
     end = end_of_supply(order.dispense_request, courses, begin, notes)
     if end is None and len(courses) == 1:
         end = _end_in_text((courses[0].dose,), courses[0].first)
-    end = end or _end_of_validity(order, begin, notes)
+    end = end or ended or _end_of_validity(order, begin, notes)
     text = f"to {shown_day(end.day.latest)} by {end.rests_on}" if end else _text_without_end(order)
     closed = [course if course.end else _closed(course, end or End(exactly(on), "")) for course in courses]
-    closed, repeats_text = _with_repeats(closed, order, notes)
-    return (
-        closed,
-        text + repeats_text + (f", earlier steps by the dosage ({own})" if own else ""),
-        end is not None,
-    )
+    closed, text = _with_repeats(closed, order, text, notes)
+    text += f", earlier steps by the dosage ({own})" if own else ""
+    return *_within_period(closed, text, ended), end is not None
+
+
+def _end_of_period(order: MedicationRequest, begin: PartialDate, notes: Notes) -> End | None:
+    """The end that R5 records beside the dosages; also the day on which an order was ended or stopped."""
+    period = order.effective_dose_period
+    end = notes.read_date(period.end if period else None, f"{PERIOD_PATH}.end")
+    if end and end.latest < begin.earliest:
+        notes.add(f"{PERIOD_PATH}.end: expected a day after {begin.earliest}, found {end.latest}")
+        return None
+    return End(end, "the period of the order") if end else None
+
+
+def _within_period(courses: list[Course], text: str, ended: End | None) -> tuple[list[Course], str]:
+    """No course goes on after the end of the order's own period, however long its dosage or supply would last."""
+    if ended is None or all(c.end and c.end.day.latest <= ended.day.latest for c in courses):
+        return courses, text
+    begun = [course for course in courses if course.first.earliest <= ended.day.latest] or courses[:1]
+    cut = [
+        course if course.end and course.end.day.latest <= ended.day.latest else _closed(course, ended)
+        for course in begun
+    ]
+    return cut, f"to {ended.day.latest} by {ended.rests_on}"
 
 
 def _closed(course: Course, end: End) -> Course:
@@ -434,18 +458,20 @@ def _end_in_text(steps: Sequence[DailyDose], first: PartialDate) -> End | None:
     return End(PartialDate(later(first.earliest, days - 1), later(first.latest, days - 1)), "the dosage text")
 
 
-def _with_repeats(courses: list[Course], order: MedicationRequest, notes: Notes) -> tuple[list[Course], str]:
+def _with_repeats(
+    courses: list[Course], order: MedicationRequest, text: str, notes: Notes
+) -> tuple[list[Course], str]:
     """A length told for one fill may be meant of each of its repeats too: those later days are possible."""
     end = courses[0].end
     if len(courses) != 1 or end is None or end.rests_on not in LENGTHS:
-        return courses, ""
+        return courses, text
     repeats = repeats_allowed(order.dispense_request, notes)
     if not repeats:
-        return courses, ""
+        return courses, text
     days = (end.day.latest - courses[0].first.latest).days + 1
     latest = later(courses[0].first.latest, days * (1 + repeats) - 1)
     longer = replace(courses[0], end=replace(end, day=PartialDate(end.day.earliest, latest)))
-    return [longer], f", possibly to {shown_day(latest)} with {repeats} repeat(s)"
+    return [longer], f"{text}, possibly to {shown_day(latest)} with {repeats} repeat(s)"
 
 
 def _stopped_by(order: MedicationRequest, courses: Sequence[Course]) -> date | None:
