@@ -77,9 +77,10 @@ def _examples(directory: Path) -> Iterator[Example]:
 
 
 def _as_r4(resource: dict[str, Any]) -> dict[str, Any]:
-    """The two elements of a dosage that R5 has under another name or shape."""
+    """The elements of a dosage that R5 and its drafts have under another name, in another shape or place."""
     element = ELEMENTS.get(resource["resourceType"], "")
-    return resource | {element: [_dosage_as_r4(dosage) for dosage in resource.get(element, ())]}
+    dosages = resource.get("dose", resource).get(element, ())
+    return resource | {element: [_dosage_as_r4(dosage) for dosage in dosages]}
 
 
 def _dosage_as_r4(dosage: dict[str, Any]) -> dict[str, Any]:
