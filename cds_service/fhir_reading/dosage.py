@@ -97,8 +97,9 @@ def _structured(dosage: Dosage, texts: Sequence[DoseText], product: Recognised) 
     try:
         return structured_part(dosage, product)
     except UnknownUnitError as error:
-        numbers = {(amount.low, amount.high) for text in texts for amount in text.amounts}
-        if numbers != {(error.low, error.high)}:
+        amounts = [amount for text in texts for amount in text.amounts]
+        numbers = {(amount.low, amount.high) for amount in amounts}
+        if numbers != {(error.low, error.high)} or any(amount.is_bare for amount in amounts):
             raise
         return Part(None, times_per_day(dosage.timing))
 

@@ -73,6 +73,7 @@ def test_structured_amounts_once_daily(product: str, value: float, unit: str | N
         ("sertraline 50 mg", 1, "mL"),
         ("sertraline 50 mg", 1, "teaspoon"),
         ("sertraline 50 mg", 1, "glorp"),
+        ("sertraline 50 mg", 1, "U"),
         ("fluoxetine 90 mg capsule", 1, "capsule"),
         ("Symbyax", 25, "mg"),
     ],
@@ -271,6 +272,7 @@ def test_a_unit_in_the_words_of_the_product(product: str, unit: str, expected: f
         (2, "Take 2 tablets daily", 100),
         (2, "Take 3 tablets daily", None),
         (2, "daily", None),
+        (2, "Take 2 daily", None),
         (2, "Take 2 tablets daily for 7 days then 3 tablets daily", None),
     ],
 )
