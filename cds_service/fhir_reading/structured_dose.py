@@ -92,6 +92,8 @@ def _the_only(amounts: Sequence[Amount], product: Recognised) -> Amount:
 
 
 def _amount_of(given: DoseAndRate, product: Recognised) -> Amount | None:
+    if _is_in_time(given.dose_quantity):
+        return None
     if given.dose_quantity:
         return amount_of_quantity(given.dose_quantity, product)
     if given.dose_range is None:
@@ -169,6 +171,9 @@ class _Flow:
 
 
 def _flow(given: DoseAndRate, product: Recognised) -> _Flow | None:
+    """The rate; also a dose that is given as one ("100 mg/d")."""
+    if given.dose_quantity and _is_in_time(given.dose_quantity):
+        return _flow_in(given.dose_quantity, given.dose_quantity, product)
     if given.rate_ratio:
         return _flow_of_ratio(given.rate_ratio, product)
     if given.rate_quantity:
@@ -179,6 +184,12 @@ def _flow(given: DoseAndRate, product: Recognised) -> _Flow | None:
     if low is None or high is None:
         raise UnreadableError("a rate with one end only")
     return _flow_in(low, high, product)
+
+
+def _is_in_time(quantity: Quantity | None) -> bool:
+    """Whether the unit is an amount in a time."""
+    found = IN_TIME.fullmatch((quantity.code or quantity.unit or "").strip().lower()) if quantity else None
+    return found is not None and found["time"] in load_time_units()
 
 
 def _flow_of_ratio(ratio: Ratio, product: Recognised) -> _Flow:
