@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from msgspec import structs
+
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity, Repeat, Timing
@@ -74,6 +76,40 @@ def read_dosage(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
         return doses
     most = _most_mg_per_day(dosage, product)
     return tuple(_believed(_within(dose, most), product) for dose in doses)
+
+
+def read_dosages(dosages: Sequence[Dosage], product: Recognised) -> list[tuple[DailyDose, ...]]:
+    """The daily doses of each dosage of an order; a text that stands in all of them may be that of the order."""
+    doses = [read_dosage(dosage, product) for dosage in dosages]
+    if len(dosages) < 2 or DISAGREE not in doses:
+        return doses
+    return _told_together(dosages, product) or doses
+
+
+def _told_together(dosages: Sequence[Dosage], product: Recognised) -> list[tuple[DailyDose, ...]]:
+    """Doses by structure, when all of them together, or in turn, are what the text that they share says."""
+    if len({(dosage.text, dosage.patient_instruction) for dosage in dosages}) > 1:
+        return []
+    own = [read_dosage(structs.replace(d, text=None, patient_instruction=None), product) for d in dosages]
+    steps = [dose for doses in own for dose in doses]
+    said = read_dosage(
+        Dosage(text=dosages[0].text, patient_instruction=dosages[0].patient_instruction), product
+    )
+    if len(steps) != len(dosages) or any(dose.low_mg is None for dose in (*steps, *said)):
+        return []
+    if _are_same(said, (add_doses(steps),)):
+        return own
+    order = sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at]))
+    if not _are_same(said, [steps[at] for at in order]):
+        return []
+    days = dict(zip(order, (dose.days for dose in said), strict=True))
+    return [(replace(step, days=days[at]),) for at, step in enumerate(steps)]
+
+
+def place_in_sequence(dosage: Dosage) -> float:
+    """The place in the sequence; a dosage without one, or with NaN, comes first."""
+    number = dosage.sequence
+    return number if number is not None and number == number else 0
 
 
 def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:

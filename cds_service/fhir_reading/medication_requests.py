@@ -21,7 +21,7 @@ from cds_service.fhir_reading.dosage import (
     is_as_needed,
     is_silent,
     one_unit_a_day,
-    read_dosage,
+    read_dosages,
     unknown_dose,
 )
 from cds_service.fhir_reading.drugs import NotAntidepressant, Recognised, UnknownDrug
@@ -230,7 +230,7 @@ def _doses(this: Order, doubt: str) -> list[tuple[DailyDose, ...]]:
         return [dose_from_name(this.drug)]
     needed = [is_as_needed(dosage) is True for dosage in dosages]
     product = this.drug
-    doses = [read_dosage(dosage, product) for dosage in dosages]
+    doses = read_dosages(dosages, product)
     if all(needed):
         return doses
     return [_extra(dose) if extra else dose for dose, extra in zip(doses, needed, strict=True)]

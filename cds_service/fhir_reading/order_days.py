@@ -17,7 +17,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
-from cds_service.fhir_reading.dosage import DailyDose, add_doses, unknown_dose
+from cds_service.fhir_reading.dosage import DailyDose, add_doses, place_in_sequence, unknown_dose
 from cds_service.fhir_reading.dose_text import Rate, read_dose_text
 from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Repeat
 from cds_service.fhir_reading.supply_days import (
@@ -109,7 +109,7 @@ class _Start:
 
 
 def _start(order: MedicationRequest, notes: Notes) -> _Start | None:
-    dosages = sorted(enumerate(order.dosage_instruction), key=lambda numbered: _sequence(numbered[1]))
+    dosages = sorted(enumerate(order.dosage_instruction), key=lambda numbered: place_in_sequence(numbered[1]))
     own = [_own_start(dosage, at, notes) for at, dosage in dosages]
     starts = [start for start in own if start]
     if not own or own[0] is None:
@@ -229,9 +229,9 @@ def _with_own_bounds(
     courses: list[Course] = []
     previous: tuple[float, End | None] = (0, None)
     side_by_side = _are_side_by_side(dosages)
-    for at in sorted(range(len(dosages)), key=lambda at: _sequence(dosages[at])):
+    for at in sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at])):
         dosage, steps = dosages[at], doses[at]
-        sequence = _sequence(dosage)
+        sequence = place_in_sequence(dosage)
         own = _own_start(dosage, at, Notes())
         if own is None and previous[1] and previous[1].day.is_exact and sequence != previous[0]:
             first = exactly(later(previous[1].day.latest, 1))
@@ -251,12 +251,6 @@ def _ended_before(course: Course, following: PartialDate) -> Course:
         return course
     day = PartialDate(following.earliest - ONE_DAY, following.latest - ONE_DAY)
     return replace(course, end=End(day, "the start of the next dosage"))
-
-
-def _sequence(dosage: Dosage) -> float:
-    """The place in the sequence; a dosage without one, or with NaN, comes first."""
-    number = dosage.sequence
-    return number if number is not None and number == number else 0
 
 
 def _without_shared_day(courses: list[Course]) -> list[Course]:
@@ -333,7 +327,7 @@ def _one_after_the_other(
 ) -> list[Course]:
     courses: list[Course] = []
     first = begin
-    for at in sorted(range(len(dosages)), key=lambda at: _sequence(dosages[at])):
+    for at in sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at])):
         end = _end_of(dosages[at], doses[at], first, at, notes) or _end_in_text(doses[at], first)
         courses += _steps_from(first, doses[at], end)
         end = courses[-1].end

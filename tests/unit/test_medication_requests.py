@@ -241,6 +241,55 @@ def test_use_told_by_the_dosage(dosage: dict[str, Any], expected: Answer) -> Non
     assert prescribed(dosageInstruction=[dosage]).treats_depression.answer is expected
 
 
+def with_text(text: str, *dosages: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"text": text} | dosage for dosage in dosages]
+
+
+def pieces(number: float, **repeat: Any) -> dict[str, Any]:
+    timing = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"} | repeat}
+    return {"timing": timing, "doseAndRate": [{"doseQuantity": {"value": number, "unit": "tablet"}}]}
+
+
+@pytest.mark.parametrize(
+    ("dosages", "expected"),
+    [
+        # at two times of day, and one after the other
+        (
+            with_text(
+                "Take 1 tablet in the morning and 2 tablets at bedtime",
+                pieces(1, when=["MORN"]),
+                pieces(2, when=["HS"]),
+            ),
+            ["01-01..06-30 150"],
+        ),
+        (
+            with_text(
+                "Take 1 tablet daily for 7 days, then 2 tablets daily",
+                {"sequence": 1} | pieces(1),
+                {"sequence": 2} | pieces(2),
+            ),
+            ["01-01..01-07 50", "01-08..06-30 100"],
+        ),
+        # the text says another dose
+        (
+            with_text(
+                "Take 1 tablet in the morning and 3 tablets at bedtime",
+                pieces(1, when=["MORN"]),
+                pieces(2, when=["HS"]),
+            ),
+            ["01-01..06-30 None"],
+        ),
+    ],
+)
+def test_a_text_that_every_dosage_repeats_is_that_of_the_order(
+    dosages: list[dict[str, Any]], expected: list[str]
+) -> None:
+    segments = prescribed(dosageInstruction=dosages).segments
+    assert [
+        f"{s.first_day:%m-%d}..{s.last_day:%m-%d} {s.low_mg and round(s.low_mg)}" for s in segments
+    ] == expected
+
+
 def test_an_as_needed_dose_beside_a_regular_one_widens_the_range() -> None:
     prescription = prescribed(dosageInstruction=[{"text": "1 tablet daily"}, {"text": "1 tablet daily prn"}])
     segment = prescription.segments[0]
