@@ -383,6 +383,14 @@ def test_medications_that_did_not_come_along_are_read_together(reference: str) -
     assert stub.paths == [f"Medication?_id={','.join(ids)}&_count=100"]
 
 
+def test_the_medication_of_an_order_of_r5_is_read_too() -> None:
+    with StubServer(lambda _: Reply(searchset(medication("med-r5")))) as stub:
+        order = medication_request("rx1", medication=None)
+        order["medication"] = {"reference": {"reference": "Medication/med-r5"}}
+        collected = collect_from(stub.base_url, PREFETCH | {"medications": searchset(order)})
+    assert collected.entries[-1].resource == medication("med-r5")
+
+
 def test_a_server_without_search_by_id_is_read_one_by_one() -> None:
     def answer(asked: Asked) -> Reply:
         return Reply(ERROR, 400) if "?" in asked.path else Reply(medication("med-single"))
