@@ -125,6 +125,12 @@ def test_an_unusable_value_with_a_server_is_fetched(server: EmbeddedServer, key:
     assert ids_of(collected) == ids_of(collect_from(None, PREFETCH))
 
 
+def test_prefetched_orders_of_dstu2_are_the_medications_asked_for() -> None:
+    order = {"resourceType": "MedicationOrder", "id": "rx1", "patient": {"reference": "Patient/p1"}}
+    collected = collect_from(None, PREFETCH | {"medications": searchset(order)})
+    assert ("MedicationOrder", "rx1") in ids_of(collected)
+
+
 def test_a_warning_among_the_entries_is_no_failure() -> None:
     entry = [{"resource": WARNING, "search": {"mode": "outcome"}}, {"resource": condition("dx1")}]
     collected = collect_from(None, PREFETCH | {"conditions": searchset() | {"entry": entry}})
