@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dosage_versions import dosage_to_r4
 from cds_service.fhir_reading.elements import CodeableConcept, read_elements
 from cds_service.fhir_reading.renaming import Members, each, extend, move, put, wrap
@@ -90,7 +91,9 @@ def _put_unreadable_status(resource: Members, beside: Any) -> None:
 # --- orders -------------------------------------------------------------------------------------------
 
 
-REQUEST_NOT_IN_R4 = frozenset({"medication", "reason", "dose", "renderedDosageInstruction", "statusChanged"})
+REQUEST_NOT_IN_R4 = frozenset(
+    {"medication", "reason", "dose", "renderedDosageInstruction", "effectiveDosePeriod", "statusChanged"}
+)
 ORDER_NAMES = {
     "patient": "subject",
     "dateWritten": "authoredOn",
@@ -100,7 +103,7 @@ ORDER_NAMES = {
 
 
 def _request_to_r4(request: Members) -> Members:
-    """A MedicationRequest of R5 or STU3. `effectiveDosePeriod` has no place in R4 and stays what it is.
+    """A MedicationRequest of R5 or STU3. `effectiveDosePeriod` has no place of its own in R4 and stays too.
 
     `ended` in R5 is what is no longer active and no longer to be taken.
     """
@@ -110,6 +113,7 @@ def _request_to_r4(request: Members) -> Members:
         _split_references(request, "reason", "reasonCode", "reasonReference")
         _unwrap_dose(request, "dosageInstruction")
         _put_rendered_text(request, "dosageInstruction")
+        _put_bounds(request)
         _put_day_of_stop(request, request.pop("statusChanged", None))
         if request.get("status") == "ended":
             request["status"] = "completed"
@@ -127,6 +131,19 @@ def _order_to_r4(order: Members) -> Members:
     return each(order, "dosageInstruction", dosage_to_r4)
 
 
+def _put_bounds(request: Members) -> None:
+    """The period of the order is that of its only dosage, unless that has bounds of its own."""
+    period, dosages = request.get("effectiveDosePeriod"), request.get("dosageInstruction")
+    if not isinstance(period, dict) or not isinstance(dosages, list) or len(dosages) != 1:
+        return
+    dosage = dosages[0]
+    timing: Any = dosage.get("timing", {}) if isinstance(dosage, dict) else None
+    repeat: Any = timing.get("repeat", {}) if isinstance(timing, dict) else None
+    if isinstance(repeat, dict) and not any(name.startswith("bounds") for name in repeat):
+        timing = {**timing, "repeat": {**repeat, "boundsPeriod": period}}
+        request["dosageInstruction"] = [{**dosage, "timing": timing}]
+
+
 def _put_day_of_stop(request: Members, changed: Any) -> None:
     """The day of the last change of status is that of the stop, if it was stopped."""
     if request.get("status") in ("stopped", "ended"):
@@ -134,12 +151,19 @@ def _put_day_of_stop(request: Members, changed: Any) -> None:
 
 
 def _put_end(order: Members, end: Any) -> None:
-    """The day an order was ended, as the end of its period, unless the period has an end of its own."""
+    """The day an order was ended, as the end of its period, unless that ends earlier."""
     period = order.get("effectiveDosePeriod")
-    if end is None or (isinstance(period, dict) and period.get("end") is not None):
-        return
-    if period is None or isinstance(period, dict):
-        order["effectiveDosePeriod"] = {**(period or {}), "end": end}
+    if end is not None and (period is None or isinstance(period, dict)):
+        order["effectiveDosePeriod"] = {**(period or {}), "end": _earlier((period or {}).get("end"), end)}
+
+
+def _earlier(one: Any, other: Any) -> Any:
+    if one is None:
+        return other
+    days = parse_fhir_date(one), parse_fhir_date(other)
+    if days[0] is None or days[1] is None:
+        return [one, other]
+    return one if days[0].latest <= days[1].latest else other
 
 
 def _put_product_to_dispense(order: Members) -> None:

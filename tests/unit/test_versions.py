@@ -189,6 +189,21 @@ def test_a_stopped_order_of_r5_ends_on_the_day_its_status_changed() -> None:
     assert segment.days_certain
 
 
+@pytest.mark.parametrize("status", ["stopped", "ended"])
+def test_the_earlier_of_planned_end_and_stop_counts(status: str) -> None:
+    planned = {"start": "2026-01-02", "end": "2026-06-01"}
+    order = changed(R5, status=status, statusChanged="2026-02-03", effectiveDosePeriod=planned)
+    assert prescribed(order).segments[-1].last_day == date(2026, 2, 3)
+    late = changed(order, statusChanged="2026-06-20")
+    assert prescribed(late).segments[-1].last_day == date(2026, 6, 1)
+
+
+def test_a_supply_that_ran_out_before_the_recorded_end_of_the_order_counts() -> None:
+    supply = {"expectedSupplyDuration": {"value": 30, "code": "d"}}
+    read = prescribed(changed(DSTU2, dispenseRequest=supply))
+    assert (read.segments[-1].last_day, read.segments[-1].days_certain) == (date(2026, 1, 31), True)
+
+
 def test_a_period_that_cannot_be_read_leaves_the_days_open_and_is_listed() -> None:
     for period in ("soon", {"end": "soon"}, {"start": 7}):
         read = history(changed(R5, effectiveDosePeriod=period))
@@ -425,7 +440,7 @@ def test_whatever_a_resource_holds_it_is_adapted_and_read(kind: str, members: di
     before = copy.deepcopy(resource)
     after = to_r4(resource)
     assert resource == before
-    assert to_r4(after) is after or kind == "MedicationOrder"
+    assert to_r4(after) == after or kind == "MedicationOrder"
     history(resource)
 
 

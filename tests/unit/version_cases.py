@@ -37,6 +37,14 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"status": "stopped", "statusChanged": "2026-02-03"},
         {"status": "stopped", "effectiveDosePeriod": {"end": "2026-02-03"}},
     ),
+    (
+        "MedicationRequest",
+        {"effectiveDosePeriod": {"end": "2026"}, "dosageInstruction": [{"text": "1 qd"}]},
+        {
+            "effectiveDosePeriod": {"end": "2026"},
+            "dosageInstruction": [{"text": "1 qd", "timing": {"repeat": {"boundsPeriod": {"end": "2026"}}}}],
+        },
+    ),
     ("MedicationRequest", {"status": "active", "statusChanged": "2026-02-03"}, {"status": "active"}),
     (
         "MedicationRequest",
@@ -116,8 +124,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # the drafts of R6
     (
         "MedicationRequest",
-        {"dose": {"dosageInstruction": [{"asNeeded": True}], "effectiveDosePeriod": {"start": "2026"}}},
-        {"dosageInstruction": [{"asNeededBoolean": True}], "effectiveDosePeriod": {"start": "2026"}},
+        {"dose": {"dosageInstruction": [{"asNeeded": True}, {}], "effectiveDosePeriod": {"start": "2026"}}},
+        {"dosageInstruction": [{"asNeededBoolean": True}, {}], "effectiveDosePeriod": {"start": "2026"}},
     ),
     (
         "MedicationRequest",
