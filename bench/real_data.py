@@ -154,10 +154,10 @@ class _Report:
 
     def print(self) -> None:
         _print_by_version(self.counts)
-        _print_by_folder(self.counts)
         print("\n| order with a dosage but without a dose | its text | why |\n|---|---|---|")
         for row in self.without_dose:
             print(f"| {' | '.join(row)} |")
+        _print_by_folder(self.counts)
         print("\n| times | commonest reasons for `unread` |\n|---|---|")
         for problem, times in self.problems.most_common(10):
             print(f"| {times} | {problem} |")
