@@ -121,9 +121,8 @@ def _request_to_r4(request: Members) -> Members:
 
 
 def _order_to_r4(order: Members) -> Members:
-    """A MedicationOrder of DSTU2. It is an order by its type; there is no intent."""
-    order = dict(order)
-    put(order, "intent", "order")
+    """A MedicationOrder of DSTU2. It is an order by its type; there is no intent, unless one is given all the same."""
+    order = {"intent": "order", **order}
     move(order, ORDER_NAMES)
     wrap(order, "reasonCode", "reasonReference")
     _put_end(order, order.pop("dateEnded", None))

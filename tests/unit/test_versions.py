@@ -14,6 +14,7 @@ from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.model import Answer, History, Prescription, StopReason
+from tests.other_versions import as_dstu2, as_r5, as_stu3
 from tests.unit.version_cases import CASES, DEPRESSION, SERTRALINE, SUBJECT, TABLET
 
 ON = date(2026, 6, 30)
@@ -301,47 +302,6 @@ def test_a_panel_of_stu3_is_summed_from_its_related_members() -> None:
 
 
 # --- any order, there and back ---------------------------------------------------------------------------
-
-
-def as_r5(order: dict[str, Any]) -> dict[str, Any]:
-    after = copy.deepcopy(order)
-    after["medication"] = {"concept": after.pop("medicationCodeableConcept")}
-    after["reason"] = [{"concept": concept} for concept in after.pop("reasonCode", [])]
-    for dosage in after["dosageInstruction"]:
-        if "asNeededBoolean" in dosage:
-            dosage["asNeeded"] = dosage.pop("asNeededBoolean")
-        if "asNeededCodeableConcept" in dosage:
-            dosage["asNeededFor"] = [dosage.pop("asNeededCodeableConcept")]
-    return after
-
-
-def as_stu3(order: dict[str, Any]) -> dict[str, Any]:
-    after = copy.deepcopy(order)
-    for dosage in after["dosageInstruction"]:
-        for amounts in dosage.pop("doseAndRate", []):
-            dosage.update(amounts)
-    return after
-
-
-def as_dstu2(order: dict[str, Any]) -> dict[str, Any]:
-    after = as_stu3(order) | {"resourceType": "MedicationOrder"}
-    names = {"subject": "patient", "authoredOn": "dateWritten", "statusReason": "reasonEnded", "intent": ""}
-    for old, new in names.items():
-        if old in after:
-            after[new] = after.pop(old)
-    after.pop("")
-    for concept in after.pop("reasonCode", []):
-        after["reasonCodeableConcept"] = concept
-    for dosage in after["dosageInstruction"]:
-        repeat = dosage.get("timing", {}).get("repeat", {})
-        for old, new in (("periodUnit", "periodUnits"), ("boundsDuration", "boundsQuantity")):
-            if old in repeat:
-                repeat[new] = repeat.pop(old)
-        if len(repeat.get("when", [])) == 1:
-            repeat["when"] = repeat["when"][0]
-        for concept in dosage.pop("additionalInstruction", []):
-            dosage["additionalInstructions"] = concept
-    return after
 
 
 DAYS = st.dates(date(2020, 1, 1), ON).map(date.isoformat)
