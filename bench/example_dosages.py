@@ -23,6 +23,7 @@ from typing import Any
 from cds_service.fhir_reading.dosage import is_as_needed, read_dosage
 from cds_service.fhir_reading.drugs import Recognised, recognise
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, read_elements
+from cds_service.fhir_reading.versions import to_r4
 
 TABLE = Path(__file__).with_suffix(".csv")
 ELEMENTS = {
@@ -69,29 +70,9 @@ def _rows() -> list[dict[str, str]]:
 def _examples(directory: Path) -> Iterator[Example]:
     for version in ("r4", "r5"):
         for path in sorted((directory / version).rglob("*.json")):
-            resource = json.loads(path.read_text(encoding="utf-8"))
-            if version == "r5":
-                resource = _as_r4(resource)
+            resource = to_r4(json.loads(path.read_text(encoding="utf-8")))
             for index, dosage in enumerate(resource.get(ELEMENTS.get(resource.get("resourceType"), ""), ())):
                 yield Example(version, path.name, index, dosage)
-
-
-def _as_r4(resource: dict[str, Any]) -> dict[str, Any]:
-    """The elements of a dosage that R5 and its drafts have under another name, in another shape or place."""
-    element = ELEMENTS.get(resource["resourceType"], "")
-    dosages = resource.get("dose", resource).get(element, ())
-    return resource | {element: [_dosage_as_r4(dosage) for dosage in dosages]}
-
-
-def _dosage_as_r4(dosage: dict[str, Any]) -> dict[str, Any]:
-    named = dict(dosage)
-    if "asNeeded" in named:
-        named["asNeededBoolean"] = named.pop("asNeeded")
-    if reasons := named.pop("asNeededFor", []):
-        named["asNeededCodeableConcept"] = reasons[0]
-    if most := named.pop("maxDosePerPeriod", []):
-        named["maxDosePerPeriod"] = most[0]
-    return named
 
 
 def _problem(example: Example, expected: dict[tuple[str, str, str], dict[str, str]]) -> str | None:
