@@ -269,14 +269,19 @@ def _are_consecutive(dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose,
     sequences = {dosage.sequence for dosage in dosages}
     if len(sequences) == 1 and None not in sequences:
         return False
+    if len(set(map(_lengths, dosages, doses))) == 1 and _are_side_by_side(dosages):
+        return False
     return all(lengths[:-1]) and (len(sequences) > 1 or not lengths[-1])
 
 
 def _has_length(dosage: Dosage, steps: Sequence[DailyDose]) -> bool:
-    repeat = _repeat(dosage)
-    return bool(repeat and (repeat.bounds_duration or repeat.bounds_range or repeat.count)) or bool(
-        steps[-1].days
-    )
+    return any(_lengths(dosage, steps))
+
+
+def _lengths(dosage: Dosage, steps: Sequence[DailyDose]) -> tuple[object, ...]:
+    """All that tells how long a dosage lasts."""
+    repeat = _repeat(dosage) or Repeat()
+    return repeat.bounds_duration, repeat.bounds_range, repeat.count, steps[-1].days
 
 
 def _together(
@@ -285,16 +290,17 @@ def _together(
     """Dosages taken side by side; when they may also follow each other, the dose is the range of both."""
     if any(len(steps) > 1 for steps in doses):
         return [Course(begin, None, unknown_dose("several dosages, one of them in steps"))]
-    total = add_doses([steps[0] for steps in doses])
+    days = {steps[0].days for steps in doses}
+    total = replace(add_doses([steps[0] for steps in doses]), days=days.pop() if len(days) == 1 else None)
     ends = [
-        _end_of(dosage, steps, begin, at, notes)
+        _end_of(dosage, steps, begin, at, notes) or (_end_in_text(steps, begin) if days else None)
         for at, (dosage, steps) in enumerate(zip(dosages, doses, strict=True))
     ]
     if len({dosage.sequence for dosage in dosages}) > 1 and not _are_side_by_side(dosages):
         low = min((steps[0].low_mg for steps in doses if steps[0].low_mg is not None), default=None)
         if total.low_mg is not None and low is not None:
             why = "whether the dosages are taken together or one after the other is not recorded"
-            total = DailyDose(low, total.high_mg, f"{low:g}-{total.high_mg:g} mg/day ({why})")
+            total = DailyDose(low, total.high_mg, f"{low:g}-{total.high_mg:g} mg/day ({why})", total.days)
     elif len({end.day if end else None for end in ends}) > 1:
         return [Course(begin, end, steps[0]) for end, steps in zip(ends, doses, strict=True)]
     last = max((end for end in ends if end), key=lambda end: end.day.latest, default=None)

@@ -369,6 +369,9 @@ def test_tomorrow_is_in_the_future_and_today_is_not() -> None:
         ([dosage(1, period=2), dosage(2, period=2)], "01-01..06-30 150"),
         # side by side, one of them for some days only
         ([dosage(1, boundsDuration={"value": 2, "code": "wk"}), dosage(1)], "01-01..01-14 150, 01-15..06-30 100"),
+        # for the same time, at other times of day
+        ([dosage(1, when=["MORN"], boundsDuration={"value": 2, "code": "wk"}),
+          dosage(2, when=["HS"], boundsDuration={"value": 2, "code": "wk"})], "01-01..01-14 150"),
         # a step that only the next one's start ends
         ([dosage(1), dosage(2, **bounds("2026-02-01", None))], "01-01..01-31 50, 02-01..06-30 100"),
         ([dosage(1, when=["MORN"], **bounds("2026-01-01", None)), dosage(2, when=["HS"], **bounds("2026-02-01", None))],
@@ -386,6 +389,20 @@ def test_dosages_whose_lengths_stand_in_their_texts_follow_each_other() -> None:
     instructions = [{"sequence": 1, "text": "..."}, {"sequence": 2, "text": "..."}]
     result = days(one_week, TWO_TABLETS, dosageInstruction=instructions)
     assert shown(result) == "01-01..01-07 50, 01-08..06-30 100"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "expected"),
+    [((14, 14), "01-01..01-14 150"), ((14, None), "01-01..01-14 150, 01-15..06-30 100")],
+)
+def test_dosages_side_by_side_whose_lengths_stand_in_their_texts(
+    lengths: tuple[int | None, int | None], expected: str
+) -> None:
+    first, second = (
+        (replace(dose, days=n),) for dose, n in zip((ONE_TABLET, TWO_TABLETS), lengths, strict=True)
+    )
+    instructions = [dosage(1, when=["MORN"]), dosage(1, when=["HS"])]
+    assert shown(days(first, second, dosageInstruction=instructions)) == expected
 
 
 def test_events_that_are_no_days_leave_every_day_open() -> None:
