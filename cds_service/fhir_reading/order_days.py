@@ -461,15 +461,19 @@ def _end_in_text(steps: Sequence[DailyDose], first: PartialDate) -> End | None:
 def _with_repeats(
     courses: list[Course], order: MedicationRequest, text: str, notes: Notes
 ) -> tuple[list[Course], str]:
-    """A length told for one fill may be meant of each of its repeats too: those later days are possible."""
+    """A length may be meant of each repeat too: those later days are possible, unless the supply ends before."""
     end = courses[0].end
     if len(courses) != 1 or end is None or end.rests_on not in LENGTHS:
         return courses, text
     repeats = repeats_allowed(order.dispense_request, notes)
     if not repeats:
         return courses, text
-    days = (end.day.latest - courses[0].first.latest).days + 1
-    latest = later(courses[0].first.latest, days * (1 + repeats) - 1)
+    first = courses[0].first
+    supply = end_of_supply(order.dispense_request, courses, first, notes)
+    days = (end.day.latest - first.latest).days + 1
+    latest = supply.day.latest if supply else later(first.latest, days * (1 + repeats) - 1)
+    if latest <= end.day.latest:
+        return courses, text
     longer = replace(courses[0], end=replace(end, day=PartialDate(end.day.earliest, latest)))
     return [longer], f"{text}, possibly to {shown_day(latest)} with {repeats} repeat(s)"
 

@@ -144,6 +144,17 @@ def bounds(start: str | None, end: str | None) -> dict[str, Any]:
              "dispenseRequest": {"numberOfRepeatsAllowed": 2}},
             "01-01..01-30 50",
         ),
+        # unless the fills together last no longer than that length
+        (
+            {"dosageInstruction": [dosage(boundsDuration={"value": 84, "unit": "days"})],
+             "dispenseRequest": {"numberOfRepeatsAllowed": 2, "quantity": {"value": 28}}},
+            "01-01..03-25 50",
+        ),
+        (
+            {"dosageInstruction": [dosage(boundsDuration={"value": 28, "unit": "days"})],
+             "dispenseRequest": {"numberOfRepeatsAllowed": 2, "expectedSupplyDuration": {"value": 28, "unit": "days"}}},
+            "01-01..01-28 50, 01-29..03-25 50?",
+        ),
         ({"dispenseRequest": {"validityPeriod": {"start": "2026-01-05", "end": "2026-02-05"}}}, "01-05..02-05 50"),
         ({"authoredOn": None, "dispenseRequest": {"validityPeriod": {"start": "2026-01-05"}}}, "01-05..06-30 50"),
     ],
