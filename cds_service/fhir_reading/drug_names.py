@@ -116,7 +116,7 @@ def _names_only_a_group(words: Words) -> bool:
 
 # --- words ----------------------------------------------------------------------------------------------
 
-GLUED = re.compile(r"(?P<name>[a-z]{5,}?)(?P<ending>xr|xl|sr|er|cr|dr|la|mr|odt|hcl|hbr)")
+GLUED = re.compile(r"(?P<name>[a-z]{5,}?)(?P<ending>xr|xl|sr|er|cr|dr|la|mr|odt|soltab|hcl|hbr)")
 
 
 def unglued(words: Words) -> Words:
@@ -332,6 +332,7 @@ def _two_figures(name: str) -> list[float] | None:
 # --- packs in names --------------------------------------------------------------------------------------
 
 PART_OF_PACK = re.compile(r"(\d+)\s*\(([^()]*)\)")
+PIECES_BEHIND = re.compile(r"(\d+(?:\.\d+)?)\s*mg\s*\((\d+)\)", re.IGNORECASE)
 PACK_WORDS = frozenset(("pack", "kit", "packs", "kits"))
 TITRATION_WORDS = frozenset(("starter", "starting", "titration", "initiation", "sample"))
 PACK_FIGURES = re.compile(r"(?<![\d.])\d+(?:\s*(?:mg)?\s*[/-]\s*\d+)+(?!\s*day)", re.IGNORECASE)
@@ -344,6 +345,9 @@ def contents_in_name(name: str, components: frozenset[str]) -> tuple[PackPart, .
         if parts and all(len(found) == 1 and found[0][1].per is Per.UNIT for _, found in parts):
             return tuple(PackPart(pieces, found[0][1].mg) for pieces, found in parts)
         return ()
+    pieces_behind = PIECES_BEHIND.findall(name)
+    if len(pieces_behind) > 1:
+        return tuple(PackPart(float(pieces), float(mg)) for mg, pieces in pieces_behind)
     words = frozenset(words_of(name))
     if not words & PACK_WORDS or not (words & TITRATION_WORDS or PACK_FIGURES.search(name)):
         return ()

@@ -130,6 +130,7 @@ class MedicationRequest(Element, frozen=True):
 
 class MedicationIngredient(Element, frozen=True):
     item_codeable_concept: CodeableConcept | None = None
+    is_active: bool | None = None
     strength: Ratio | None = None
 
 

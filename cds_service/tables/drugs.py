@@ -465,6 +465,11 @@ def load_names() -> dict[Words, Product]:
         names[words_of(row_.required("name"))] = names[words_of(ingredient)]
     for row_ in read_rows("brands.csv", ("brand", "ingredient", "region", "trial_use", "caution", "source")):
         names[words_of(row_.required("brand"))] = _brand(row_)
+    for row_ in read_rows("rxnorm_concepts.csv", ("tty", "name", "ingredients")):
+        if row_.text("tty") == "BN":
+            components = frozenset(row_.parts("ingredients"))
+            brand = Product(drug_of(components), components, row_.required("name"))
+            names.setdefault(words_of(brand.name), brand)
     for row_ in read_rows("drug_misspellings.csv", ("misspelling", "name", "source")):
         names[words_of(row_.required("misspelling"))] = _misspelt(row_, names)
     return names
@@ -479,8 +484,9 @@ def _misspelt(row: Row, names: Mapping[Words, Product]) -> Product:
 
 def _other_ingredients() -> Iterable[str]:
     """Partners in combinations, and augmenting agents: known, and no antidepressants on their own."""
-    for row in read_rows("rxnorm_concepts.csv", ("ingredients",)):
-        yield from row.parts("ingredients")
+    for table, column in (("rxnorm_concepts.csv", "ingredients"), ("brands.csv", "ingredient")):
+        for row in read_rows(table, (column,)):
+            yield from row.parts(column)
     for row in read_rows("augmentation.csv", ("agent",)):
         yield re.sub(r"\s*\(.*\)| XR$| IV$", "", row.required("agent")).split(" / ")[0]
     for antidepressant in load_antidepressants().values():

@@ -115,6 +115,8 @@ def test_a_number_alone_is_a_strength_only_behind_the_name_and_if_there_is_such_
         ("dextromethorphan-bupropion ER 45-105 mg", "dextromethorphan / bupropion", 105),
         ("Auvelity 105-45 mg", "dextromethorphan / bupropion", 105),
         ("fluphenazine / nortriptyline 0.5/10 mg", "nortriptyline", 10),
+        ("Deanxit", "melitracen", None),
+        ("flupentixol 0.5 mg / melitracen 10 mg", "melitracen", 10),
     ],
 )
 def test_the_figures_of_a_combination_are_those_of_a_product_that_exists(
@@ -376,6 +378,7 @@ PACK = (PackPart(7, 10), PackPart(23, 20))
                  "23 (vilazodone hydrochloride 20 MG Oral Tablet) } Pack"), PACK),
         (concept("Viibryd Starter Pack 10/20"), PACK),
         (concept("vilazodone 10 mg-20 mg titration pack"), PACK),
+        (concept("Viibryd 10 mg (7)- 20 mg (23) tablets in a dose pack"), PACK),
         (concept("Fetzima Titration Pack"), ()),  # there are two of them
         (concept("Viibryd 20 mg tablet, 30 day pack"), ()),
         (concept(None, (RXNORM, "2119389", None)), (PackPart(3, 28),)),
@@ -461,6 +464,8 @@ def test_other_drugs(given: CodeableConcept, is_certain: bool) -> None:
         ("selegiline 9 mg", None, Form.TRANSDERMAL),
         ("selegiline 7 mg", None, None),
         ("Emsam", None, Form.TRANSDERMAL),
+        ("Prudoxin", TrialUse.NEVER, None),
+        ("Yentreve 40 mg capsules", TrialUse.OTHER_USE, Form.ORAL),
         ("doxepin 5 % cream", None, Form.TOPICAL),
     ],
 )
