@@ -165,8 +165,8 @@ def _common_words() -> frozenset[str]:
 
 # --- a second drug that our tables lack ------------------------------------------------------------------
 
-SEPARATOR = re.compile(r"([/+&,;]|\band\b|\bplus\b)")
-ADDITIONS = ("/", "+", "&", "and", "plus")
+SEPARATOR = re.compile(r"([/+&,;]|\band\b|\bor\b|\bplus\b)")
+ADDITIONS = ("/", "+", "&", "and", "or", "plus")
 ASIDE = re.compile(r"\([^()\d]*\)|\[[^\[\]\d]*\]")
 
 
@@ -174,7 +174,8 @@ def _unknown_drug_beside(plain: str) -> str | None:
     """ "Sertraline 50 mg and lisinopril 10 mg", "lisinopril / sertraline": the other one's name.
 
     A part of the text is another drug when it names none of ours, and an unknown word has a strength of
-    its own or is all that is added. What stands in brackets (the maker, a brand) is left aside.
+    its own, or is all that is added to ours or stands before it. After a comma comes the maker as well;
+    what stands in brackets (the maker, a brand) is left aside.
     """
     without_asides = ASIDE.sub(" ", plain)
     if not products_named(unglued(words_of(without_asides))):
@@ -182,13 +183,18 @@ def _unknown_drug_beside(plain: str) -> str | None:
     parts = SEPARATOR.split(without_asides)
     for at in range(0, len(parts), 2):
         unknown = _unknown_words(parts[at])
-        beside = [n for n in (at - 2, at + 2) if 0 <= n < len(parts) and parts[(n + at) // 2] in ADDITIONS]
-        added = len(unknown) <= MOST_WORDS_OF_A_NAME and any(_is_a_bare_drug(parts[n]) for n in beside)
-        if unknown and (
-            _has_strength_of_its_own(parts[at], unknown) or (added and _begins(parts[at], unknown))
-        ):
+        if unknown and (_has_strength_of_its_own(parts[at], unknown) or _is_added(parts, at, unknown)):
             return unknown[0]
     return None
+
+
+def _is_added(parts: Sequence[str], at: int, unknown: Sequence[str]) -> bool:
+    """Whether the part begins with an unknown name and hangs on one of ours by "and", or stands before it."""
+    if len(unknown) > MOST_WORDS_OF_A_NAME or words_of(parts[at])[0] != unknown[0]:
+        return False
+    is_before = at + 2 < len(parts) and _is_a_bare_drug(parts[at + 2])
+    is_after = at > 0 and _is_a_bare_drug(parts[at - 2])
+    return is_before or (is_after and parts[at - 1] in ADDITIONS)
 
 
 def _unknown_words(part: str) -> list[str]:
@@ -197,10 +203,6 @@ def _unknown_words(part: str) -> list[str]:
         return []
     common = _common_words()
     return [w for w in words if w.isalpha() and len(w) >= SHORTEST_UNKNOWN_WORD and w not in common]
-
-
-def _begins(part: str, unknown: Sequence[str]) -> bool:
-    return words_of(part)[0] == unknown[0]
 
 
 def _is_a_bare_drug(part: str) -> bool:

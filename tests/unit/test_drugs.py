@@ -142,6 +142,8 @@ def test_the_figures_of_a_combination_are_those_of_a_product_that_exists(
         "lisinopril 10 mg and sertraline 50 mg",
         "sertraline 50 mg, metformin hydrochloride 500 mg",
         "metformin + sertraline",
+        "metformin, sertraline 50 mg",
+        "sertraline 50 mg or placebo",
     ],
 )
 def test_a_name_that_tells_two_drugs_is_neither(text: str) -> None:
@@ -163,6 +165,10 @@ def test_a_name_that_tells_two_drugs_is_neither(text: str) -> None:
         "sertraline 20 mg/mL oral concentrate",
         "Sertralin-ratiopharm 50 mg",
         "sertraline 50 mg and 100 mg",
+        "sertraline 50 mg w/ breakfast",
+        "sertraline 50 mg tablet or capsule",
+        "Product containing precisely sertraline (as sertraline hydrochloride) 50 milligram/1 each "
+        "conventional release oral tablet (clinical drug)",
     ],
 )
 def test_what_stands_beside_a_drug_is_not_always_another(text: str) -> None:
@@ -303,6 +309,8 @@ def test_the_two_that_disagree_are_named(given: CodeableConcept, problem: str) -
             25,
         ),
         (concept("sertraline 50 mg", ("http://local", "9", "PSYCH MED 9")), "sertraline", 50),
+        (concept("Mysimba 8 mg/90 mg", (ATC, "A08AA62", None)), "bupropion / naltrexone", 90),
+        (concept("selegiline 5 mg tablet", (ATC, "N04BD01", "selegiline")), "selegiline", 5),
         (concept("Gladem 50 mg Filmtabletten", (ATC, "N06AB06", "Sertralin")), "sertraline", 50),
     ],
 )
