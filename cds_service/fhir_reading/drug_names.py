@@ -232,7 +232,12 @@ def _has_strength_of_its_own(part: str, unknown: Sequence[str]) -> bool:
 
 
 def strength_in_name(name: str, drug: Antidepressant, components: frozenset[str]) -> Strength | None:
-    """The strength in a name, of the ingredient that the minimum is stated for; None when it leaves a doubt."""
+    """The strength in a name, of the ingredient that the minimum is stated for; None when it leaves a doubt.
+
+    A pack has parts instead.
+    """
+    if "{" in name:
+        return None
     if len(components) > 1:
         return _strength_of_combination(name, drug, components)
     distinct = {strength for _, strength in strengths_in(name)}

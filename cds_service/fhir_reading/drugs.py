@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from cds_service.fhir_reading.drug_names import (
@@ -71,7 +71,8 @@ class Recognised:
 
     `use` is the narrowest use that a code or brand names; None leaves it to the drug's own row.
     `words` are all words of its names, for rules about salts and forms. `contents` are the parts of a
-    pack in the order in which they are taken, empty for everything else.
+    pack in the order in which they are taken, empty for everything else. `told_by` names the codes, and
+    `name`, that tell the drug.
     """
 
     antidepressant: Antidepressant
@@ -83,6 +84,7 @@ class Recognised:
     words: frozenset[str]
     contents: tuple[PackPart, ...] = ()
     strength_problem: str = ""
+    told_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,21 @@ def _recognise(codings: tuple[Coding, ...], text: str) -> DrugReading:
     if not antidepressants:
         return _without_antidepressant(clues, name)
     problem = _disagreement(antidepressants, clues, codings)
-    return UnknownDrug(name, problem) if problem else _recognised(antidepressants, clues, names, name)
+    if problem:
+        return UnknownDrug(name, problem)
+    told_by = _told_by(codings, clues)
+    return replace(_recognised(antidepressants, clues, names, name), told_by=told_by)
+
+
+def _told_by(codings: Sequence[Coding], clues: Sequence[Clue]) -> tuple[str, ...]:
+    """`RxNorm 312941`, and `name` when a display or the text tells the drug as well."""
+    codes = [
+        f"{SYSTEM_NAMES[canonical_system(coding.system)]} {(coding.code or '').strip()[:20]}"
+        for coding, clue in zip(codings, clues, strict=False)
+        if isinstance(clue, Product)
+    ]
+    is_named = any(isinstance(clue, Product) for clue in clues[len(codings) :])
+    return (*dict.fromkeys(codes), *(("name",) if is_named else ()))
 
 
 def _shown(names: Sequence[str], codings: Sequence[Coding]) -> str:
@@ -289,13 +305,16 @@ def _other_display(codings: Iterable[Coding]) -> str | None:
 
 def _recognised(
     antidepressants: Sequence[Product], clues: Sequence[Clue], names: Sequence[str], name: str
-) -> DrugReading:
+) -> Recognised:
     whole = _most_specific(antidepressants)
     drug = whole.antidepressant
     assert drug is not None  # only products of antidepressants are given
     products = [clue for clue in clues if isinstance(clue, Product)]
     narrow = narrowest([*antidepressants, *(b for b in map(brand_in, names) if b and b.antidepressant)])
     strength, problem = _strength(whole, drug, antidepressants, names)
+    contents = _contents(whole, antidepressants, names)
+    if contents and strength:
+        strength, contents, problem = None, (), "a pack of several strengths, and a strength beside it"
     return Recognised(
         antidepressant=drug,
         name=name if names else whole.name,
@@ -304,7 +323,7 @@ def _recognised(
         use=narrow.use if narrow else None,
         use_text=narrow.use_text if narrow else "",
         words=frozenset(word for text in (*names, *(p.name for p in products)) for word in words_of(text)),
-        contents=_contents(whole, antidepressants, names) if strength is None else (),
+        contents=contents,
         strength_problem=problem,
     )
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
 from cds_service.tables.rows import Row, RowIndex, index_rows, read_rows
 from cds_service.trd.model import Drug
@@ -257,8 +258,21 @@ def _rxnorm_product(row: Row) -> Product:
 
 def _contents(row: Row) -> tuple[PackPart, ...]:
     """What a pack holds; the devices of a spray are not tablets, but are counted alike."""
-    parts = json.loads(row.required("components_json"))
-    return tuple(PackPart(part["count"], part["strength"]) for part in parts if part["unit"] == "mg")
+    parts = _parts(row)
+    if not all(isinstance(part.get("count"), int) and part["unit"] == "mg" for part in parts):
+        row.reject("components_json", "parts with a count and mg")
+    return tuple(PackPart(part["count"], part["strength"]) for part in parts)
+
+
+def _parts(row: Row) -> list[dict[str, Any]]:
+    """The parts of a combination or pack; none where the column is empty."""
+    text = row.text("components_json")
+    try:
+        parts: list[dict[str, Any]] = json.loads(text) if text else []
+        are_whole = all({"ingredient", "strength", "unit"} <= part.keys() for part in parts)
+    except (ValueError, AttributeError, TypeError):
+        are_whole = False
+    return parts if are_whole else row.reject("components_json", "parts with ingredient, strength and unit")
 
 
 def _trial_use(row: Row) -> TrialUse | None:
@@ -281,7 +295,7 @@ def _rxnorm_strength(row: Row, antidepressant: Antidepressant | None) -> Strengt
 
 
 def _component_mg(row: Row, component: str) -> float:
-    for part in json.loads(row.text("components_json")):
+    for part in _parts(row):
         if part["ingredient"] == component and part["unit"] == "mg":
             return float(part["strength"])
     return row.reject("components_json", f"the strength of {component} in mg")
@@ -318,8 +332,8 @@ def products_of(components: frozenset[str]) -> KnownProducts:
 def _products_by_components() -> dict[frozenset[str], list[tuple[Product, dict[str, float]]]]:
     products: dict[frozenset[str], list[tuple[Product, dict[str, float]]]] = {}
     for row in read_rows("rxnorm_products.csv", RXNORM_PRODUCT_COLUMNS):
-        product, parts = _rxnorm_product(row), row.text("components_json")
-        mg = {part["ingredient"]: float(part["strength"]) for part in json.loads(parts)} if parts else {}
+        product = _rxnorm_product(row)
+        mg = {part["ingredient"]: float(part["strength"]) for part in _parts(row)}
         products.setdefault(product.components, []).append((product, mg))
     return products
 
@@ -414,7 +428,8 @@ def ndc_codes() -> Iterable[str]:
     return _ndc_index().lines
 
 
-NDC_UNITS = {"mg/1": ("", Per.UNIT), "mg/24h": ("", Per.UNIT), "mg/mL": ("", Per.ML), "mg/5mL": ("5", Per.ML)}
+NDC_PER_PIECE = ("mg/1", "mg/24h")
+NDC_PER_VOLUME = re.compile(r"mg/(?P<per>\d*\.?\d*)mL")
 
 
 def _ndc_product(row: Row) -> Product:
@@ -439,10 +454,14 @@ def _ndc_strength(row: Row, parts: tuple[str, ...], antidepressant: Antidepressa
     if antidepressant is None or not len(parts) == len(figures) == len(units):
         return None
     at = parts.index(antidepressant.dose_component)
-    if units[at] not in NDC_UNITS:
-        return None
-    divisor, per = NDC_UNITS[units[at]]
-    return Strength(float(figures[at]) / float(divisor or 1), per)
+    per_volume = NDC_PER_VOLUME.fullmatch(units[at])
+    try:
+        mg, ml = float(figures[at]), float(per_volume["per"] or 1) if per_volume else 1.0
+    except ValueError:
+        row.reject("strength", "numbers, in units such as mg/1 or mg/5mL")
+    if per_volume:
+        return Strength(mg / ml, Per.ML)
+    return Strength(mg, Per.UNIT) if units[at] in NDC_PER_PIECE else None
 
 
 # --- names -------------------------------------------------------------------------------------------

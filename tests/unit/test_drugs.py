@@ -390,6 +390,8 @@ PACK = (PackPart(7, 10), PackPart(23, 20))
         (concept("Fetzima Titration Pack"), ()),  # there are two of them
         (concept("Viibryd 20 mg tablet, 30 day pack"), ()),
         (concept(None, (RXNORM, "2119389", None)), (PackPart(3, 28),)),
+        (concept("{3 (0.2 ML) (esketamine 140 MG/ML Nasal Spray) } Pack", (RXNORM, "2119388", None)),
+         (PackPart(3, 28),)),
     ],
 )  # fmt: skip
 def test_packs_tell_their_parts_in_order(given: CodeableConcept, contents: tuple[PackPart, ...]) -> None:
@@ -410,6 +412,18 @@ def test_packs_tell_their_parts_in_order(given: CodeableConcept, contents: tuple
 )
 def test_a_drop_counts_only_where_the_table_says_so(text: str, mg: float | None) -> None:
     assert mg_per_drop(named(recognise(concept(text)))) == mg
+
+
+def test_a_pack_with_a_single_strength_beside_it_has_neither() -> None:
+    reading = named(recognise(concept("vilazodone 20 mg tablet", (RXNORM, "1653470", None))))
+    assert (reading.strength, reading.contents) == (None, ())
+    assert reading.strength_problem == "a pack of several strengths, and a strength beside it"
+
+
+def test_what_tells_the_drug_is_named() -> None:
+    given = concept("Zoloft", (RXNORM, "312941", "sertraline 50 MG Oral Tablet"), ("urn:local", "1", None))
+    assert named(recognise(given)).told_by == ("RxNorm 312941", "name")
+    assert named(recognise(concept(None, (ATC, "N06AB06", None)))).told_by == ("ATC N06AB06",)
 
 
 def test_two_sprays_of_esketamine_are_one_device() -> None:
