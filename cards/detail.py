@@ -32,13 +32,23 @@ _MOST_TELLING_FIRST = (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET)
 _RECALLED = "recalled, unverified"
 _OF_SAFETY = "suicidality"
 _ABSURD = 1e9
+_SOURCES = {
+    "dispenses": "what was dispensed",
+    "statements": "what the patient is said to take",
+    "administrations": "what was given on the ward",
+}
 
 
 def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool) -> str:
     """`lead` opens the text and is Markdown already; the rest follows from the assessment."""
     parts = [*lead]
     if has_trials:
-        parts += [_trials(assessment), _not_known(assessment.missing), _unread(assessment.unread)]
+        parts += [
+            _trials(assessment),
+            _not_known(assessment.missing),
+            _unread(assessment.unread),
+            _not_looked_at(assessment.not_looked_at),
+        ]
     definition = _definition(assessment.definition, "" if has_trials else _OF_SAFETY)
     parts.append(f"{definition} Assessed on {assessment.on}.")
     return "\n\n".join(part for part in parts if part)
@@ -76,7 +86,7 @@ def _trials(assessment: Assessment) -> str:
     left_out = len(assessment.trials) - len(shown)
     if left_out:
         parts.append(f"And {counted(left_out, 'more trial')}, not shown.")
-    parts.append(_recalled_minimums(shown))
+    parts += [_recalled_minimums(shown), _named_elsewhere(shown)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -101,7 +111,8 @@ def _row(judged: JudgedTrial, assessment: Assessment) -> tuple[str, ...]:
 
 def _dose(trial: Trial) -> str:
     minimum = "minimum not known" if trial.minimum_mg is None else f"min {plain_number(trial.minimum_mg)}"
-    return f"{mg_per_day(trial.max_mg)} ({minimum})"
+    assumed = ", assumed" if trial.assumed else ""
+    return f"{mg_per_day(trial.max_mg)}{assumed} ({minimum})"
 
 
 def _days(trial: Trial) -> str:
@@ -158,6 +169,16 @@ def _recalled_minimums(trials: list[JudgedTrial]) -> str:
     return f"Minimum dose {_RECALLED}: {', '.join(escaped(drug, 60) for drug in sorted(drugs))}."
 
 
+def _named_elsewhere(trials: list[JudgedTrial]) -> str:
+    """Which drugs are known only through a terminology service."""
+    names: dict[str, str] = {}
+    for trial in (judged.trial for judged in trials):
+        for server in trial.exposure.named_by:
+            names[escaped(trial.name or "unnamed drug", 60)] = escaped(server, 120)
+    told = "; ".join(f"{name} by {server}" for name, server in sorted(names.items()))
+    return f"Drug named by a terminology service: {told}." if told else ""
+
+
 # --- what is not known --------------------------------------------------------------------------------
 
 
@@ -183,6 +204,11 @@ def _unread(unread: tuple[Unread, ...]) -> str:
         items.append(f"and {len(unread) - UNREAD_SHOWN} more")
     title = f"**{counted(len(unread), 'entry', 'entries')} could not be read:**"
     return f"{title}\n\n{bullets(items)}"
+
+
+def _not_looked_at(sources: tuple[str, ...]) -> str:
+    named = [_SOURCES.get(source, source) for source in sources]
+    return sentence(f"Not looked at: {escaped(', '.join(named))}") if named else ""
 
 
 # --- by which rule ------------------------------------------------------------------------------------

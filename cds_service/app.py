@@ -18,6 +18,7 @@ from cds_service.respond import assess_collected, reply
 from cds_service.services import find_services
 from cds_service.settings import Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
+from cds_service.terminology import open_terminology
 from cds_service.web import Site, add_routes
 
 GC_ALLOCATIONS = 100_000
@@ -60,6 +61,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
             fetch_seconds=settings.fetch_seconds,
             include_medications=settings.prefetch_include,
         ),
+        terminology=open_terminology(settings),
         today=today or date.today,
     )
     add_routes(app, site)

@@ -82,6 +82,17 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option(
     "--seconds", type=float, default=30.0, show_default=True, help="Time for one patient's searches."
 )
+@click.option(
+    "--assume-one-unit-daily",
+    is_flag=True,
+    help="Take one unit a day where an order carries no dosage at all; the answer says so.",
+)
+@click.option(
+    "--terminology-server",
+    metavar="URL",
+    envvar="TRD_CDS_TERMINOLOGY_SERVER",
+    help="Ask this service for drug codes that the tables lack; see docs/terminology.md.",
+)
 def assess(
     files: tuple[str, ...],
     definition_id: str | None,
@@ -91,6 +102,8 @@ def assess(
     patient_ids: tuple[str, ...],
     token_file: Any,
     seconds: float,
+    assume_one_unit_daily: bool,
+    terminology_server: str | None,
 ) -> None:
     """Assess patients from FHIR R4 files, or from a FHIR server.
 
@@ -107,7 +120,8 @@ def assess(
     else:
         patients = _from_files(files, patient_ids)
     today = on.date() if on else date.today()
-    _show(_assessed(patients, definition_id, today), format_)
+    collected = _with_names(patients, terminology_server)
+    _show(_assessed(collected, definition_id, today, assume_one_unit_daily), format_)
 
 
 def _known_definition(definition_id: str | None) -> str:
@@ -146,11 +160,24 @@ def _from_files(files: tuple[str, ...], patient_ids: tuple[str, ...]) -> Iterato
         raise InputError(f"{' '.join(files)}: expected at least one patient, found none")
 
 
-def _assessed(patients: Iterable[Collected], definition_id: str, today: date) -> Iterator[Assessment]:
+def _with_names(patients: Iterable[Collected], address: str | None) -> Iterable[Collected]:
+    """What the terminology service at this address, if any, says of codes; kind, time and cache as set."""
+    if not address:
+        return patients
+    from cds_service.settings import load_settings
+    from cds_service.terminology import name_codes, open_terminology
+
+    terminology = open_terminology(load_settings(terminology_server=address))
+    return (name_codes(collected, terminology) for collected in patients)
+
+
+def _assessed(
+    patients: Iterable[Collected], definition_id: str, today: date, assume_one_unit_daily: bool
+) -> Iterator[Assessment]:
     from cds_service.respond import assess_collected
 
     for collected in _with_progress(patients):
-        yield assess_collected(collected, definition_id, today)
+        yield assess_collected(collected, definition_id, today, assume_one_unit_daily=assume_one_unit_daily)
 
 
 def _with_progress(patients: Iterable[Collected]) -> Iterable[Collected]:

@@ -43,6 +43,10 @@ class FhirFatalError(FhirServerError):
     """Trying again will not help: refused, not found, not FHIR, outside the allow-list."""
 
 
+class NotOffered(FhirFatalError):
+    """The server has no such type of resource, or does not let this request see it."""
+
+
 class SettingsError(TrdCdsError):
     """A setting is unknown or has a bad value; the service does not start (exit status 2)."""
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
+from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_client import FhirClient
 from cds_service.hook_request import HookRequest
@@ -39,13 +39,13 @@ class FhirAccess:
     token_expired: bool
 
     def client_for(self, resource_type: str, by_id: bool) -> FhirClient:
-        """The client, if it may be used for this. Raises FhirFatalError with the reason if not."""
+        """The client, if it may be used for this. Raises NotOffered with the reason if not."""
         if self.client is None:
-            raise FhirFatalError(self.reason)
+            raise NotOffered(self.reason)
         allows = may_read if by_id else may_search
         if self.scopes is not None and not allows(self.scopes, resource_type):
             action = "read" if by_id else "search"
-            raise FhirFatalError(f"the granted scopes do not cover the {action} of {resource_type}")
+            raise NotOffered(f"the granted scopes do not cover the {action} of {resource_type}")
         return self.client
 
 
@@ -73,7 +73,10 @@ def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirA
     return base, ""
 
 
-def run_together(tasks: Mapping[str, Callable[[], Any]], deadline: float) -> dict[str, Any]:
+_Key = TypeVar("_Key")
+
+
+def run_together(tasks: Mapping[_Key, Callable[[], Any]], deadline: float) -> dict[_Key, Any]:
     """The result of each task, or the FhirServerError it ended with, soon after the deadline at the latest.
 
     A thread that a stalling server still holds by then is left behind: it cannot hold up the answer.

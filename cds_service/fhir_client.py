@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from functools import cache
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import quote
 
 import msgspec
 import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 
-from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.bounded_get import Bounds, WorthRetrying, get_once
+from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.search_results import Page, count_matches, describe_issues, read_page
 from cds_service.trd.model import Topic
@@ -29,9 +25,8 @@ MAX_PAGES = 500
 MAX_RESPONSE_MIB = 64
 PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt
 
-_CHUNK_BYTES = 64 * 1024
 _WORTH_RETRYING = (429, 500, 502, 503, 504)
-_HEADERS = {"Accept": "application/fhir+json", "User-Agent": "trd-cds"}
+_NOT_SUPPORTED = (400, 404, 405, 501)  # how servers answer a search of a type that they do not have
 
 
 class FhirClient:
@@ -43,7 +38,7 @@ class FhirClient:
     def __init__(self, base: FhirAddress, token: str | None, deadline: float) -> None:
         self.base = base
         self.token = token
-        self._deadline = deadline
+        self._bounds = Bounds(deadline, MAX_RESPONSE_MIB)
 
     def __repr__(self) -> str:
         return f"FhirClient({self.base.url!r})"
@@ -101,62 +96,33 @@ class FhirClient:
         for pause in PAUSES_SECONDS:
             try:
                 return self._get_once(url, what)
-            except _WorthRetrying as error:
+            except WorthRetrying as error:
                 wait = max(pause, error.wait_seconds)
-                if wait >= self._seconds_left():
+                if wait >= self._bounds.seconds_left:
                     raise
                 time.sleep(wait)
         return self._get_once(url, what)
 
     def _get_once(self, url: str, what: str) -> dict[str, Any]:
-        left = self._seconds_left()
-        if left <= 0:
-            raise FhirTemporaryError(f"no time was left for the {what}")
-        try:
-            with _session(self.base.is_loopback).get(
-                url, auth=self._sign, timeout=left, stream=True, allow_redirects=False
-            ) as response:
-                return _read_reply(response.status_code, response.headers, self._body(response, what), what)
-        except requests.Timeout:
-            raise FhirTemporaryError(f"the FHIR server took too long for the {what}") from None
-        except requests.ConnectionError:
-            raise _WorthRetrying(f"the FHIR server could not be reached for the {what}") from None
-        except urllib3.exceptions.ProtocolError:
-            raise _WorthRetrying(f"the FHIR server broke off in its answer to the {what}") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise FhirTemporaryError(f"the {what} broke off ({type(error).__name__})") from None
+        answer = get_once(
+            url,
+            self._bounds,
+            what,
+            server="the FHIR server",
+            is_loopback=self.base.is_loopback,
+            sign=self._sign,
+        )
+        return _read_reply(answer.status, answer.headers, answer.body, what)
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Adds the token. Given as `auth` even without one, or a .netrc file would decide what is sent."""
+        """Adds the token."""
         if self.token is not None:
             request.headers["Authorization"] = f"Bearer {self.token}"
         return request
 
-    def _body(self, response: requests.Response, what: str) -> bytes:
-        """The body, taken as it trickles in: waiting for whole chunks would not see the deadline pass."""
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if self._seconds_left() <= 0:
-                raise FhirTemporaryError(f"the FHIR server took too long for the {what}")
-            if len(body) > MAX_RESPONSE_MIB << 20:
-                raise FhirFatalError(f"the answer to the {what} is larger than {MAX_RESPONSE_MIB} MiB")
-        return bytes(body)
 
-    def _seconds_left(self) -> float:
-        return self._deadline - time.monotonic()
-
-
-class AccessRefused(FhirFatalError):
+class AccessRefused(NotOffered):
     """The server does not let this request see the data (401, 403): asking in another way would not help."""
-
-
-class _WorthRetrying(FhirTemporaryError):
-    """A failure that another attempt may mend, after `wait_seconds` if the server named a time."""
-
-    def __init__(self, message: str, wait_seconds: float = 0) -> None:
-        super().__init__(message)
-        self.wait_seconds = wait_seconds
 
 
 def _joined(pages: list[Page]) -> Page:
@@ -173,11 +139,13 @@ def _read_reply(status: int, headers: Any, body: bytes, what: str) -> dict[str, 
         return _resource(content, what)
     message = f"the FHIR server answered {status}{describe_issues(content)} to the {what}"
     if status in _WORTH_RETRYING:
-        raise _WorthRetrying(message, _retry_after(headers.get("Retry-After")))
+        raise WorthRetrying(message, _retry_after(headers.get("Retry-After")))
     if status in (401, 403):
         raise AccessRefused(message)
     if 300 <= status < 400:
         message += "; redirects are not followed"
+    if status in _NOT_SUPPORTED:
+        raise NotOffered(message)
     raise FhirFatalError(message)
 
 
@@ -199,15 +167,3 @@ def _resource(content: Any, what: str) -> dict[str, Any]:
 def _retry_after(value: str | None) -> float:
     """Seconds to wait. A date, which would need the server's clock, counts as not given."""
     return float(value) if value is not None and value.isascii() and value.isdigit() else 0
-
-
-@cache
-def _session(is_loopback: bool) -> requests.Session:
-    """One pool of connections a process: no cookies, and no proxy between this machine and itself."""
-    session = requests.Session()
-    session.headers.update(_HEADERS)
-    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-    session.trust_env = not is_loopback
-    for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=8, pool_maxsize=32))
-    return session

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence
+from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence, NotOffered
 from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_client import AccessRefused, FhirClient
@@ -20,7 +20,7 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.hook_request import HookRequest, name_kind
 from cds_service.referenced_medications import fetch_medications
 from cds_service.search_results import Page, count_matches, read_page, refuse_errors
-from cds_service.trd.model import Topic
+from cds_service.trd.model import Topic, Unread
 
 _PATIENT_TOKEN = "{{context.patientId}}"
 _NOT_GIVEN: Any = object()
@@ -28,11 +28,15 @@ _NOT_GIVEN: Any = object()
 
 @dataclass(frozen=True)
 class Need:
-    """One prefetch key: its FHIR query, and which answers depend on it."""
+    """One prefetch key: its FHIR query, and which answers depend on it.
+
+    What is not required is read where it can be had: many servers have no such type, or do not show it.
+    """
 
     key: str
     template: str
     topics: tuple[Topic, ...]
+    is_required: bool = True
 
     @property
     def resource_type(self) -> str:
@@ -51,6 +55,14 @@ NEEDS = (
     Need("medications", f"MedicationRequest?patient={_PATIENT_TOKEN}", (Topic.DRUG,)),
     Need("observations", f"Observation?patient={_PATIENT_TOKEN}", (Topic.SCORE, Topic.SAFETY)),
     Need("conditions", f"Condition?patient={_PATIENT_TOKEN}", (Topic.DIAGNOSIS, Topic.SAFETY)),
+    Need("dispenses", f"MedicationDispense?patient={_PATIENT_TOKEN}", (Topic.DRUG,), is_required=False),
+    Need("statements", f"MedicationStatement?patient={_PATIENT_TOKEN}", (Topic.DRUG,), is_required=False),
+    Need(
+        "administrations",
+        f"MedicationAdministration?patient={_PATIENT_TOKEN}",
+        (Topic.DRUG,),
+        is_required=False,
+    ),
 )
 
 
@@ -66,7 +78,10 @@ def needs(include_medications: bool = False) -> tuple[Need, ...]:
 
 
 def collect(request: HookRequest, policy: FhirPolicy) -> Collected:
-    """All that the rules need about the request's patient. Raises MissingEvidence if a key cannot be had."""
+    """All that the rules need about the request's patient.
+
+    Raises MissingEvidence if a required key cannot be had.
+    """
     found, lacking = _read_prefetch(request, needs(policy.include_medications))
     access = find_access(request, policy)
     if lacking:
@@ -91,7 +106,7 @@ def fetch_collected(
     request = HookRequest("patient-view", "", "", patient_id, fhir_server=base.url, token=token)
     access = find_access(request, FhirPolicy((base,), allow_plain_http=True, fetch_seconds=seconds))
     try:
-        found = _fetch_lacking(tuple(_Lacking(need) for need in NEEDS), access, patient_id)
+        found = _fetch_lacking(tuple(_Lacking(need, is_offered=False) for need in NEEDS), access, patient_id)
     except MissingEvidence as missing:
         raise FhirServerError(str(missing)) from None
     return _join(found, access, request)
@@ -102,12 +117,13 @@ def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> C
 
     The base address counts even where it may not be called: prefetched references may be absolute.
     """
-    pages = [found[need.key] for need in NEEDS]
+    pages = [found[need.key] for need in NEEDS if need.key in found]
     entries = tuple(entry for page in pages for entry in page.entries)
     unread = tuple(unread for page in pages for unread in page.unread)
     medications, gaps = fetch_medications(entries, access)
     base_url = None if request.fhir_server is None else request.fhir_server.rstrip("/")
-    return Collected(request.patient_id, entries + medications, base_url, (*unread, *gaps))
+    not_looked_at = tuple(need.key for need in NEEDS if need.key not in found)
+    return Collected(request.patient_id, entries + medications, base_url, (*unread, *gaps), not_looked_at)
 
 
 # --- what the prefetch gave -------------------------------------------------------------------------------
@@ -115,11 +131,15 @@ def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> C
 
 @dataclass(frozen=True)
 class _Lacking:
-    """A need that the prefetch did not satisfy, why, and the first page if there was one."""
+    """A need that the prefetch did not satisfy, why, and the first page if there was one.
+
+    `is_offered` is False when the client did not prefetch it or was not let see it: then there may be none.
+    """
 
     need: Need
     reason: str = ""
     first: Page | None = None
+    is_offered: bool = True
 
     def in_words(self, problem: FhirServerError) -> str:
         """Why the need stays unmet, `problem` being why it could not be fetched."""
@@ -144,14 +164,15 @@ def _read_prefetch(
 
 def _read_prefetched(need: Need, value: Any, patient_id: str) -> Page | _Lacking:
     if value is _NOT_GIVEN:
-        return _Lacking(need, "it was not prefetched")
+        return _Lacking(need, "it was not prefetched", is_offered=False)
     if value is None:  # the client looked, and there is nothing
         return Page(())
     place = f"prefetch.{need.key}"
     try:
         page = _read_one(value, place, patient_id) if need.is_read else read_page(value, place, need.topics)
     except FhirFatalError as error:
-        return _Lacking(need, f"the prefetch holds no usable result ({error})")
+        is_offered = not isinstance(error, NotOffered)
+        return _Lacking(need, f"the prefetch holds no usable result ({error})", is_offered=is_offered)
     if page.next_link is not None:
         return _Lacking(need, "the prefetch holds only the first page of several", page)
     seen = count_matches((page,), need.resource_type)
@@ -177,17 +198,33 @@ def _read_one(value: Any, place: str, patient_id: str) -> Page:
 
 
 def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
-    """Each lacking need, all fetched at the same time. Raises MissingEvidence naming those that failed."""
+    """Each lacking need, all fetched at the same time. Raises MissingEvidence naming the required ones that failed."""
     tasks = {item.need.key: partial(_fetch, access, item, patient_id) for item in lacking}
     results = run_together(tasks, access.deadline)
-    missing = [item for item in lacking if isinstance(results[item.need.key], FhirServerError)]
+    failed = [item for item in lacking if isinstance(results[item.need.key], FhirServerError)]
+    missing = [item for item in failed if item.need.is_required]
     if missing:
         words = [item.in_words(results[item.need.key]) for item in missing]
         if access.token_expired:
             words.append("the access token was not used, since its expires_in is not above 0")
         keys = tuple(item.need.key for item in missing)
         raise MissingEvidence(keys, f"Required data cannot be had. {'; '.join(words)}.")
-    return {key: page for key, page in results.items() if isinstance(page, Page)}
+    pages = results | {item.need.key: _gap(item, results[item.need.key]) for item in failed}
+    return {key: page for key, page in pages.items() if page is not None}
+
+
+def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
+    """What is at hand of a need that is not required and could not be had.
+
+    None where the server has no such type, or does not show it: then it was not looked at. Anything else
+    may hide records.
+    """
+    if isinstance(problem, NotOffered) and not item.is_offered:
+        return None
+    known = item.first.entries if item.first else ()
+    return Page(
+        known, (Unread(f"{item.need.resource_type} search", item.in_words(problem), item.need.topics),)
+    )
 
 
 def _fetch(access: FhirAccess, item: _Lacking, patient_id: str) -> Page:

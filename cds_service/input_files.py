@@ -26,7 +26,14 @@ LINES = (".ndjson", ".jsonl")
 SUFFIXES = (".json", *LINES)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DEEPEST_BUNDLE = 8
-ABOUT_A_PATIENT = ("MedicationRequest", "Observation", "Condition")
+ABOUT_A_PATIENT = (
+    "MedicationRequest",
+    "MedicationDispense",
+    "MedicationAdministration",
+    "MedicationStatement",
+    "Observation",
+    "Condition",
+)
 
 
 def read_files(paths: Sequence[str], stdin: BinaryIO) -> Iterator[Collected]:

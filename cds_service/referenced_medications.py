@@ -20,6 +20,12 @@ from cds_service.search_results import Page
 from cds_service.trd.model import Topic, Unread
 
 _IDS_A_SEARCH = 50
+OF_A_MEDICATION = (
+    "MedicationRequest",
+    "MedicationDispense",
+    "MedicationAdministration",
+    "MedicationStatement",
+)
 
 
 def fetch_medications(
@@ -48,8 +54,7 @@ def _medications_not_along(entries: tuple[Entry, ...], client: FhirClient | None
     references = [
         entry.resource["medicationReference"]
         for entry in entries
-        if "medicationReference" in entry.resource
-        and entry.resource.get("resourceType") == "MedicationRequest"
+        if "medicationReference" in entry.resource and entry.resource.get("resourceType") in OF_A_MEDICATION
     ]
     if not references:
         return ()

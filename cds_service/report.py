@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cds_service.trd.model import Answer, Assessment, Finding, JudgedTrial, Unread
+from cds_service.trd.model import Answer, Assessment, Finding, JudgedTrial, Prescription, Unread
 
 EXTENSION_KEY = "org.trd-cds.assessment"
 
@@ -30,6 +30,8 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "missing": [{"what": m.what, "why": m.why, "ask": m.ask} for m in assessment.missing],
         "unread": _problems(assessment.unread),
         "setAside": _problems(assessment.set_aside),
+        **({"notLookedAt": list(assessment.not_looked_at)} if assessment.not_looked_at else {}),
+        **({"assumed": list(assessment.assumed)} if assessment.assumed else {}),
         "safety": _finding(assessment.safety),
         "otherDefinitions": {id_: verdict.value for id_, verdict in assessment.other_verdicts},
         "filledByProject": dict(definition.filled),
@@ -82,15 +84,29 @@ def _trial(judged: JudgedTrial) -> dict[str, Any]:
         "dose": trial.dose.answer.value,
         "duration": trial.duration.answer.value,
         "adherence": trial.adherence.answer.value,
+        **({"assumed": list(trial.assumed)} if trial.assumed else {}),
         "inScope": judged.in_scope.answer.value,
         "outcome": outcome.response.value,
         "failed": judged.failed.answer.value,
         "text": trial_sentence(judged),
         "evidence": list(dict.fromkeys((*trial.exposure.evidence, *outcome.insufficient.evidence))),
-        "orders": [
-            {"reference": order.reference, "dose": order.dose_text, "days": order.days_text}
-            for order in trial.exposure.prescriptions
-        ],
+        "orders": [_order(order) for order in trial.exposure.prescriptions],
+    }
+
+
+def _order(order: Prescription) -> dict[str, Any]:
+    """What one order says, or a dispensing, statement or administration of days that no order covers."""
+    more = {
+        "beside": list(order.supported_by),
+        "assumed": order.assumed,
+        "drugNamedBy": order.named_by,
+    }
+    return {
+        "reference": order.reference,
+        "source": order.source.value,
+        "dose": order.dose_text,
+        "days": order.days_text,
+        **{key: value for key, value in more.items() if value},
     }
 
 
@@ -109,4 +125,6 @@ def trial_sentence(judged: JudgedTrial) -> str:
         Answer.NOT_MET: "not a failed trial",
         Answer.UNKNOWN: "may be a failed trial",
     }[judged.failed.answer]
-    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text})"
+    taken = f"; {trial.adherence.text}" if trial.adherence.answer is Answer.MET else ""
+    named_by = f"; drug named by {', '.join(trial.exposure.named_by)}" if trial.exposure.named_by else ""
+    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text}{taken}){named_by}"

@@ -1,6 +1,8 @@
 """The line from a hook request to the answer, each step in its own module:
 
 request -> collected -> history -> exposures -> trials -> outcomes -> assessment -> cards
+
+Where a terminology service is set up, it names codes of the collected that our tables lack.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
+from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Assessment, Definition, Exposure, History, Outcome, Verdict
@@ -28,14 +31,23 @@ NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
 
 
 def respond(
-    request: HookRequest, policy: FhirPolicy, *, definition_id: str, on: date, extension: bool = True
+    request: HookRequest,
+    policy: FhirPolicy,
+    *,
+    definition_id: str,
+    on: date,
+    extension: bool = True,
+    assume_one_unit_daily: bool = False,
+    terminology: TerminologyClient | None = None,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
+    `terminology` is the service that may name codes which our tables lack.
+
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
-    collected = collect(request, policy)
-    assessment = assess_collected(collected, definition_id, on)
+    collected = name_codes(collect(request, policy), terminology)
+    assessment = assess_collected(collected, definition_id, on, assume_one_unit_daily=assume_one_unit_daily)
     return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
 
 
@@ -59,12 +71,16 @@ def reply(
     return body
 
 
-def assess_collected(collected: Collected, definition_id: str, on: date) -> Assessment:
+def assess_collected(
+    collected: Collected, definition_id: str, on: date, *, assume_one_unit_daily: bool = False
+) -> Assessment:
     """The assessment under one definition, with the verdicts of all the others.
 
+    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all.
     Raises KeyError for an unknown definition id; nothing else, whatever the resources hold.
     """
-    return assess_history(read_history(collected, on), load_definitions()[definition_id], on)
+    history = read_history(collected, on, assume_one_unit_daily=assume_one_unit_daily)
+    return assess_history(history, load_definitions()[definition_id], on)
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:

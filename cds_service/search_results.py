@@ -11,12 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from cds_service.errors import FhirFatalError
+from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_reading.collected import Entry
 from cds_service.hook_request import name_kind
 from cds_service.trd.model import Topic, Unread
 
 _ISSUE_CODE = re.compile(r"[a-z-]{1,30}", re.ASCII)
+_NOT_OFFERED = frozenset({"not-supported", "not-found", "forbidden", "security", "suppressed"})
 _HARMLESS = ("warning", "information", "success")
 
 
@@ -57,7 +58,13 @@ def refuse_errors(outcome: dict[str, Any]) -> None:
     """Raises FhirFatalError unless every issue of this OperationOutcome is a mere warning or remark."""
     issues = _issues(outcome)
     if not issues or any(issue.get("severity") not in _HARMLESS for issue in issues):
-        raise FhirFatalError(f"an OperationOutcome instead of data{describe_issues(outcome)}")
+        raise _instead_of_data(outcome)
+
+
+def _instead_of_data(outcome: dict[str, Any]) -> FhirFatalError:
+    codes = {issue["code"] for issue in _issues(outcome) if isinstance(issue.get("code"), str)}
+    kind = NotOffered if codes and codes <= _NOT_OFFERED else FhirFatalError
+    return kind(f"an OperationOutcome instead of data{describe_issues(outcome)}")
 
 
 def describe_issues(outcome: Any) -> str:
@@ -102,7 +109,7 @@ def _read_rows(bundle: Any) -> list[Any]:
         raise FhirFatalError(f"expected a Bundle, got {name_kind(bundle)}")
     resource_type = bundle.get("resourceType")
     if resource_type == "OperationOutcome":
-        raise FhirFatalError(f"an OperationOutcome instead of data{describe_issues(bundle)}")
+        raise _instead_of_data(bundle)
     if resource_type != "Bundle":
         raise FhirFatalError("expected a Bundle, got another resource or none")
     rows = bundle.get("entry", [])

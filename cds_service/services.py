@@ -35,9 +35,10 @@ def find_services(include_medications: bool = False) -> tuple[Service, ...]:
                 "effect, and what is not known."
             ),
             usage_requirements=(
-                "Needs all four prefetch keys, or read access to the FHIR server for those that are not "
-                "prefetched and for Medications that prescriptions refer to. Without the data the answer is "
-                "412, never an empty list of cards."
+                "Needs the prefetch keys patient, medications, observations and conditions, or read access to "
+                "the FHIR server for those that are not prefetched and for Medications that prescriptions refer "
+                "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements "
+                "and administrations are read where they can be had; the answer says where they were not."
             ),
             prefetch=prefetch,
         ),

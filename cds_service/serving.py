@@ -55,7 +55,9 @@ class _Gunicorn(BaseApplication):
             "worker_class": ServingWorker,
             "threads": 8,
             "timeout": WORKER_SECONDS,
-            "graceful_timeout": int(REQUEST_SECONDS + self._settings.fetch_seconds),
+            "graceful_timeout": int(
+                REQUEST_SECONDS + self._settings.fetch_seconds + self._settings.terminology_seconds
+            ),
             "preload_app": True,
             "control_socket_disable": True,  # since gunicorn 25
             "loglevel": "warning",

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     fhir_servers: CommaList = ()
     embedded_fhir_server: str | None = None
     fetch_seconds: float = Field(8, gt=0, le=120, allow_inf_nan=False)
+    terminology_server: str | None = None
+    terminology_kind: Literal["fhir", "rxnav"] = "fhir"
+    terminology_seconds: float = Field(2, gt=0, le=30, allow_inf_nan=False)
+    terminology_cache: Path | None = None
     prefetch_include: bool = False
     definition: str = Field("default-configurable", min_length=1)
     definitions_dir: Path | None = None
@@ -68,6 +72,7 @@ class Settings(BaseSettings):
     store_url: str | None = None
     max_body_mb: float = Field(16, gt=0, le=1024, allow_inf_nan=False)
     assessment_extension: bool = True
+    assume_one_unit_daily: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     clients: tuple[Client, ...] = ()
 
@@ -113,7 +118,7 @@ class Settings(BaseSettings):
             return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
 
-    @field_validator("fhir_servers", "embedded_fhir_server")
+    @field_validator("fhir_servers", "embedded_fhir_server", "terminology_server")
     @classmethod
     def _check_addresses(cls, value: Any) -> Any:
         for name in (value,) if isinstance(value, str) else value or ():
@@ -196,9 +201,19 @@ def _production_problems(settings: Settings) -> list[str]:
     if not settings.tls_terminated:
         problems.append(f"{PREFIX}TLS_TERMINATED: production needs true, with a proxy in front that ends TLS")
     for address in settings.allowed_fhir_servers:
-        if address.scheme == "http" and not address.is_loopback:
+        if not _is_private(address.url):
             problems.append(f"{PREFIX}FHIR_SERVERS: expected https in production, got {address.url}")
+    if settings.terminology_server and not _is_private(settings.terminology_server):
+        problems.append(
+            f"{PREFIX}TERMINOLOGY_SERVER: expected https in production, got {settings.terminology_server}"
+        )
     return problems
+
+
+def _is_private(name: str) -> bool:
+    """Whether nobody on the way can read what is sent to this address."""
+    address = read_address(name)
+    return address is not None and (address.scheme == "https" or address.is_loopback)
 
 
 def _config_file() -> Path | None:

@@ -27,6 +27,8 @@ def assessment_text(assessment: Assessment) -> str:
         *_section("Missing", [f"{m.what}: {m.ask}" for m in assessment.missing]),
         *_section("Unread", _problems(assessment.unread)),
         *_section("Set aside", _problems(assessment.set_aside)),
+        *_section("Not looked at", list(assessment.not_looked_at)),
+        *_section("Assumed", list(assessment.assumed)),
         *_section("Safety", [f"{assessment.safety.answer.value} ({assessment.safety.text})"]),
         *_section("Other definitions", [f"{id_}: {v.value}" for id_, v in assessment.other_verdicts]),
     ]

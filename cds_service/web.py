@@ -30,6 +30,7 @@ from cds_service.hook_request import read_hook_request
 from cds_service.respond import respond
 from cds_service.services import Service, discovery, find_service
 from cds_service.settings import Settings
+from cds_service.terminology import TerminologyClient
 
 logger = logging.getLogger("cds_service.web")
 
@@ -55,6 +56,7 @@ class Site:
     settings: Settings
     services: tuple[Service, ...]
     policy: FhirPolicy
+    terminology: TerminologyClient | None
     today: Callable[[], date]
 
 
@@ -94,6 +96,8 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         definition_id=site.settings.definition,
         on=site.today(),
         extension=site.settings.assessment_extension,
+        assume_one_unit_daily=site.settings.assume_one_unit_daily,
+        terminology=site.terminology,
     )
     g.verdict = assessment.verdict.value
     return _reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

@@ -94,6 +94,9 @@ def sorted_by_type(vignette: Vignette) -> Prefetch:
         "medications": searchset("MedicationRequest", "Medication"),
         "observations": searchset("Observation"),
         "conditions": searchset("Condition"),
+        "dispenses": searchset("MedicationDispense"),
+        "statements": searchset("MedicationStatement"),
+        "administrations": searchset("MedicationAdministration"),
     }
 
 

@@ -13,6 +13,7 @@ from datetime import date
 
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.conditions import read_conditions
+from cds_service.fhir_reading.medication_records import read_medication_records
 from cds_service.fhir_reading.medication_requests import read_medication_requests
 from cds_service.fhir_reading.observations import read_observations
 from cds_service.fhir_reading.patients import read_patient
@@ -26,33 +27,58 @@ from cds_service.fhir_reading.references import (
     topics_of,
 )
 from cds_service.fhir_reading.resource_types import RESOURCE_TYPES
+from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.model import History, Topic, Unread, UnreadScore
+from cds_service.trd.sources import reconcile
 
 __all__ = ["read_history"]
 
-OF_INTEREST = ("MedicationRequest", "Observation", "Condition")
+OF_INTEREST = (
+    "MedicationRequest",
+    "MedicationDispense",
+    "MedicationAdministration",
+    "MedicationStatement",
+    "Observation",
+    "Condition",
+)
 
 
-def read_history(collected: Collected, on: date) -> History:
-    """Everything that the resources say about the patient, as known on the day `on`."""
+def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool = False) -> History:
+    """Everything that the resources say about the patient, as known on the day `on`.
+
+    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all.
+    """
     index = index_resources(collected)
     own = _own_entries(index)
     patient = read_patient(own.by_type["Patient"], on)
-    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on)
+    names = collected.code_names
+    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on, names)
+    records = read_medication_records(own.by_type, index.find, on, names)
+    prescriptions = reconcile((*orders.prescriptions, *records.prescriptions), on)
+    if assume_one_unit_daily:
+        prescriptions = assume_one_unit_a_day(prescriptions)
     results = read_observations(own.by_type["Observation"], index.find, on)
     conditions = read_conditions(own.by_type["Condition"], on)
     not_assigned = (*collected.unread, *index.unread, *own.unread)
     return History(
         patient=f"Patient/{collected.patient_id}",
-        prescriptions=orders.prescriptions,
+        prescriptions=prescriptions,
         scores=results.scores,
         unread_scores=(*results.unread_scores, *_possible_scores(not_assigned)),
         suicide_items=results.suicide_items,
         diagnoses=conditions.diagnoses,
         born_earliest=patient.born_earliest,
         born_latest=patient.born_latest,
-        unread=(*not_assigned, *patient.unread, *orders.unread, *results.unread, *conditions.unread),
-        set_aside=(*orders.set_aside, *results.set_aside, *conditions.set_aside),
+        unread=(
+            *not_assigned,
+            *patient.unread,
+            *orders.unread,
+            *records.unread,
+            *results.unread,
+            *conditions.unread,
+        ),
+        set_aside=(*orders.set_aside, *records.set_aside, *results.set_aside, *conditions.set_aside),
+        not_looked_at=collected.not_looked_at,
     )
 
 

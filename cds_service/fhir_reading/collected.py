@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.trd.model import Unread
 
 
@@ -27,10 +29,13 @@ class Collected:
 
     `patient_id` is the bare logical id. `base_url` is the FHIR server's address without trailing
     slash, if one is known: absolute references below it mean the same as relative ones. `unread`
-    lists what could not even be taken as a resource, and what is known to be lacking.
+    lists what could not even be taken as a resource, and what is known to be lacking. `code_names` is
+    what a terminology service says of drug codes that our tables lack.
     """
 
     patient_id: str
     entries: tuple[Entry, ...]
     base_url: str | None = None
     unread: tuple[Unread, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+    code_names: Mapping[Code, KnownName] = field(default_factory=dict)

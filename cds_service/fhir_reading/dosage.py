@@ -20,6 +20,7 @@ from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 MOST_BARE_PIECES = 4
 DAYS_IN = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
 SAME_WITHIN = 0.01
+DAY_UNITS = ("d", "day", "days")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,11 @@ class DailyDose:
 
 def unknown_dose(why: str, days: int | None = None) -> DailyDose:
     return DailyDose(None, None, f"dose unknown: {why}", days)
+
+
+def dose_not_recorded(what: str) -> DailyDose:
+    """Unknown because the order is silent, not because it could not be read."""
+    return DailyDose(None, None, f"dose not recorded: {what}")
 
 
 DISAGREE = (unknown_dose("text and structure disagree"),)
@@ -69,7 +75,48 @@ def dose_from_name(product: Recognised) -> tuple[DailyDose, ...]:
     text = read_dose_text(product.name)
     if text.steps and all(step.is_complete for step in text.steps):
         return _doses(text.steps, product)
-    return (unknown_dose("no dosage is recorded"),)
+    strength = product.strength
+    per = "mL" if strength and strength.per is Per.ML else "unit"
+    shown = f" (the product holds {strength.mg:g} mg a {per})" if strength else ""
+    return (dose_not_recorded(f"no dosage{shown}"),)
+
+
+def is_silent(dosage: Dosage) -> bool:
+    """Whether a dosage says nothing of how much and how often: at most a route, and from when to when."""
+    repeat = dosage.timing.repeat if dosage.timing else None
+    bounds = repeat and Repeat(
+        bounds_period=repeat.bounds_period,
+        bounds_duration=repeat.bounds_duration,
+        bounds_range=repeat.bounds_range,
+    )
+    timing = dosage.timing and Timing(repeat=bounds)
+    return dosage == Dosage(sequence=dosage.sequence, route=dosage.route, timing=timing)
+
+
+def one_unit_a_day(product: Recognised) -> DailyDose:
+    """The dose if one tablet, capsule or patch were taken each day; unknown for liquids and unknown strengths."""
+    return _believed(_dose_of_part(Part(Amount(1, 1, UnitKind.COUNT), Rate(1, 1)), product), product)
+
+
+def dose_of_supply(quantity: Quantity | None, days: Quantity | None, product: Recognised) -> DailyDose:
+    """mg per day when a quantity that was dispensed is spread over the days it was dispensed for.
+
+    A number without a unit counts the pieces (mL) of the product. Unknown when either is lacking.
+    """
+    length = positive(days.value) if days and days.value is not None and not days.comparator else None
+    if days is None or length is None or (days.code or days.unit or "d").strip().lower() not in DAY_UNITS:
+        return dose_not_recorded("no dosage, nor for how many days it was dispensed")
+    if quantity is None or quantity.value is None:
+        return dose_not_recorded("no dosage, nor how much was dispensed")
+    try:
+        amount = _amount_in(quantity, quantity)
+    except _UnreadableError as error:
+        return unknown_dose(f"how much was dispensed: {error}")
+    if amount is not None and amount.is_bare:
+        is_liquid = product.strength is not None and product.strength.per is Per.ML
+        amount = replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
+    dose = _dose_of_part(Part(amount, Rate(1 / length, 1 / length)), product)
+    return _believed(dose, product)
 
 
 @lru_cache(maxsize=8192)
@@ -211,7 +258,7 @@ def _doses(steps: Sequence[Step], product: Recognised) -> tuple[DailyDose, ...]:
 
 
 def _dose_of_step(step: Step, product: Recognised) -> DailyDose:
-    doses = [_dose_of_part(part, product) for part in step.parts] or [unknown_dose("no amount is recorded")]
+    doses = [_dose_of_part(part, product) for part in step.parts] or [dose_not_recorded("how much is taken")]
     unknown = next((dose for dose in doses if dose.low_mg is None), None)
     if unknown:
         return replace(unknown, days=step.days)
@@ -237,9 +284,9 @@ def add_doses(doses: Sequence[DailyDose]) -> DailyDose:
 
 def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
     if part.amount is None:
-        return unknown_dose("how much is taken is not recorded")
+        return dose_not_recorded("how much is taken")
     if part.rate is None:
-        return unknown_dose("how often it is taken is not recorded")
+        return dose_not_recorded("how often it is taken")
     mg = _mg(part.amount, product)
     if mg is None:
         return unknown_dose(_why_no_mg(part.amount, product))

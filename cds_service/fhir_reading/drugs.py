@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from urllib.parse import urlsplit
 
 from cds_service.fhir_reading.drug_names import (
     AnotherName,
@@ -19,7 +20,7 @@ from cds_service.fhir_reading.drug_names import (
     narrowest,
     strength_in_name,
 )
-from cds_service.fhir_reading.elements import CodeableConcept, Coding
+from cds_service.fhir_reading.elements import CodeableConcept, Coding, NamedCoding
 from cds_service.tables.drugs import (
     NDC_SNAPSHOT,
     Antidepressant,
@@ -72,7 +73,8 @@ class Recognised:
     `use` is the narrowest use that a code or brand names; None leaves it to the drug's own row.
     `words` are all words of its names, for rules about salts and forms. `contents` are the parts of a
     pack in the order in which they are taken, empty for everything else. `told_by` names the codes, and
-    `name`, that tell the drug.
+    `name`, that tell the drug. `named_by`, here and below, is the address of the terminology service that
+    this rests on, empty if none.
     """
 
     antidepressant: Antidepressant
@@ -85,6 +87,7 @@ class Recognised:
     contents: tuple[PackPart, ...] = ()
     strength_problem: str = ""
     told_by: tuple[str, ...] = ()
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class NotAntidepressant:
 
     name: str
     is_certain: bool
+    named_by: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ class UnknownDrug:
 
     name: str
     problem: str
+    named_by: str = ""
 
 
 DrugReading = Recognised | NotAntidepressant | UnknownDrug
@@ -113,8 +118,32 @@ def recognise(concept: CodeableConcept | None) -> DrugReading:
     return _recognise(concept.coding, concept.text or "")
 
 
+def is_settled(drug: DrugReading) -> bool:
+    """Whether a code or name in our tables tells which drug it is."""
+    return isinstance(drug, Recognised) or (isinstance(drug, NotAntidepressant) and drug.is_certain)
+
+
 @lru_cache(maxsize=8192)
 def _recognise(codings: tuple[Coding, ...], text: str) -> DrugReading:
+    drug = _read_together(codings, text)
+    origin = next((coding.origin for coding in codings if isinstance(coding, NamedCoding)), None)
+    return drug if origin is None else _marked(drug, codings, text, origin)
+
+
+def _marked(drug: DrugReading, codings: tuple[Coding, ...], text: str, origin: str) -> DrugReading:
+    """A reading of codings that a terminology service added to, with its address.
+
+    Another drug by the record's own words too does not rest on the service.
+    """
+    own = tuple(coding for coding in codings if not isinstance(coding, NamedCoding))
+    if isinstance(drug, NotAntidepressant) and isinstance(_recognise(own, text), NotAntidepressant):
+        return drug
+    has_own_name = any(name.strip() for name in (text, *(coding.display or "" for coding in own)))
+    shown = drug.name if has_own_name else f"{drug.name} (named by {urlsplit(origin).netloc})"
+    return replace(drug, name=shown, named_by=origin)
+
+
+def _read_together(codings: tuple[Coding, ...], text: str) -> DrugReading:
     stated = (text, *(coding.display or "" for coding in codings))
     names = tuple(name.replace("_", " ") for name in stated if name.strip())
     name = _shown(names, codings)
@@ -144,6 +173,31 @@ def _told_by(codings: Sequence[Coding], clues: Sequence[Clue]) -> tuple[str, ...
 def _shown(names: Sequence[str], codings: Sequence[Coding]) -> str:
     codes = (coding.code for coding in codings if coding.code)
     return (next(iter(names), "") or next(codes, "") or "unnamed drug").strip()[:120]
+
+
+# --- codes that a terminology service may name --------------------------------------------------------
+
+
+def codes_to_name(concept: CodeableConcept) -> tuple[tuple[str, str], ...]:
+    """System and code of each coding that our tables lack, if the concept cannot be told without them."""
+    if is_settled(recognise(concept)):
+        return ()
+    lacking = (
+        system_and_code(coding)
+        for coding in concept.coding
+        if not isinstance(clue_of_code(coding), Product | Doubt)
+    )
+    return tuple((system, code) for system, code in lacking if system and code)
+
+
+def system_and_code(coding: Coding) -> tuple[str, str]:
+    """Both without spaces around them, the system by its usual address; empty where it has none."""
+    known = canonical_system(coding.system)
+    system = known if known in SYSTEM_NAMES else (coding.system or "").strip().rstrip("/")
+    return system, (coding.code or "").strip()
+
+
+# --- drops and sprays ---------------------------------------------------------------------------------
 
 
 def mg_per_piece(product: Recognised, piece: str) -> float | None:

@@ -25,6 +25,12 @@ class Coding(Element, frozen=True):
     display: str | None = None
 
 
+class NamedCoding(Coding, frozen=True):
+    """A name or code that the terminology service at `origin` gave; never decoded from a record."""
+
+    origin: str = ""
+
+
 class CodeableConcept(Element, frozen=True):
     coding: tuple[Coding, ...] = ()
     text: str | None = None
@@ -125,6 +131,53 @@ class MedicationRequest(Element, frozen=True):
     reason_reference: tuple[Reference, ...] = ()
     dosage_instruction: tuple[Dosage, ...] = ()
     dispense_request: DispenseRequest | None = None
+    modifier_extension: tuple[Extension, ...] = ()
+
+
+class MedicationDispense(Element, frozen=True):
+    status: str | None = None
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    authorizing_prescription: tuple[Reference, ...] = ()
+    quantity: Quantity | None = None
+    days_supply: Quantity | None = None
+    when_prepared: str | None = None
+    when_handed_over: str | None = None
+    dosage_instruction: tuple[Dosage, ...] = ()
+    modifier_extension: tuple[Extension, ...] = ()
+
+
+class MedicationStatement(Element, frozen=True):
+    status: str | None = None
+    status_reason: tuple[CodeableConcept, ...] = ()
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    based_on: tuple[Reference, ...] = ()
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    date_asserted: str | None = None
+    reason_code: tuple[CodeableConcept, ...] = ()
+    reason_reference: tuple[Reference, ...] = ()
+    dosage: tuple[Dosage, ...] = ()
+    modifier_extension: tuple[Extension, ...] = ()
+
+
+class AdministeredDosage(Element, frozen=True):
+    text: str | None = None
+    route: CodeableConcept | None = None
+    dose: Quantity | None = None
+
+
+class MedicationAdministration(Element, frozen=True):
+    status: str | None = None
+    medication_codeable_concept: CodeableConcept | None = None
+    medication_reference: Reference | None = None
+    request: Reference | None = None
+    effective_date_time: str | None = None
+    effective_period: Period | None = None
+    reason_code: tuple[CodeableConcept, ...] = ()
+    reason_reference: tuple[Reference, ...] = ()
+    dosage: AdministeredDosage | None = None
     modifier_extension: tuple[Extension, ...] = ()
 
 

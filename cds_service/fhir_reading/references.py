@@ -30,6 +30,9 @@ TYPED_REFERENCE = re.compile(
 CONDITIONAL_REFERENCE = re.compile(r"Patient\?identifier=(?P<system>[^|&]*)\|(?P<value>[^|&]+)")
 TOPICS = {
     "MedicationRequest": (Topic.DRUG,),
+    "MedicationDispense": (Topic.DRUG,),
+    "MedicationAdministration": (Topic.DRUG,),
+    "MedicationStatement": (Topic.DRUG,),
     "Observation": (Topic.SCORE, Topic.SAFETY),
     "Condition": (Topic.DIAGNOSIS, Topic.SAFETY),
     "Patient": (Topic.AGE,),

@@ -120,6 +120,7 @@ def _definition(given: _Parameters) -> Definition:
         last_score_from_day=given.number("last_score_from_day"),
         last_score_days_after=given.number("last_score_days_after"),
         remission_confirmed_days=given.number("remission_confirmed_days"),
+        minimum_pdc=given.number("minimum_pdc", "a share from 0 to 1"),
         suicidality_window_days=given.number("suicidality_window_days"),
         suicidality_acute_days=given.number("suicidality_acute_days"),
         filled=tuple(given.filled),

@@ -56,6 +56,7 @@ def assess(history: History, outcomes: Sequence[Outcome], definition: Definition
         missing=find_missing(judgement, _orders_not_read(history), safety, definition),
         unread=history.unread,
         set_aside=history.set_aside,
+        not_looked_at=history.not_looked_at,
         safety=safety,
         suicidality_is_acute=is_acute,
         concerns_depression=_concerns_depression(history),
@@ -93,11 +94,12 @@ def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age
 
 def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
     trial = outcome.trial
-    findings = (trial.use, trial.dose, trial.duration, in_scope, outcome.insufficient)
+    findings = (*trial.criteria, in_scope, outcome.insufficient)
     answer = all_of(finding.answer for finding in findings)
     deciding = [f for f in findings if f.answer is answer] if answer is not Answer.MET else [findings[-1]]
     evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
-    text = "; ".join(dict.fromkeys(finding.text for finding in deciding))
+    assumed = (f"assumed: {text}" for text in trial.assumed)
+    text = "; ".join(dict.fromkeys((*(finding.text for finding in deciding), *assumed)))
     return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence))
 
 
@@ -114,7 +116,7 @@ def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) ->
 
 def _orders_not_read(history: History) -> set[str]:
     """Orders of which nothing could be used: each could be a trial of any drug."""
-    read = {prescription.reference for prescription in history.prescriptions}
+    read = {reference for order in history.prescriptions for reference in order.references}
     return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
 
 
@@ -175,7 +177,9 @@ def _judge_failed_trials(
         else f" of different {_KINDS[definition.distinctness]}"
     )
     evidence = tuple(dict.fromkeys(ref for t in deciding for ref in t.failed.evidence))
-    return Finding("failed trials", answer, f"{count} failed trials{kind}, {needed} needed", evidence)
+    assumed = dict.fromkeys(f"; assumed: {text}" for t in deciding for text in t.trial.assumed)
+    text = f"{count} failed trials{kind}, {needed} needed{''.join(assumed)}"
+    return Finding("failed trials", answer, text, evidence)
 
 
 def _at_least_or_at_most(at_least: int, at_most: int, needed: int) -> Answer:

@@ -1,6 +1,7 @@
 """The nouns of the rules, and how three-valued answers combine.
 
-    Prescription   one MedicationRequest, normalised: which drug, how much on which days, for what
+    Prescription   one MedicationRequest, normalised: which drug, how much on which days, for what;
+                   a dispensing, a statement or an administration that no order covers is read as one too
     Exposure       continuous use of one drug, with dose segments
     Trial          an exposure judged as an attempt at treatment: adequate dose, long enough
     Outcome        what happened to symptoms during a trial
@@ -110,6 +111,24 @@ class DoseSegment:
     days_certain: bool = True
 
 
+class Source(Enum):
+    """What tells of the use of a drug, in order of preference: where several speak of one day, the first decides."""
+
+    ORDERED = "ordered"  # MedicationRequest
+    DISPENSED = "dispensed"  # MedicationDispense
+    ADMINISTERED = "administered"  # MedicationAdministration
+    STATED = "stated"  # MedicationStatement
+
+
+@dataclass(frozen=True)
+class Supply:
+    """Days that a dispensing covers, both ends included. An early refill begins when the last ran out."""
+
+    first_day: date
+    last_day: date
+    reference: str
+
+
 @dataclass(frozen=True)
 class Prescription:
     """One order of an antidepressant, or of a drug that could be one.
@@ -118,6 +137,14 @@ class Prescription:
     `treats_depression` answers whether this use can form a trial at all: as-needed orders, orders for
     another indication and products that are never a trial are `NOT_MET`, with the reason in its text.
     `dose_text` and `days_text` show the arithmetic and what the dates rest on.
+
+    `fulfils` names the orders that a dispensing (or the like) is of. `is_denial` tells that a statement
+    says the drug was not taken on these days. `has_derived_dose` marks a dose worked out from quantity and
+    days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
+    records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
+    are the work of `trd.sources`. `unit_mg_per_day` is the dose if one unit a day were taken, for records that
+    say nothing of the dose; `assumed` says what the dose rests on that no record says. `named_by` is the address
+    of the terminology service that says which drug it is; empty when the record and our tables tell.
     """
 
     reference: str
@@ -130,6 +157,20 @@ class Prescription:
     dose_text: str = ""
     days_text: str = ""
     authored: date | None = None
+    source: Source = Source.ORDERED
+    fulfils: tuple[str, ...] = ()
+    is_denial: bool = False
+    has_derived_dose: bool = False
+    supported_by: tuple[str, ...] = ()
+    supplies: tuple[Supply, ...] = ()
+    unit_mg_per_day: float | None = None
+    assumed: str = ""
+    named_by: str = ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """The record itself and those that speak of the same days."""
+        return (self.reference, *self.supported_by)
 
 
 @dataclass(frozen=True)
@@ -240,7 +281,8 @@ class History:
 
     `born_earliest` and `born_latest` bound the birth date (they differ for `1980`); both None when
     unknown. `set_aside` lists orders that were understood and do not count (entered in error, a
-    proposal, ...), each with its reason; they change nothing.
+    proposal, ...), each with its reason; they change nothing. `not_looked_at` names sources that could be
+    read and were not to be had (`dispenses`, `statements`, `administrations`).
     """
 
     patient: str
@@ -253,6 +295,7 @@ class History:
     born_latest: date | None = None
     unread: tuple[Unread, ...] = ()
     set_aside: tuple[Unread, ...] = ()
+    not_looked_at: tuple[str, ...] = ()
 
     @cached_property
     def score_series(self) -> tuple[tuple[Score, ...], ...]:
@@ -285,6 +328,7 @@ class Definition:
     `baseline_days_after` days after the first adequate day; the last score lies between day
     `last_score_from_day` of the trial (the first adequate day is day 1) and `last_score_days_after`
     days after its last.
+    `minimum_pdc` is the share of a trial's days, 0 to 1, that dispensings must cover where there are any.
     """
 
     id: str
@@ -308,6 +352,7 @@ class Definition:
     last_score_from_day: int
     last_score_days_after: int
     remission_confirmed_days: int
+    minimum_pdc: float
     suicidality_window_days: int
     suicidality_acute_days: int
     filled: tuple[tuple[str, str], ...] = ()
@@ -330,6 +375,7 @@ class Definition:
             self.baseline_days_after,
             self.last_score_from_day,
             self.last_score_days_after,
+            self.minimum_pdc,
         )
 
 
@@ -359,7 +405,13 @@ class Exposure:
 
     @cached_property
     def evidence(self) -> tuple[str, ...]:
-        return tuple(prescription.reference for prescription in self.prescriptions)
+        references = (reference for order in self.prescriptions for reference in order.references)
+        return tuple(dict.fromkeys(references))
+
+    @cached_property
+    def named_by(self) -> tuple[str, ...]:
+        """The terminology services that named the drug of one or more of the orders."""
+        return tuple(sorted({order.named_by for order in self.prescriptions if order.named_by}))
 
 
 @dataclass(frozen=True)
@@ -396,8 +448,20 @@ class Trial:
         return self.exposure.drug
 
     @property
+    def assumed(self) -> tuple[str, ...]:
+        """What its dose rests on that no record says, if the site chose to assume it."""
+        orders = self.exposure.prescriptions
+        return tuple(dict.fromkeys(order.assumed for order in orders if order.assumed))
+
+    @property
     def is_adequate(self) -> Answer:
-        return all_of((self.use.answer, self.dose.answer, self.duration.answer))
+        return all_of(finding.answer for finding in self.criteria)
+
+    @property
+    def criteria(self) -> tuple[Finding, ...]:
+        """What makes an adequate trial. Adherence is one of them only where dispensings tell of it."""
+        known = (self.use, self.dose, self.duration)
+        return known if self.adherence.answer is Answer.UNKNOWN else (*known, self.adherence)
 
 
 class Response(Enum):
@@ -491,3 +555,9 @@ class Assessment:
     concerns_depression: bool = True
     age_years: int | None = None
     other_verdicts: tuple[tuple[str, Verdict], ...] = ()
+    not_looked_at: tuple[str, ...] = ()
+
+    @property
+    def assumed(self) -> tuple[str, ...]:
+        """What any of the trials rests on that no record says."""
+        return tuple(dict.fromkeys(text for judged in self.trials for text in judged.trial.assumed))

@@ -61,7 +61,7 @@ def _trials_of(exposure: Exposure, definition: Definition, on: date) -> list[Tri
     judged = [(segment, judge_dose(segment, minimum_mg)) for segment in exposure.segments]
     possible = [(segment, answer) for segment, answer in judged if answer is not Answer.NOT_MET]
     if not possible:
-        return [_trial_without_adequate_days(exposure, minimum_mg, on)]
+        return [_trial_without_adequate_days(exposure, minimum_mg, definition, on)]
     return [
         _trial(exposure, run, minimum_mg, definition, on) for run in _runs(possible, definition.max_gap_days)
     ]
@@ -106,6 +106,7 @@ def _trial(
     shown = beyond_doubt if beyond_doubt.days >= needed else on_certain_days
     is_running = possible.last_day is not None and possible.last_day >= on
     duration = _judge_duration(on_certain_days, possible, exposure, needed)
+    judged_run = shown if duration.answer is Answer.MET else possible
     may_become_adequate = is_running and shown.days and shown.last_day == possible.last_day
     return Trial(
         exposure=exposure,
@@ -117,7 +118,9 @@ def _trial(
         dose=_dose_finding(exposure, minimum_mg, has_unknown_dose and beyond_doubt.days < needed),
         duration=duration,
         use=_judge_use(exposure),
-        adherence=_adherence(exposure),
+        adherence=judge_adherence(
+            exposure, judged_run.first_day, judged_run.last_day, definition.minimum_pdc
+        ),
         stop_reason=_stop_reason(exposure, possible),
         is_running=is_running,
         long_enough_on=(
@@ -130,7 +133,9 @@ def _trial(
     )
 
 
-def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None, on: date) -> Trial:
+def _trial_without_adequate_days(
+    exposure: Exposure, minimum_mg: float | None, definition: Definition, on: date
+) -> Trial:
     whole = _Run(0, exposure.first_day, exposure.last_day)
     largest = _largest_dose(exposure, whole)
     text = f"{largest:g} mg/day never reached the minimum of {minimum_mg:g} mg/day"
@@ -146,7 +151,7 @@ def _trial_without_adequate_days(exposure: Exposure, minimum_mg: float | None, o
         dose=Finding("dose", Answer.NOT_MET, text, exposure.evidence),
         duration=Finding("duration", Answer.NOT_MET, "no day at an adequate dose", exposure.evidence),
         use=_judge_use(exposure),
-        adherence=_adherence(exposure),
+        adherence=judge_adherence(exposure, whole.first_day, whole.last_day, definition.minimum_pdc),
         stop_reason=_stop_reason(exposure, whole),
         is_running=exposure.last_day >= on,
     )
@@ -192,9 +197,36 @@ def _judge_use(exposure: Exposure) -> Finding:
     return Finding("use", Answer.UNKNOWN, "nothing is known of what it was for", exposure.evidence)
 
 
-def _adherence(exposure: Exposure) -> Finding:
-    text = "no dispensing data were read; taken as prescribed is assumed"
-    return Finding("adherence", Answer.UNKNOWN, text, exposure.evidence)
+def judge_adherence(
+    exposure: Exposure, first_day: date | None, last_day: date | None, least: float
+) -> Finding:
+    """Whether dispensings cover at least `least` (0 to 1) of the days from first to last, both included.
+
+    That share is the proportion of days covered. Exactly `least` is enough. Unknown without a dispensing on
+    these days: nothing is known of dispensings elsewhere.
+    """
+    supplies = sorted(
+        {supply for order in exposure.prescriptions for supply in order.supplies},
+        key=lambda supply: (supply.first_day, supply.last_day, supply.reference),
+    )
+    covered, used = 0, []
+    if first_day is not None and last_day is not None:
+        begin = first_day
+        for supply in supplies:
+            if supply.first_day <= last_day and supply.last_day >= first_day:
+                used.append(supply.reference)
+                end = min(supply.last_day, last_day)
+                covered += max(0, days_between(max(begin, supply.first_day), end))
+                begin = max(begin, shifted(end, 1))
+    if not used or first_day is None or last_day is None:
+        text = "no dispensing data were read; taken as prescribed is assumed"
+        return Finding("adherence", Answer.UNKNOWN, text, exposure.evidence)
+    days = days_between(first_day, last_day)
+    answer = Answer.MET if covered >= least * days else Answer.NOT_MET
+    text = (
+        f"dispensings cover {covered} of {days} days ({100 * covered / days:.0f} %), {100 * least:g} % needed"
+    )
+    return Finding("adherence", answer, text, tuple(dict.fromkeys(used)))
 
 
 def _stop_reason(exposure: Exposure, run: _Run) -> StopReason:

@@ -14,11 +14,12 @@ import requests
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cds_service.app import create_app
+from cds_service.fhir_source import NEEDS
 from cds_service.settings import Settings
 
 ON = date(2026, 6, 30)
 HOOK_PATH = "/cds-services/trd-patient-view"
-EMPTY_PREFETCH = {"patient": None, "medications": None, "observations": None, "conditions": None}
+EMPTY_PREFETCH: dict[str, Any] = {need.key: None for need in NEEDS}
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,10 @@ def test_each_pair_of_hook_and_id_is_listed_once_and_can_be_called(service: Runn
 
 def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -> None:
     (listed,) = service.get("/cds-services").json()["services"]
-    assert set(listed["prefetch"]) == {"patient", "medications", "observations", "conditions"}
+    assert set(listed["prefetch"]) == {
+        *("patient", "medications", "observations", "conditions"),
+        *("dispenses", "statements", "administrations"),
+    }
     for template in listed["prefetch"].values():
         assert IN_THE_SUBSET.fullmatch(template)
         assert "_include" not in template

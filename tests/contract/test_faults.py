@@ -282,6 +282,9 @@ def test_a_medication_that_cannot_be_had_is_listed(serve: Serve, fault: str) -> 
             "patient": patient(),
             "medications": searchset(REFERRING),
             "conditions": searchset(condition()),
+            "dispenses": None,
+            "statements": None,
+            "administrations": None,
         }
         started = time.monotonic()
         reply = service.post(request_to(fhir.base_url, context=context, prefetch=prefetch))

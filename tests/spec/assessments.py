@@ -53,6 +53,7 @@ def a_definition(**given: object) -> Definition:
         "last_score_from_day": 28,
         "last_score_days_after": 14,
         "remission_confirmed_days": 60,
+        "minimum_pdc": 0.8,
         "suicidality_window_days": 365,
         "suicidality_acute_days": 14,
         "source": "A journal, doi 10.1000/test.1",

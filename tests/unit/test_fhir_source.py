@@ -31,6 +31,8 @@ from fhir_fixtures.server import EmbeddedServer
 from tests.contract.stub_server import Asked, Reply, StubServer
 
 KEYS = tuple(need.key for need in NEEDS)
+REQUIRED = tuple(need.key for need in NEEDS if need.is_required)
+OPTIONAL = tuple(key for key in KEYS if key not in REQUIRED)
 ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 WARNING = {"resourceType": "OperationOutcome", "issue": [{"severity": "warning", "code": "informational"}]}
 CHART = (
@@ -40,12 +42,17 @@ CHART = (
     observation("obs1"),
     observation("obs2"),
     condition("dx1"),
-)
+    *({"resourceType": kind, "id": "m1", "status": "completed", "subject": {"reference": "Patient/p1"}}
+      for kind in ("MedicationDispense", "MedicationStatement", "MedicationAdministration")),
+)  # fmt: skip
 PREFETCH = {
     "patient": CHART[0],
     "medications": searchset(*CHART[1:3], total=2),
     "observations": searchset(*CHART[3:5]),
     "conditions": searchset(CHART[5]),
+    "dispenses": searchset(CHART[6]),
+    "statements": searchset(CHART[7]),
+    "administrations": searchset(CHART[8]),
 }
 
 
@@ -60,7 +67,7 @@ def server() -> Iterator[EmbeddedServer]:
 
 
 @pytest.mark.parametrize(
-    "given", [keys for size in range(5) for keys in itertools.combinations(KEYS, size)], ids="+".join
+    "given", [keys for size in range(8) for keys in itertools.combinations(KEYS, size)], ids="+".join
 )
 def test_every_subset_of_the_keys_gives_the_same_chart(
     server: EmbeddedServer, given: tuple[str, ...]
@@ -84,7 +91,7 @@ def test_null_means_that_nothing_is_there(server: EmbeddedServer, key: str) -> N
 UNUSABLE: list[tuple[str, Any]] = [
     *(
         (key, value)
-        for key in KEYS
+        for key in REQUIRED
         for value in (ERROR, WARNING, [], "123", 7, True, {}, {"resourceType": 3})
     ),
     ("patient", patient("p2")),
@@ -182,6 +189,49 @@ def test_a_next_page_on_another_host_without_access_is_missing_and_hears_nothing
         assert elsewhere.asked == []
 
 
+# --- what is not required ---------------------------------------------------------------------------------
+
+NOT_SUPPORTED = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "not-supported"}],
+}
+
+
+@pytest.mark.parametrize("key", OPTIONAL)
+@pytest.mark.parametrize(("status", "leaves_a_gap"), [(400, False), (403, False), (404, False), (500, True)])
+def test_a_type_that_the_server_does_not_have_is_no_gap_and_one_that_fails_is(
+    key: str, status: int, leaves_a_gap: bool
+) -> None:
+    with StubServer(lambda _: Reply(ERROR, status)) as stub:
+        collected = collect_from(stub.base_url, without(key))
+    kind = next(need.resource_type for need in NEEDS if need.key == key)
+    gaps = [(gap.reference, gap.topics) for gap in collected.unread]
+    assert gaps == ([(f"{kind} search", (Topic.DRUG,))] if leaves_a_gap else [])
+    assert collected.not_looked_at == (() if leaves_a_gap else (key,))
+
+
+@pytest.mark.parametrize("key", OPTIONAL)
+@pytest.mark.parametrize("value", [ERROR, [], "123", {"resourceType": 3}])
+def test_an_unusable_value_of_what_is_not_required_is_a_gap(key: str, value: Any) -> None:
+    (gap,) = collect_from(None, PREFETCH | {key: value}).unread
+    assert gap.topics == (Topic.DRUG,)
+    assert key in gap.problem
+
+
+@pytest.mark.parametrize("key", OPTIONAL)
+def test_what_the_client_may_not_see_was_not_looked_at(key: str) -> None:
+    for prefetch in (without(key), PREFETCH | {key: NOT_SUPPORTED}):
+        collected = collect_from(None, prefetch)
+        assert (collected.unread, collected.not_looked_at) == ((), (key,))
+
+
+def test_the_first_page_of_what_is_not_required_is_used_and_named_incomplete() -> None:
+    first = searchset(CHART[6], total=2, next_url="https://ehr.example.org/fhir?page=2")
+    collected = collect_from(None, PREFETCH | {"dispenses": first})
+    assert CHART[6] in [entry.resource for entry in collected.entries]
+    assert [gap.topics for gap in collected.unread] == [(Topic.DRUG,)]
+
+
 # --- who may be called, and for what ----------------------------------------------------------------------
 
 
@@ -254,7 +304,11 @@ def test_a_base_with_a_trailing_slash_makes_the_same_calls() -> None:
     [
         ("patient/*.read", ()),
         ("user/Patient.r system/*.s", ()),
-        ("patient/Patient.read patient/MedicationRequest.rs patient/Observation.rs", ("conditions",)),
+        (
+            "patient/Patient.read patient/MedicationRequest.rs patient/Observation.rs",
+            ("conditions", *OPTIONAL),
+        ),
+        ("patient/Patient.r patient/MedicationRequest.s patient/Observation.s patient/Condition.s", OPTIONAL),
         ("patient/*.rs?_tag=x", KEYS),
         ("launch openid", KEYS),
         ("", KEYS),
@@ -266,10 +320,11 @@ def test_nothing_outside_the_scopes_is_asked_for(scopes: str, missing: tuple[str
     with StubServer(chart_of_p1) as stub:
         asked_for = request(stub.base_url, {}, "marker", tuple(scopes.split()))
         policy = FhirPolicy(tuple(addresses([stub.base_url])))
-        if missing:
+        required = tuple(key for key in missing if key in REQUIRED)
+        if required:
             with pytest.raises(MissingEvidence, match="scopes do not cover") as failed:
                 collect(asked_for, policy)
-            assert failed.value.keys == missing
+            assert failed.value.keys == required
         else:
             collect(asked_for, policy)
         asked = {path.replace("/", "?").partition("?")[0] for path in stub.paths}
@@ -398,6 +453,9 @@ def test_templates() -> None:
         "medications": "MedicationRequest?patient={{context.patientId}}",
         "observations": "Observation?patient={{context.patientId}}",
         "conditions": "Condition?patient={{context.patientId}}",
+        "dispenses": "MedicationDispense?patient={{context.patientId}}",
+        "statements": "MedicationStatement?patient={{context.patientId}}",
+        "administrations": "MedicationAdministration?patient={{context.patientId}}",
     }
 
 

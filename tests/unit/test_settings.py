@@ -12,6 +12,7 @@ import pytest
 from cds_service.app import create_app
 from cds_service.errors import SettingsError
 from cds_service.settings import Settings, find_problems, load_settings
+from cds_service.terminology import open_terminology
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +93,10 @@ def test_a_file_may_hold_arrays_and_clients(monkeypatch: pytest.MonkeyPatch, tmp
         ("TRD_CDS_MAX_BODY_MB", "-1", ["TRD_CDS_MAX_BODY_MB", "greater than 0"]),
         ("TRD_CDS_TLS_TERMINATED", "perhaps", ["TRD_CDS_TLS_TERMINATED", "boolean"]),
         ("TRD_CDS_FHIR_SERVERS", "https://u:p@a/fhir", ["TRD_CDS_FHIR_SERVERS", "base addresses"]),
+        ("TRD_CDS_TERMINOLOGY_SERVER", "tx.example.org", ["TRD_CDS_TERMINOLOGY_SERVER", "base addresses"]),
+        ("TRD_CDS_TERMINOLOGY_SERVER", "https://tx/fhir?a=b", ["TRD_CDS_TERMINOLOGY_SERVER", "without"]),
+        ("TRD_CDS_TERMINOLOGY_KIND", "umls", ["TRD_CDS_TERMINOLOGY_KIND", "'fhir' or 'rxnav'", "'umls'"]),
+        ("TRD_CDS_TERMINOLOGY_SECONDS", "0", ["TRD_CDS_TERMINOLOGY_SECONDS", "greater than 0"]),
         ("TRD_CDS_CORS_ORIGINS", "https://a.example.org/x", ["TRD_CDS_CORS_ORIGINS", "origins"]),
         ("TRD_CDS_PUBLIC_URL", "cds.example.org", ["TRD_CDS_PUBLIC_URL", "http(s) address"]),
         ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["TRD_CDS_REQUIRE_CLIENT_AUTH", "cannot check"]),
@@ -146,6 +151,7 @@ def test_production_refuses_to_start_and_says_everything_it_lacks() -> None:
     ("settings", "words"),
     [
         ({"fhir_servers": ("http://fhir.example.org/r4",)}, "https"),
+        ({"terminology_server": "http://tx.example.org/fhir"}, "TERMINOLOGY_SERVER: expected https"),
         ({"embedded_fhir_server": "http://127.0.0.1:8090/fhir"}, "EMBEDDED_FHIR_SERVER"),
     ],
 )
@@ -154,6 +160,17 @@ def test_production_refuses_what_only_a_laptop_may_have(settings: dict[str, obje
     given = {"fhir_servers": ("https://fhir.example.org/r4",)} | settings
     added = set(find_problems(Settings(mode="production", **given))) - set(without)
     assert words in " ".join(added)
+
+
+@pytest.mark.parametrize("address", ["https://tx.example.org/fhir", "http://127.0.0.1:8080/fhir"])
+def test_production_may_ask_a_terminology_service_nobody_can_overhear(address: str) -> None:
+    given = Settings(mode="production", terminology_server=address)
+    assert find_problems(given) == find_problems(Settings(mode="production"))
+
+
+def test_there_is_no_terminology_service_unless_one_is_named() -> None:
+    assert open_terminology(Settings()) is None
+    assert open_terminology(Settings(terminology_server="https://tx.example.org/fhir")) is not None
 
 
 def test_the_app_itself_refuses_production_and_unknown_definitions() -> None:

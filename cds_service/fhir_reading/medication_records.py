@@ -1,0 +1,383 @@
+"""MedicationDispense, MedicationAdministration and MedicationStatement → prescriptions as these sources tell them.
+
+Each is read as the order that it would be (`medication_requests.py`), so that a dosage means the same wherever
+it stands; what differs is which elements hold the dates, and what the status says. How the sources weigh against
+each other is decided in `trd/sources.py`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Generic, TypeVar
+
+from cds_service.fhir_reading.code_names import Code, KnownName
+from cds_service.fhir_reading.collected import Entry
+from cds_service.fhir_reading.dates import parse_fhir_date
+from cds_service.fhir_reading.dosage import dose_of_supply
+from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug
+from cds_service.fhir_reading.elements import (
+    DispenseRequest,
+    Dosage,
+    DoseAndRate,
+    MedicationAdministration,
+    MedicationDispense,
+    MedicationRequest,
+    MedicationStatement,
+    Period,
+    Problem,
+    Reference,
+    Repeat,
+    Timing,
+    read_elements,
+)
+from cds_service.fhir_reading.indications import Find, purpose_of
+from cds_service.fhir_reading.medication_requests import (
+    MedicationReading,
+    Order,
+    all_together,
+    read_order,
+    reference_to,
+    set_aside_if_named,
+)
+from cds_service.fhir_reading.medications import drug_of, with_purpose
+from cds_service.fhir_reading.order_days import EARLIEST_DAY
+from cds_service.trd.days import shifted
+from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
+
+RecordType = TypeVar("RecordType", MedicationDispense, MedicationStatement, MedicationAdministration)
+NOT_TAKEN = "not-taken"
+ONCE_A_DAY = Timing(repeat=Repeat(frequency=1, period=1, period_unit="d"))
+
+
+def read_medication_records(
+    by_type: Mapping[str, Sequence[Entry]], find: Find, on: date, names: Mapping[Code, KnownName]
+) -> MedicationReading:
+    """All three kinds of one patient's records. Never raises.
+
+    `find` resolves references, `on` is today, `names` is what a terminology service says of codes.
+    """
+    context = _Context(find, on, names)
+    dispensed = [_read(_DISPENSE, entry, context) for entry in by_type.get("MedicationDispense", ())]
+    given = [_read(_ADMINISTRATION, entry, context) for entry in by_type.get("MedicationAdministration", ())]
+    stated = [_read(_STATEMENT, entry, context) for entry in by_type.get("MedicationStatement", ())]
+    if not (dispensed or given or stated):
+        return MedicationReading()
+    by_day = all_together(given)
+    by_day = replace(by_day, prescriptions=tuple(_day_totals(by_day.prescriptions)))
+    return all_together([*dispensed, by_day, *stated])
+
+
+@dataclass(frozen=True)
+class _Context:
+    find: Find
+    on: date
+    names: Mapping[Code, KnownName]
+
+
+@dataclass(frozen=True)
+class _Kind(Generic[RecordType]):
+    """How one type of resource is read as an order.
+
+    `paths` name the elements of the order by those of the record; `why_aside` tells why a record does not
+    count; `orders` are the orders it is of; `finish` adds what only this type tells.
+    """
+
+    elements: type[RecordType]
+    source: Source
+    paths: tuple[tuple[str, str], ...]
+    why_aside: Callable[[RecordType], str | None]
+    orders: Callable[[RecordType], Sequence[Reference]]
+    as_order: Callable[[RecordType], MedicationRequest]
+    finish: Callable[[Prescription, RecordType, DrugReading, date], Prescription]
+
+
+def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> MedicationReading:
+    record, problems = read_elements(entry.resource, kind.elements)
+    reference = reference_to(entry)
+    if any(problem.path == "$" for problem in problems):
+        return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
+    order = kind.as_order(record)
+    orders = _resolved(kind.orders(record), entry.resource, context.find)
+    purpose = purpose_of(order, entry.resource, context.find)
+    drug = with_purpose(_drug(order, orders, entry.resource, context), purpose, problems)
+    if isinstance(drug, NotAntidepressant):
+        return set_aside_if_named(drug, reference)
+    aside = kind.why_aside(record)
+    if aside:
+        return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
+    renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
+    reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
+    fulfils = tuple(reference_to(Entry(target, None, "")) for target in orders)
+    return replace(
+        reading,
+        prescriptions=tuple(
+            kind.finish(replace(told, source=kind.source, fulfils=fulfils), record, drug, context.on)
+            for told in reading.prescriptions
+        ),
+        unread=tuple(
+            replace(unread, problem=_renamed(unread.problem, [(b, a) for a, b in kind.paths]))
+            for unread in reading.unread
+        ),
+    )
+
+
+def _renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
+    for name, other in names:
+        text = text.replace(name, other)
+    return text
+
+
+def _resolved(references: Sequence[Reference], resource: dict[str, Any], find: Find) -> list[dict[str, Any]]:
+    """The orders at hand that a record names."""
+    found = [find(r.reference, resource) for r in references if r.reference]
+    return [target for target in found if target and target.get("resourceType") == "MedicationRequest"]
+
+
+def _drug(
+    order: MedicationRequest, orders: Sequence[dict[str, Any]], resource: dict[str, Any], context: _Context
+) -> DrugReading:
+    """By the record itself; where that tells no drug, by the order it is of."""
+    own = _drug_of(order, resource, context)
+    if not isinstance(own, UnknownDrug):
+        return own
+    for target in orders:
+        ordered, _ = read_elements(target, MedicationRequest)
+        drug = _drug_of(ordered, target, context)
+        if not isinstance(drug, UnknownDrug):
+            return drug
+    return own
+
+
+def _drug_of(order: MedicationRequest, resource: dict[str, Any], context: _Context) -> DrugReading:
+    concept, reference = order.medication_codeable_concept, order.medication_reference
+    return drug_of(concept, reference, resource, context.find, context.names)
+
+
+# --- dispensed ----------------------------------------------------------------------------------------
+
+NOT_HANDED_OVER = {
+    "preparation": "not handed over yet",
+    "in-progress": "not handed over yet",
+    "cancelled": "cancelled, not handed over",
+    "declined": "declined, not handed over",
+}
+
+
+def _why_not_dispensed(record: MedicationDispense) -> str | None:
+    if record.status == "entered-in-error":
+        return "entered in error"
+    if record.status in ("cancelled", "declined") or record.when_handed_over is None:
+        return NOT_HANDED_OVER.get(record.status or "")
+    return None
+
+
+def _dispense_as_order(record: MedicationDispense) -> MedicationRequest:
+    """What was handed over is taken: whether more would have followed is no matter of this record."""
+    return MedicationRequest(
+        status=record.status if record.when_handed_over is None else "completed",
+        intent="order",
+        medication_codeable_concept=record.medication_codeable_concept,
+        medication_reference=record.medication_reference,
+        authored_on=record.when_handed_over or record.when_prepared,
+        dosage_instruction=record.dosage_instruction,
+        dispense_request=DispenseRequest(
+            expected_supply_duration=record.days_supply, quantity=record.quantity
+        ),
+        modifier_extension=record.modifier_extension,
+    )
+
+
+def _with_dose_of_supply(
+    told: Prescription, record: MedicationDispense, drug: DrugReading, on: date
+) -> Prescription:
+    """Where no dosage tells the dose: all that was dispensed, spread over the days it was meant for."""
+    del on
+    has_dose = any(segment.low_mg is not None for segment in told.segments)
+    if has_dose or not isinstance(drug, Recognised) or record.dosage_instruction:
+        return told
+    dose = dose_of_supply(record.quantity, record.days_supply, drug)
+    segments = tuple(replace(s, low_mg=dose.low_mg, high_mg=dose.high_mg) for s in told.segments)
+    return replace(told, segments=segments, dose_text=dose.text, has_derived_dose=dose.low_mg is not None)
+
+
+_DISPENSE = _Kind(
+    elements=MedicationDispense,
+    source=Source.DISPENSED,
+    paths=(
+        ("$.whenHandedOver", "$.authoredOn"),
+        ("$.whenPrepared", "$.authoredOn"),
+        ("$.daysSupply", "$.dispenseRequest.expectedSupplyDuration"),
+        ("$.quantity", "$.dispenseRequest.quantity"),
+    ),
+    why_aside=_why_not_dispensed,
+    orders=lambda record: record.authorizing_prescription,
+    as_order=_dispense_as_order,
+    finish=_with_dose_of_supply,
+)
+
+
+# --- stated -------------------------------------------------------------------------------------------
+
+NOT_STATED = {"entered-in-error": "entered in error", "intended": "intended, not taken yet"}
+
+
+def _statement_as_order(record: MedicationStatement) -> MedicationRequest:
+    period = record.effective_period or Period()
+    return MedicationRequest(
+        status="completed" if record.status == NOT_TAKEN else record.status,
+        status_reason=next(iter(record.status_reason), None),
+        intent="order",
+        medication_codeable_concept=record.medication_codeable_concept,
+        medication_reference=record.medication_reference,
+        authored_on=period.start,
+        reason_code=record.reason_code,
+        reason_reference=record.reason_reference,
+        dosage_instruction=record.dosage,
+        dispense_request=DispenseRequest(validity_period=Period(end=period.end)),
+        modifier_extension=record.modifier_extension,
+    )
+
+
+def _as_of_statement(
+    told: Prescription, record: MedicationStatement, drug: DrugReading, on: date
+) -> Prescription:
+    """A statement is sure of the days up to the one it was made on; of a single moment, only of that day."""
+    del drug
+    asserted = parse_fhir_date(record.date_asserted)
+    moment = parse_fhir_date(record.effective_date_time)
+    is_open = record.effective_period is None or record.effective_period.end is None
+    segments = told.segments
+    if record.effective_period is None:
+        segments = _around(moment or asserted, segments, on)
+    elif asserted and is_open and record.status == "active":
+        segments = tuple(_sure_until(asserted.earliest, segments))
+    days_text = told.days_text.replace("the validity period", "the period stated")
+    return replace(told, segments=segments, days_text=days_text, is_denial=record.status == NOT_TAKEN)
+
+
+def _around(moment: Any, segments: Sequence[DoseSegment], on: date) -> tuple[DoseSegment, ...]:
+    """The dose of the first segment: surely taken on one day, perhaps before and after."""
+    if not segments:
+        return ()
+    perhaps = replace(segments[0], first_day=EARLIEST_DAY, last_day=on, days_certain=False)
+    if moment is None or not moment.is_exact or not EARLIEST_DAY < moment.earliest <= on:
+        return (perhaps,)
+    day = moment.earliest
+    pieces = (
+        replace(perhaps, last_day=shifted(day, -1)),
+        replace(perhaps, first_day=day, last_day=day, days_certain=True),
+        replace(perhaps, first_day=shifted(day, 1)),
+    )
+    return tuple(piece for piece in pieces if piece.first_day <= piece.last_day)
+
+
+def _sure_until(last_sure_day: date, segments: Sequence[DoseSegment]) -> Iterable[DoseSegment]:
+    for segment in segments:
+        if segment.first_day <= last_sure_day:
+            yield replace(segment, last_day=min(segment.last_day, last_sure_day))
+        if segment.last_day > last_sure_day:
+            first_day = max(segment.first_day, shifted(last_sure_day, 1))
+            yield replace(segment, first_day=first_day, days_certain=False)
+
+
+_STATEMENT = _Kind(
+    elements=MedicationStatement,
+    source=Source.STATED,
+    paths=(
+        ("$.effectivePeriod.start", "$.authoredOn"),
+        ("$.effectivePeriod.end", "$.dispenseRequest.validityPeriod.end"),
+        ("$.effectivePeriod", "$.dispenseRequest"),
+        ("$.effectiveDateTime", "$.authoredOn"),
+        ("$.dosage[", "$.dosageInstruction["),
+    ),
+    why_aside=lambda record: NOT_STATED.get(record.status or ""),
+    orders=lambda record: record.based_on,
+    as_order=_statement_as_order,
+    finish=_as_of_statement,
+)
+
+
+# --- administered -------------------------------------------------------------------------------------
+
+NOT_GIVEN = {"not-done": "not given", "entered-in-error": "entered in error"}
+
+
+def _administration_as_order(record: MedicationAdministration) -> MedicationRequest:
+    """One dose on its day. One that was stopped half way was of an unknown dose."""
+    period = record.effective_period or Period(
+        start=record.effective_date_time, end=record.effective_date_time
+    )
+    given = record.dosage if record.status != "stopped" else None
+    dose = (DoseAndRate(dose_quantity=given.dose),) if given and given.dose else ()
+    dosage = Dosage(text=given.text if given and not dose else None, timing=ONCE_A_DAY, dose_and_rate=dose)
+    return MedicationRequest(
+        status="completed" if record.status in ("completed", "in-progress", "stopped") else record.status,
+        intent="order",
+        medication_codeable_concept=record.medication_codeable_concept,
+        medication_reference=record.medication_reference,
+        authored_on=period.start,
+        reason_code=record.reason_code,
+        reason_reference=record.reason_reference,
+        dosage_instruction=(dosage,),
+        dispense_request=DispenseRequest(validity_period=Period(end=period.end or period.start)),
+        modifier_extension=record.modifier_extension,
+    )
+
+
+def _as_given(
+    told: Prescription, record: MedicationAdministration, drug: DrugReading, on: date
+) -> Prescription:
+    del record, drug, on
+    return replace(told, days_text=told.days_text.replace("the validity period", "the time it was given"))
+
+
+_ADMINISTRATION = _Kind(
+    elements=MedicationAdministration,
+    source=Source.ADMINISTERED,
+    paths=(
+        ("$.effectivePeriod.start", "$.authoredOn"),
+        ("$.effectivePeriod", "$.dispenseRequest.validityPeriod"),
+        ("$.effectiveDateTime", "$.authoredOn"),
+        ("$.dosage", "$.dosageInstruction[0]"),
+    ),
+    why_aside=lambda record: NOT_GIVEN.get(record.status or ""),
+    orders=lambda record: (record.request,) if record.request else (),
+    as_order=_administration_as_order,
+    finish=_as_given,
+)
+
+
+def _day_totals(given: Iterable[Prescription]) -> Iterable[Prescription]:
+    """Doses given on one day are taken together, unlike orders for one day, of which one replaces another."""
+    by_day: dict[object, list[Prescription]] = defaultdict(list)
+    for told in given:
+        drug = told.drug.agent if told.drug else told.name
+        days = [(s.first_day, s.last_day) for s in told.segments]
+        by_day[drug, *days].append(told)
+    for of_one_day in by_day.values():
+        first, *others = of_one_day
+        if (
+            not others
+            or len(first.segments) != 1
+            or first.segments[0].first_day != first.segments[0].last_day
+        ):
+            yield from of_one_day
+        else:
+            yield _added_up(first, others)
+
+
+def _added_up(first: Prescription, others: Sequence[Prescription]) -> Prescription:
+    segments = [told.segments[0] for told in (first, *others)]
+    lows, highs = [s.low_mg for s in segments], [s.high_mg for s in segments]
+    low = None if None in lows else sum(mg or 0.0 for mg in lows)
+    high = None if None in highs else sum(mg or 0.0 for mg in highs)
+    is_certain = all(segment.days_certain for segment in segments)
+    return replace(
+        first,
+        segments=(replace(segments[0], low_mg=low, high_mg=high, days_certain=is_certain),),
+        dose_text=" + ".join(told.dose_text for told in (first, *others)),
+        supported_by=tuple(told.reference for told in others),
+    )

@@ -1,0 +1,171 @@
+"""medication[x] of an order, a dispensing or a statement → which drug it is, from all that names it.
+
+The concept itself, or the Medication behind the reference (contained or not) with its code, form and
+ingredients. What is not at hand, or half readable, may be any drug.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from cds_service.fhir_reading.code_names import Code, KnownName, medication_with_names, with_names
+from cds_service.fhir_reading.dosage import positive
+from cds_service.fhir_reading.drugs import (
+    DrugReading,
+    NotAntidepressant,
+    Recognised,
+    UnknownDrug,
+    is_settled,
+    recognise,
+)
+from cds_service.fhir_reading.elements import (
+    CodeableConcept,
+    Coding,
+    Medication,
+    MedicationIngredient,
+    Problem,
+    Ratio,
+    Reference,
+    read_elements,
+)
+from cds_service.fhir_reading.indications import Find
+from cds_service.tables.dosing import UnitKind, load_units
+from cds_service.tables.drugs import Per, Strength, form_in, words_of
+from cds_service.tables.reasons import Indication
+
+
+def drug_of(
+    concept: CodeableConcept | None,
+    reference: Reference | None,
+    resource: dict[str, Any],
+    find: Find,
+    names: Mapping[Code, KnownName],
+) -> DrugReading:
+    """The drug of a resource whose medication[x] is `concept` or `reference`; `find` resolves references.
+
+    `names` is what a terminology service says of codes that our tables lack.
+    """
+    concept = with_names(concept, names)
+    if reference is None:
+        return recognise(concept)
+    target = find(reference.reference, resource) if reference.reference else None
+    if target is None:
+        named = recognise(_joined(concept, reference.display))
+        shown = reference.display or "drug behind a reference"
+        return (
+            UnknownDrug(shown[:120], "the Medication it refers to is not at hand")
+            if isinstance(named, UnknownDrug)
+            else named
+        )
+    medication, _ = read_elements(target, Medication)
+    if medication.status == "entered-in-error":
+        return UnknownDrug("drug behind a reference", "the Medication it refers to was entered in error")
+    return _drug_of_medication(medication_with_names(medication, names), _joined(concept, None))
+
+
+def _joined(concept: CodeableConcept | None, display: str | None) -> CodeableConcept | None:
+    """A concept with one more name, which must agree with the others."""
+    if display is None:
+        return concept
+    concept = concept or CodeableConcept()
+    return CodeableConcept(coding=(*concept.coding, Coding(display=display)), text=concept.text)
+
+
+def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) -> DrugReading:
+    """By the Medication's code (and the order's own concept, which must agree); else by its ingredients."""
+    code = medication.code or CodeableConcept()
+    if beside:
+        code = CodeableConcept(
+            coding=(*code.coding, *beside.coding, Coding(display=beside.text)), text=code.text
+        )
+    drug = recognise(code)
+    if not is_settled(drug) and medication.ingredient:
+        drug = _drug_of_ingredients(medication.ingredient, drug)
+    if not isinstance(drug, Recognised):
+        return drug
+    strength = drug.strength
+    if strength is None and not drug.strength_problem:
+        strength = _strength_of(medication.ingredient, drug)
+    words = " ".join(_words(medication.form))
+    return replace(
+        drug, strength=strength, form=form_in(words) or drug.form, words=drug.words | set(words_of(words))
+    )
+
+
+def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: DrugReading) -> DrugReading:
+    """The active ingredients' names together, as those of one product."""
+    active = [each for each in ingredients if each.is_active is not False] or ingredients
+    concepts = [each.item_codeable_concept or CodeableConcept() for each in active]
+    readings = [recognise(concept) for concept in concepts]
+    if all(isinstance(reading, NotAntidepressant) for reading in readings):
+        return by_code if isinstance(by_code, NotAntidepressant) else readings[0]
+    if any(isinstance(reading, UnknownDrug) for reading in readings):
+        return UnknownDrug(by_code.name, "an ingredient of the Medication could not be recognised")
+    if len(readings) == 1:
+        return readings[0]
+    together = recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))
+    return replace(together, named_by=next((r.named_by for r in readings if r.named_by), ""))
+
+
+def _ingredient_name(reading: DrugReading) -> str:
+    return reading.antidepressant.drug.ingredient if isinstance(reading, Recognised) else reading.name
+
+
+def _words(concept: CodeableConcept | None) -> list[str]:
+    if concept is None:
+        return []
+    return [
+        text
+        for text in (concept.text, *(c.display for c in concept.coding), *(c.code for c in concept.coding))
+        if text
+    ]
+
+
+def _strength_of(ingredients: Sequence[MedicationIngredient], drug: Recognised) -> Strength | None:
+    """The strength of the ingredient that the minimum dose is stated for."""
+    wanted = drug.antidepressant.dose_component
+    for ingredient in ingredients:
+        named = recognise(ingredient.item_codeable_concept)
+        if (
+            isinstance(named, Recognised)
+            and named.antidepressant.drug.ingredient == wanted
+            and ingredient.strength
+        ):
+            return _strength(ingredient.strength)
+    return None
+
+
+def _strength(ratio: Ratio) -> Strength | None:
+    """50 mg per tablet, 20 mg per 5 mL, 0.25 mg per hour."""
+    numerator, denominator = ratio.numerator, ratio.denominator
+    unit = _unit_kind(numerator.code, numerator.unit) if numerator else None
+    if numerator is None or numerator.value is None or unit is None or unit[0] is not UnitKind.MASS:
+        return None
+    per_value = positive(denominator.value if denominator and denominator.value is not None else 1)
+    per = (denominator.code or denominator.unit or "") if denominator else ""
+    mg = positive(numerator.value, unit[1] / per_value) if per_value else None
+    kind = _unit_kind(per, None)
+    if mg is None:
+        return None
+    if per.lower() in ("h", "hr", "hour"):
+        return Strength(mg * 24, Per.UNIT)
+    return Strength(mg / kind[1], Per.ML) if kind and kind[0] is UnitKind.VOLUME else Strength(mg, Per.UNIT)
+
+
+def _unit_kind(code: str | None, unit: str | None) -> tuple[UnitKind, float] | None:
+    found = [known for text in (code, unit) if text and (known := load_units().get(text.strip().lower()))]
+    return (found[0].kind, found[0].factor) if found else None
+
+
+def with_purpose(drug: DrugReading, purpose: Indication | None, problems: Sequence[Problem]) -> DrugReading:
+    """A drug of no name that we know, ordered for depression or half readable, may be an antidepressant."""
+    if not isinstance(drug, NotAntidepressant) or drug.is_certain:
+        return drug
+    if purpose is Indication.DEPRESSION:
+        problem = "ordered for depression under a name that we do not know"
+        return UnknownDrug(drug.name, problem, drug.named_by)
+    if any(problem.path.startswith("$.medication") for problem in problems):
+        return UnknownDrug(drug.name, "its codes could not all be read", drug.named_by)
+    return drug
