@@ -23,6 +23,7 @@ from fhir_fixtures.builders import (
     PHQ9_TOTAL,
     RXNORM,
     SNOMED_CT,
+    concept,
     condition,
     medication_request,
     observation,
@@ -103,6 +104,13 @@ def test_trap_01_the_coded_reason_decides(code: str, answer: str) -> None:
         "reasonCode": [{"coding": [{"system": ICD_10_CM, "code": code}]}],
     }
     assert prescribed(**order).treats_depression.answer.value == answer
+
+
+@pytest.mark.parametrize("code", ["193462001", "37796009", "82423001", "203082005"])
+def test_trap_01_a_reason_in_snomed_ct_decides_as_well(code: str) -> None:
+    """Insomnia, migraine, chronic pain and fibromyalgia by code alone, without a word."""
+    order = {"medication": "amitriptyline 75 mg tablet", "reasonCode": [concept((SNOMED_CT, code))]}
+    assert prescribed(**order).treats_depression.answer is Answer.NOT_MET
 
 
 def test_trap_01_sarafem_is_left_open_without_a_reason() -> None:

@@ -262,7 +262,7 @@ def clue_of_code(coding: Coding) -> Product | Doubt | UnknownCode | None:
 
 def _known_code(system: str, code: str) -> Product | Doubt | None:
     if system == ATC:
-        return _clue_of_atc(code.upper())
+        return _clue_of_atc(re.sub(r"\s", "", code.upper()))
     if system == RXNORM:
         return rxnorm_product(code)
     return _clue_of_ndc(code) if system == NDC else snomed_product(code)

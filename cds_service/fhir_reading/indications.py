@@ -196,6 +196,9 @@ def _indication_of_code(coding: Coding) -> Indication | None:
         by_prefix = next((meaning for prefix, meaning in prefixes if plain.startswith(prefix)), None)
         if by_prefix:
             return by_prefix
+    known = load_indications().codes.get((canonical_system(system), code))
+    if known:
+        return known
     if is_depression_code(system, code):
         return Indication.DEPRESSION
     meaning = meaning_of_code(system, code)
