@@ -25,6 +25,7 @@ from cds_service.tables.drugs import (
     drug_of,
     known_combinations,
     load_form_words,
+    load_misspellings,
     load_names,
     load_unspecific_names,
     plain_text,
@@ -139,8 +140,9 @@ def _misspelt(words: Words) -> str | None:
 
 @lru_cache(maxsize=1)
 def _long_names() -> tuple[str, ...]:
-    names = (name[0] for name, product in load_names().items() if product.antidepressant and len(name) == 1)
-    return tuple(name for name in names if len(name) >= SHORTEST_MISSPELT)
+    names = load_names().keys() - load_misspellings().keys()
+    own = (name[0] for name in sorted(names) if load_names()[name].antidepressant and len(name) == 1)
+    return tuple(name for name in own if len(name) >= SHORTEST_MISSPELT)
 
 
 def is_one_slip(word: str, name: str) -> bool:

@@ -489,13 +489,18 @@ def load_names() -> dict[Words, Product]:
             components = frozenset(row_.parts("ingredients"))
             brand = Product(drug_of(components), components, row_.required("name"))
             names.setdefault(words_of(brand.name), brand)
-    for row_ in read_rows("drug_misspellings.csv", ("misspelling", "name", "source")):
-        names[words_of(row_.required("misspelling"))] = _misspelt(row_, names)
-    return names
+    return names | {words: _meant(row, words, names) for words, row in load_misspellings().items()}
 
 
-def _misspelt(row: Row, names: Mapping[Words, Product]) -> Product:
-    if words_of(row.required("misspelling")) in names:
+@lru_cache(maxsize=1)
+def load_misspellings() -> dict[Words, Row]:
+    """Misspelt names, which can mean one drug only."""
+    rows = read_rows("drug_misspellings.csv", ("misspelling", "name", "source"))
+    return {words_of(row.required("misspelling")): row for row in rows}
+
+
+def _meant(row: Row, words: Words, names: Mapping[Words, Product]) -> Product:
+    if words in names:
         row.reject("misspelling", "a spelling that no drug has of its own")
     meant = names.get(words_of(row.required("name")))
     return meant or row.reject("name", "a name of antidepressants.csv or brands.csv")

@@ -447,7 +447,7 @@ def test_two_sprays_of_esketamine_are_one_device() -> None:
         concept(None, (ATC, "N06AX99", None)),
         concept(None, (ATC, "N06", None)),
         concept("Sertralune 50 mg"),  # one letter off, and in no table of misspellings
-        concept("Fluoxatime 20"),
+        concept("Fluoxetime 20"),
         concept("hydrochloride 50 mg film coated tablet"),
         concept("TCA"),
         concept(None, (NDC, "0000-0000-0", None)),
