@@ -162,13 +162,14 @@ def _common_words() -> frozenset[str]:
     """Words that a name may hold beside the drug: forms, salts, units, directions, reasons."""
     phrases = (*load_sig_phrases(), *load_indications().phrases, *load_unspecific_names().anywhere)
     units = (word for unit in load_units() for word in words_of(unit))
-    return frozenset({*load_unspecific_names().alone, *load_form_words(), *units}.union(*phrases))
+    unspecific = load_unspecific_names()
+    return frozenset({*unspecific.alone, *unspecific.beside, *load_form_words(), *units}.union(*phrases))
 
 
 # --- a second drug that our tables lack ------------------------------------------------------------------
 
-SEPARATOR = re.compile(r"([/+&,;]|\band\b|\bor\b|\bplus\b)")
-ADDITIONS = ("/", "+", "&", "and", "or", "plus")
+SEPARATOR = re.compile(r"([/+&,;]|\b(?:and|or|plus|with|vs|versus)\b)")
+MAKER_FOLLOWS = (",", ";")
 ASIDE = re.compile(r"\([^()\d]*\)|\[[^\[\]\d]*\]")
 
 
@@ -196,7 +197,7 @@ def _is_added(parts: Sequence[str], at: int, unknown: Sequence[str]) -> bool:
         return False
     is_before = at + 2 < len(parts) and _is_a_bare_drug(parts[at + 2])
     is_after = at > 0 and _is_a_bare_drug(parts[at - 2])
-    return is_before or (is_after and parts[at - 1] in ADDITIONS)
+    return is_before or (is_after and parts[at - 1] not in MAKER_FOLLOWS)
 
 
 def _unknown_words(part: str) -> list[str]:
@@ -265,9 +266,11 @@ def _bare_strength(name: str, components: frozenset[str]) -> Strength | None:
 
 
 def _is_part_of_product(word: str) -> bool:
-    """Salts, release and form; not words of a direction."""
-    is_unspecific = word in load_unspecific_names().alone and word not in _words_of_directions()
-    return is_unspecific or word in load_form_words()
+    """Salts, release (24 hr) and form; not words of a direction."""
+    if not word.isalpha():
+        return True
+    is_said_of_it = word in _common_words() and word not in _words_of_directions()
+    return is_said_of_it or word in load_form_words()
 
 
 @lru_cache(maxsize=1)

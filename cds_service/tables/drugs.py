@@ -699,17 +699,22 @@ def load_metered_doses() -> tuple[MeteredDose, ...]:
 
 @dataclass(frozen=True)
 class UnspecificNames:
-    """Phrases that name no substance: `anywhere` in a name they tell that it hides one; `alone`, nothing."""
+    """Phrases that name no drug.
+
+    `anywhere` in a name they tell that it hides one; a name of words `alone` tells nothing; words `beside`
+    may stand next to a drug, but on their own are something else (water, a nasal spray).
+    """
 
     anywhere: frozenset[Words]
     alone: frozenset[str]
+    beside: frozenset[str]
 
 
 @lru_cache(maxsize=1)
 def load_unspecific_names() -> UnspecificNames:
-    rows = list(read_rows("unspecific_drug_names.csv", ("phrase", "where", "source")))
-    anywhere = {
-        words_of(r.required("phrase")) for r in rows if r.one_of("where", ("anywhere", "alone")) == "anywhere"
-    }
-    alone = {word for r in rows for word in words_of(r.required("phrase"))}
-    return UnspecificNames(frozenset(anywhere), frozenset(alone))
+    phrases: dict[str, set[Words]] = {"anywhere": set(), "alone": set(), "beside": set()}
+    for row in read_rows("unspecific_drug_names.csv", ("phrase", "where", "source")):
+        phrases[row.one_of("where", phrases)].add(words_of(row.required("phrase")))
+    alone = frozenset[str]().union(*phrases["anywhere"], *phrases["alone"])
+    beside = frozenset[str]().union(*phrases["beside"])
+    return UnspecificNames(frozenset(phrases["anywhere"]), alone, beside)

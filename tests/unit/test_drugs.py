@@ -80,6 +80,8 @@ def test_names(text: str, ingredient: str, mg: float | None) -> None:
         ("Sertraline-50", 50),
         ("Effexor XR 75", 75),
         ("Effexor XR 75 24 hr capsule", 75),
+        ("Wellbutrin SR 12 hr tab 150", 150),
+        ("Remeron RD 30", 30),
         ("venlafaxine besylate 112.5", 112.5),
         ("sertraline 30", None),  # no such tablet: it may be their number
         ("sertraline 50 tablets", None),
@@ -144,6 +146,8 @@ def test_the_figures_of_a_combination_are_those_of_a_product_that_exists(
         "metformin + sertraline",
         "metformin, sertraline 50 mg",
         "sertraline 50 mg or placebo",
+        "sertraline vs placebo",
+        "sertraline with clonazepam",
     ],
 )
 def test_a_name_that_tells_two_drugs_is_neither(text: str) -> None:
@@ -166,6 +170,7 @@ def test_a_name_that_tells_two_drugs_is_neither(text: str) -> None:
         "Sertralin-ratiopharm 50 mg",
         "sertraline 50 mg and 100 mg",
         "sertraline 50 mg w/ breakfast",
+        "sertraline 50 mg with applesauce",
         "sertraline 50 mg tablet or capsule",
         "Product containing precisely sertraline (as sertraline hydrochloride) 50 milligram/1 each "
         "conventional release oral tablet (clinical drug)",
@@ -464,6 +469,8 @@ def test_what_could_be_any_drug_is_unknown(given: CodeableConcept) -> None:
         (concept("clomiphene 50 mg"), False),
         (concept(None, (ATC, "C09AA03", None)), True),
         (concept("aripiprazole 5 mg"), True),
+        (concept("free water 200 mL"), False),
+        (concept("nasal spray"), False),
         (concept(None, (RXNORM, "89013", None)), True),
         (concept("medication", (RXNORM, "314076", "lisinopril 10 MG Oral Tablet")), False),
     ],
