@@ -1,35 +1,45 @@
-"""What the service can read of FHIR files written by others, as one table; fails on a silent drop.
+"""What the service can read of FHIR files written by others, as tables; fails on a silent drop.
 
-    python bench/real_data.py DIR... [--on YYYY-MM-DD] [--markdown]
+    python bench/real_data.py DIR... [--on YYYY-MM-DD]
 
-Every MedicationRequest whose medication names an antidepressant (by a plain search of its text for the
-ingredient and brand names, independent of the reader) must be used, listed as unread or set aside with a
-reason. One that is not is printed and the exit status is 1. Files of other FHIR versions are left out.
+Every MedicationRequest (in DSTU2: MedicationOrder) whose medication names an antidepressant, by a plain search
+of its text for ingredient and brand names that is independent of the reader, must be used, listed as unread
+or set aside, and have a dose or a reason why it has none. One that has not is printed and the exit status is 1.
+Files may be FHIR JSON, NDJSON or XML of any version from DSTU2 to R5.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import io
 import json
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from fhir_xml import read_fhir_xml
+
 from cds_service.errors import InputError
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.input_files import read_files
+from cds_service.input_files import SUFFIXES, read_files
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import DEFAULT_ID, load_definitions
-from cds_service.trd.model import History
+from cds_service.trd.model import Prescription
 
-OTHER_VERSIONS = re.compile(r"(^|[-_/])(dstu-?2|stu-?3|r3|r5)([-_/]|$)", re.IGNORECASE)
 TABLES = Path(__file__).resolve().parent.parent / "cds_service" / "tables"
+VERSIONS = {"dstu2": "DSTU2", "stu3": "STU3", "r3": "STU3", "r4": "R4", "r4b": "R4B", "r5": "R5"}
+VERSION_IN_A_NAME = re.compile(r"(?:^|[-_/])(dstu-?2|stu-?3|r3|r4|r4b|r5)(?:[-_/]|$)")
+ORDER_TYPES = ("MedicationRequest", "MedicationOrder")
+COUNTS = ("patients", "other orders", "orders", "drug known", "set aside", "dose known")
+COUNTS_WITH_DOSAGE = ("with dosage", "dose known of these")
+VERDICTS = ("met", "not-met", "indeterminate", "excluded")
 
 
 def main() -> int:
@@ -41,110 +51,172 @@ def main() -> int:
         "--on", type=date.fromisoformat, default=date.today(), help="the day to take as today"
     )
     given = parser.parse_args()
-    names = _antidepressant_names()
-    rows, problems, dropped = [], Counter[str](), []
+    report = _Report(given.on, _antidepressant_names())
     for folder in _folders(given.directories):
-        row = Counter[str](folder=0)
         for collected in _patients(folder):
-            row += _counts(collected, names, given.on, problems, dropped)
-        rows.append((folder, row))
-    _print_table(rows, problems)
-    for reference in dropped:
-        print(f"dropped in silence: {reference}", file=sys.stderr)
-    return 1 if dropped else 0
+            report.add(folder, collected)
+    report.print()
+    for order in report.dropped:
+        print(f"dropped in silence: {order}", file=sys.stderr)
+    return 1 if report.dropped else 0
 
 
-def _folders(directories: Iterable[Path]) -> Iterator[Path]:
-    """The folders one below each directory that hold R4 files; a directory with files stands for itself."""
+# --- files --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """Files of one origin and one version of FHIR."""
+
+    path: Path
+    name: str
+    version: str
+
+
+def _folders(directories: Iterable[Path]) -> Iterator[_Folder]:
+    """The folders one below each directory; where their subfolders are named by version, those."""
     for directory in directories:
-        below = [path for path in sorted(directory.iterdir()) if path.is_dir()]
-        for folder in below or [directory]:
-            if not OTHER_VERSIONS.search(folder.name):
-                yield folder
+        for path in _below(directory) or [directory]:
+            by_version = [below for below in _below(path) if _version_in(below.name)]
+            for each in by_version or [path]:
+                name = f"{path.name}/{each.name}" if by_version else path.name
+                yield _Folder(each, name, _version_in(name) or "R4")
 
 
-def _patients(folder: Path) -> Iterator[Collected]:
-    files = [
-        str(path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix in (".json", ".ndjson") and not OTHER_VERSIONS.search(str(path.relative_to(folder)))
-    ]
-    if not files:
-        return
+def _below(directory: Path) -> list[Path]:
+    return [path for path in sorted(directory.iterdir()) if path.is_dir()]
+
+
+def _version_in(name: str) -> str | None:
+    found = VERSION_IN_A_NAME.search(name.lower())
+    return VERSIONS[found[1].replace("-", "")] if found else None
+
+
+def _patients(folder: _Folder) -> Iterator[Collected]:
+    files = [path for path in sorted(folder.path.rglob("*")) if path.is_file()]
     try:
-        yield from read_files(_groups(folder, files), io.BytesIO())
+        if any(path.suffix.lower() in SUFFIXES for path in files):
+            yield from read_files([str(folder.path)], io.BytesIO())
+        for path in files:
+            if path.suffix.lower() == ".xml":
+                yield from read_files(["-"], _as_json(path))
     except InputError as error:
         raise SystemExit(f"real data: {error}") from None
 
 
-def _groups(folder: Path, files: list[str]) -> list[str]:
-    """Whole folder when every file below it is R4, else its R4 subfolders."""
-    subfolders = {str(folder / Path(name).relative_to(folder).parts[0]) for name in files}
-    everything = [p for p in folder.rglob("*") if p.suffix in (".json", ".ndjson")]
-    return [str(folder)] if len(everything) == len(files) else sorted(subfolders)
+def _as_json(path: Path) -> io.BytesIO:
+    return io.BytesIO(json.dumps(read_fhir_xml(path.read_bytes())).encode())
 
 
-def _counts(
-    collected: Collected, names: re.Pattern[str], on: date, problems: Counter[str], dropped: list[str]
-) -> Counter[str]:
-    history = read_history(collected, on)
-    assessment = assess_history(history, load_definitions()[DEFAULT_ID], on)
-    accounted = _accounted_for(history)
-    orders = [entry for entry in collected.entries if _names_an_antidepressant(entry, collected, names)]
-    for entry in orders:
-        reference = f"MedicationRequest/{entry.resource.get('id')}"
-        if reference not in accounted:
-            dropped.append(f"{reference} ({entry.place})")
-    problems.update(_kind(unread.problem) for unread in history.unread)
-    read = [p for p in history.prescriptions if p.drug is not None]
-    set_aside = len({problem.reference for problem in history.set_aside})
-    with_dosage = {
-        f"MedicationRequest/{e.resource.get('id')}" for e in orders if e.resource.get("dosageInstruction")
-    }
+# --- what the reader makes of them ----------------------------------------------------------------------
+
+
+@dataclass
+class _Report:
+    """Counts by folder, the orders whose dosage gives no dose, and those of which nothing is said."""
+
+    on: date
+    names: re.Pattern[str]
+    counts: dict[_Folder, Counter[str]] = field(default_factory=dict)
+    problems: Counter[str] = field(default_factory=Counter)
+    without_dose: list[tuple[str, str, str]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+
+    def add(self, folder: _Folder, collected: Collected) -> None:
+        history = read_history(collected, self.on)
+        verdict = assess_history(history, load_definitions()[DEFAULT_ID], self.on).verdict
+        counts = self.counts.setdefault(folder, Counter())
+        counts.update(["patients", verdict.value])
+        self.problems.update(_kind(unread.problem) for unread in history.unread)
+        used = {prescription.reference: prescription for prescription in history.prescriptions}
+        set_aside = {problem.reference: problem.problem for problem in history.set_aside}
+        unread = {problem.reference: problem.problem for problem in history.unread}
+        for entry in collected.entries:
+            if entry.resource.get("resourceType") not in ORDER_TYPES:
+                continue
+            if not self.names.search(_drug_text(entry.resource, collected)):
+                counts["other orders"] += 1
+                continue
+            reference = _reference(entry)
+            prescription = used.get(reference)
+            reason = set_aside.get(reference) or unread.get(reference, "")
+            counts.update(_counts_of(entry, prescription, reference in set_aside))
+            self._note(f"{folder.name} {reference}", entry, prescription, reason)
+
+    def _note(self, order: str, entry: Entry, prescription: Prescription | None, reason: str) -> None:
+        if prescription and _has_dose(prescription):
+            return
+        reason = prescription.dose_text if prescription else reason
+        if not reason:
+            self.dropped.append(f"{order} ({entry.place})")
+        elif _dosages(entry.resource):
+            self.without_dose.append((order, "; ".join(_texts(entry.resource)) or "no text", reason))
+
+    def print(self) -> None:
+        _print_by_version(self.counts)
+        print("\n| order with a dosage but without a dose | its text | why |\n|---|---|---|")
+        for row in self.without_dose:
+            print(f"| {' | '.join(row)} |")
+        _print_by_folder(self.counts)
+        print("\n| times | commonest reasons for `unread` |\n|---|---|")
+        for problem, times in self.problems.most_common(10):
+            print(f"| {times} | {problem} |")
+
+
+def _reference(entry: Entry) -> str:
+    """How the reader names it: by type and id, or by the place where it stood."""
+    resource = entry.resource
+    return f"{resource['resourceType']}/{resource['id']}" if resource.get("id") else entry.place
+
+
+def _counts_of(entry: Entry, prescription: Prescription | None, is_set_aside: bool) -> Counter[str]:
+    has_dose = prescription is not None and _has_dose(prescription)
+    has_dosage = bool(_dosages(entry.resource))
     return Counter(
         {
-            "patients": 1,
-            "orders": len(orders),
-            "drug known": len(read) + set_aside,
-            "set aside": set_aside,
-            "dose known": sum(p.segments[0].low_mg is not None for p in read if p.segments),
-            "with dosage": len(with_dosage),
-            "dose known of these": sum(
-                p.reference in with_dosage and p.segments[0].low_mg is not None for p in read if p.segments
-            ),
-            assessment.verdict.value: 1,
+            "orders": 1,
+            "drug known": int(is_set_aside or (prescription is not None and prescription.drug is not None)),
+            "set aside": int(is_set_aside),
+            "dose known": int(has_dose),
+            "with dosage": int(has_dosage),
+            "dose known of these": int(has_dose and has_dosage),
         }
     )
 
 
-def _accounted_for(history: History) -> set[str]:
-    used = {prescription.reference for prescription in history.prescriptions}
-    listed = {problem.reference for problem in (*history.unread, *history.set_aside)}
-    return used | listed
+def _has_dose(prescription: Prescription) -> bool:
+    """Whether every day of the order has a dose."""
+    return all(segment.low_mg is not None for segment in prescription.segments)
 
 
-def _names_an_antidepressant(entry: Entry, collected: Collected, names: re.Pattern[str]) -> bool:
-    resource = entry.resource
-    if resource.get("resourceType") != "MedicationRequest":
-        return False
-    text = json.dumps([resource.get("medicationCodeableConcept"), resource.get("contained")])
-    return bool(names.search(text + json.dumps(_referenced(resource, collected))))
+def _dosages(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """The dosages as they stand in the file; the drafts of R6 keep them in `dose`."""
+    dose = resource.get("dose", {})
+    found = resource.get("dosageInstruction") or dose.get("dosageInstruction") or []
+    rendered = resource.get("renderedDosageInstruction") or dose.get("renderedDosageInstruction")
+    return found or ([{"text": rendered}] if rendered else [])
 
 
-def _referenced(resource: dict[str, Any], collected: Collected) -> list[Any]:
-    reference = resource.get("medicationReference")
-    target = reference.get("reference") if isinstance(reference, dict) else None
-    return [reference] + [
-        entry.resource.get("code")
-        for entry in collected.entries
-        if target and (entry.full_url == target or f"Medication/{entry.resource.get('id')}" == target)
-    ]
+def _texts(resource: dict[str, Any]) -> list[str]:
+    return [dosage["text"] for dosage in _dosages(resource) if dosage.get("text")]
+
+
+def _drug_text(resource: dict[str, Any], collected: Collected) -> str:
+    """All text of the medication elements, of contained resources, and of the Medications they refer to."""
+    own = [value for name, value in resource.items() if name.startswith("medication")]
+    text = json.dumps([own, resource.get("contained")])
+    referred = set(re.findall(r'"reference": "([^"]+)"', json.dumps(own)))
+    return text + json.dumps(
+        [
+            entry.resource
+            for entry in collected.entries
+            if referred & {entry.full_url, f"Medication/{entry.resource.get('id')}"}
+        ]
+    )
 
 
 def _antidepressant_names() -> re.Pattern[str]:
     """Ingredient and brand names of everything that the drug table counts as an antidepressant."""
-    import csv
-
     with (TABLES / "antidepressants.csv").open(encoding="utf-8") as file:
         ingredients = {row["ingredient"].lower() for row in csv.DictReader(file)}
     names = {part.strip() for name in ingredients for part in name.split("/")}
@@ -166,37 +238,40 @@ def _kind(problem: str) -> str:
     return re.sub(r"\b[\w.%-]*\d[\w.%-]*\b", "…", without_paths)[:110]
 
 
-def _print_table(rows: list[tuple[Path, Counter[str]]], problems: Counter[str]) -> None:
-    columns = (
-        "patients",
-        "orders",
-        "drug known",
-        "set aside",
-        "dose known",
-        "with dosage",
-        "dose known of these",
-    )
-    verdicts = ("met", "not-met", "indeterminate", "excluded")
-    print("| files | " + " | ".join((*columns, *verdicts)) + " |")
-    print("|" + "---|" * (len(columns) + len(verdicts) + 1))
-    total = Counter[str]()
-    for folder, row in rows:
-        total += row
-        print(f"| {folder.name} | " + " | ".join(str(row[key]) for key in (*columns, *verdicts)) + " |")
-    print("| all | " + " | ".join(str(total[key]) for key in (*columns, *verdicts)) + " |")
-    orders = max(total["orders"], 1)
+# --- tables -------------------------------------------------------------------------------------------
+
+
+def _print_by_version(counts: dict[_Folder, Counter[str]]) -> None:
+    """Shares of the orders of antidepressants, by version of FHIR."""
     print(
-        f"\nAntidepressant orders: {total['orders']}; drug known {100 * total['drug known'] / orders:.1f} %, ",
-        end="",
+        "| FHIR | orders of antidepressants | drug known | dose known | with a dosage | dose known of these |"
     )
-    print(
-        f"dose known {100 * total['dose known'] / orders:.1f} %; of the {total['with dosage']} that carry a ",
-        end="",
-    )
-    print(f"dosage {100 * total['dose known of these'] / max(total['with dosage'], 1):.1f} %.\n")
-    print("| times | commonest reasons for `unread` |\n|---|---|")
-    for problem, times in problems.most_common(10):
-        print(f"| {times} | {problem} |")
+    print("|---|---|---|---|---|---|")
+    versions = sorted({folder.version for folder in counts}, reverse=True)
+    for version in (*versions, "all"):
+        total = sum((c for f, c in counts.items() if version in (f.version, "all")), Counter[str]())
+        orders, with_dosage = total["orders"], total["with dosage"]
+        shares = (
+            _share(total["drug known"], orders),
+            _share(total["dose known"], orders),
+            str(with_dosage),
+            _share(total["dose known of these"], with_dosage),
+        )
+        print(f"| {version} | {orders} | {' | '.join(shares)} |")
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part} ({100 * part / whole:.1f} %)" if whole else "0"
+
+
+def _print_by_folder(counts: dict[_Folder, Counter[str]]) -> None:
+    columns = (*COUNTS, *COUNTS_WITH_DOSAGE, *VERDICTS)
+    print("\n| files | FHIR | " + " | ".join(columns) + " |")
+    print("|" + "---|" * (len(columns) + 2))
+    for folder, row in counts.items():
+        print(f"| {folder.name} | {folder.version} | " + " | ".join(str(row[key]) for key in columns) + " |")
+    total = sum(counts.values(), Counter[str]())
+    print("| all | | " + " | ".join(str(total[key]) for key in columns) + " |")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ import msgspec
 from cds_service.errors import InputError
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.references import ANY_TOPIC, LONGEST_REFERENCE, TYPED_REFERENCE
+from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT
+from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.model import Unread
 
 STANDARD_INPUT = "-"
@@ -26,14 +28,6 @@ LINES = (".ndjson", ".jsonl")
 SUFFIXES = (".json", *LINES)
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DEEPEST_BUNDLE = 8
-ABOUT_A_PATIENT = (
-    "MedicationRequest",
-    "MedicationDispense",
-    "MedicationAdministration",
-    "MedicationStatement",
-    "Observation",
-    "Condition",
-)
 
 
 def read_files(paths: Sequence[str], stdin: BinaryIO) -> Iterator[Collected]:
@@ -343,7 +337,7 @@ def _names_of_medication(entry: Entry) -> Iterator[str]:
 
 def _medication_ordered(order: Entry) -> str:
     """The name of the Medication that an order points at; empty if none."""
-    pointer = order.resource.get("medicationReference")
+    pointer = to_r4(order.resource).get("medicationReference")
     reference = pointer.get("reference") if isinstance(pointer, dict) else None
     if not isinstance(reference, str):
         return ""

@@ -16,16 +16,12 @@ from cds_service.fhir_access import FhirAccess, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_client import AccessRefused, FhirClient
 from cds_service.fhir_reading.collected import Entry
+from cds_service.fhir_reading.resource_types import OF_A_DRUG
+from cds_service.fhir_reading.versions import to_r4
 from cds_service.search_results import Page
 from cds_service.trd.model import Topic, Unread
 
 _IDS_A_SEARCH = 50
-OF_A_MEDICATION = (
-    "MedicationRequest",
-    "MedicationDispense",
-    "MedicationAdministration",
-    "MedicationStatement",
-)
 
 
 def fetch_medications(
@@ -52,9 +48,10 @@ def fetch_medications(
 
 def _medications_not_along(entries: tuple[Entry, ...], client: FhirClient | None) -> tuple[str, ...]:
     references = [
-        entry.resource["medicationReference"]
+        to_r4(entry.resource).get("medicationReference")
         for entry in entries
-        if "medicationReference" in entry.resource and entry.resource.get("resourceType") in OF_A_MEDICATION
+        if ("medicationReference" in entry.resource or "medication" in entry.resource)
+        and entry.resource.get("resourceType") in OF_A_DRUG
     ]
     if not references:
         return ()

@@ -19,6 +19,7 @@ from cds_service.trd.model import Topic, Unread
 _ISSUE_CODE = re.compile(r"[a-z-]{1,30}", re.ASCII)
 _NOT_OFFERED = frozenset({"not-supported", "not-found", "forbidden", "security", "suppressed"})
 _HARMLESS = ("warning", "information", "success")
+_NAMES_IN_R4 = {"MedicationOrder": "MedicationRequest"}  # DSTU2
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def count_matches(pages: Iterable[Page], resource_type: str) -> int:
 
 def _may_be(entry: Entry, resource_type: str) -> bool:
     found = entry.resource.get("resourceType")
-    return found == resource_type or not isinstance(found, str)
+    return not isinstance(found, str) or _NAMES_IN_R4.get(found, found) == resource_type
 
 
 def _read_rows(bundle: Any) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from cds_service.tables.definitions import load_definitions
 from fhir_fixtures import Vignette, vignettes
 from fhir_fixtures.server import EmbeddedServer
 from tests.conftest import ON
+from tests.other_versions import as_dstu2, as_r5, as_stu3
 
 HOOK_PATH = "/cds-services/trd-patient-view"
 SEARCHED = {
@@ -46,6 +49,20 @@ def collected_from(vignette: Vignette) -> Collected:
     rows = enumerate(vignette.bundle["entry"])
     entries = tuple(Entry(row["resource"], row.get("fullUrl"), f"entry[{n}].resource") for n, row in rows)
     return Collected(vignette.patient_id, entries)
+
+
+@each_vignette
+@pytest.mark.parametrize("rewrite", [as_r5, as_stu3, as_dstu2])
+def test_assessed_alike_in_other_versions_of_fhir(
+    vignette: Vignette, rewrite: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    collected = collected_from(vignette)
+    rewritten = [replace(entry, resource=rewrite(entry.resource)) for entry in collected.entries]
+    assert tuple(rewritten) != collected.entries
+    expected = assess_collected(collected, "default-configurable", ON)
+    read = assess_collected(replace(collected, entries=tuple(rewritten)), "default-configurable", ON)
+    shown = json.dumps(assessment_json(read), default=str).replace("MedicationOrder/", "MedicationRequest/")
+    assert json.loads(shown) == json.loads(json.dumps(assessment_json(expected), default=str))
 
 
 # --- through the hook -------------------------------------------------------------------------------------

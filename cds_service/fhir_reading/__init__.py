@@ -1,4 +1,4 @@
-"""FHIR resources of one patient → `History`, all that the rules know of that patient.
+"""FHIR resources of one patient, of any version of FHIR → `History`, all that the rules know of that patient.
 
 `read_history` is the only reader the rest of the service calls. It never raises, whatever the
 resources hold: what cannot be read is listed, and named to the questions it might have changed.
@@ -26,21 +26,12 @@ from cds_service.fhir_reading.references import (
     reference_of,
     topics_of,
 )
-from cds_service.fhir_reading.resource_types import RESOURCE_TYPES
+from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT, RESOURCE_TYPES
 from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.model import History, Topic, Unread, UnreadScore
 from cds_service.trd.sources import reconcile
 
 __all__ = ["read_history"]
-
-OF_INTEREST = (
-    "MedicationRequest",
-    "MedicationDispense",
-    "MedicationAdministration",
-    "MedicationStatement",
-    "Observation",
-    "Condition",
-)
 
 
 def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool = False) -> History:
@@ -51,8 +42,9 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     index = index_resources(collected)
     own = _own_entries(index)
     patient = read_patient(own.by_type["Patient"], on)
+    requests = own.by_type["MedicationRequest"] + own.by_type["MedicationOrder"]
     names = collected.code_names
-    orders = read_medication_requests(own.by_type["MedicationRequest"], index.find, on, names)
+    orders = read_medication_requests(requests, index.find, on, names)
     records = read_medication_records(own.by_type, index.find, on, names)
     prescriptions = reconcile((*orders.prescriptions, *records.prescriptions), on)
     if assume_one_unit_daily:
@@ -115,7 +107,7 @@ def _why_not_own(entry: Entry, index: Index) -> Unread | None:
     if resource_type == "Patient":
         is_own = is_patient(entry.resource, index.patient_id)
         return None if is_own else Unread(entry.place, "is another patient", (Topic.NONE,))
-    if resource_type not in OF_INTEREST:
+    if resource_type not in ABOUT_A_PATIENT:
         return _OF_NO_INTEREST
     owner, problem = index.owner_of(entry.resource)
     if owner is Owner.PATIENT:

@@ -21,6 +21,7 @@ from cds_service.fhir_reading.elements import (
     NamedCoding,
     read_elements,
 )
+from cds_service.fhir_reading.resource_types import OF_A_DRUG
 
 Code = tuple[str, str]  # system and code
 
@@ -75,15 +76,6 @@ def with_names(concept: CodeableConcept | None, names: Mapping[Code, KnownName])
 
 # --- which codes to ask for ---------------------------------------------------------------------------
 
-MEDICATION_TYPES = (
-    "Medication",
-    "MedicationRequest",
-    "MedicationOrder",
-    "MedicationDispense",
-    "MedicationStatement",
-    "MedicationAdministration",
-)
-
 
 class _Item(Element, frozen=True):
     concept: CodeableConcept | None = None
@@ -110,7 +102,7 @@ def codes_without_name(resources: Iterable[dict[str, Any]]) -> tuple[Code, ...]:
 
 
 def _concepts_in(resource: dict[str, Any]) -> Iterator[CodeableConcept]:
-    if resource.get("resourceType") not in MEDICATION_TYPES:
+    if resource.get("resourceType") not in ("Medication", *OF_A_DRUG):
         return
     yield from _concepts(resource)
     contained = resource.get("contained")

@@ -127,6 +127,7 @@ class MedicationRequest(Element, frozen=True):
     medication_codeable_concept: CodeableConcept | None = None
     medication_reference: Reference | None = None
     authored_on: str | None = None
+    effective_dose_period: Period | None = None
     reason_code: tuple[CodeableConcept, ...] = ()
     reason_reference: tuple[Reference, ...] = ()
     dosage_instruction: tuple[Dosage, ...] = ()

@@ -44,6 +44,7 @@ from cds_service.fhir_reading.medication_requests import (
 )
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
+from cds_service.fhir_reading.resource_types import ORDERS
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
 
@@ -133,7 +134,7 @@ def _renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
 def _resolved(references: Sequence[Reference], resource: dict[str, Any], find: Find) -> list[dict[str, Any]]:
     """The orders at hand that a record names."""
     found = [find(r.reference, resource) for r in references if r.reference]
-    return [target for target in found if target and target.get("resourceType") == "MedicationRequest"]
+    return [target for target in found if target and target.get("resourceType") in ORDERS]
 
 
 def _drug(

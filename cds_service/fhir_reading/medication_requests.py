@@ -40,6 +40,7 @@ SET_ASIDE_STATUS = {
 KNOWN_STATUS = ("active", "on-hold", "completed", "stopped")
 SET_ASIDE_INTENT = {"proposal": "a proposal", "plan": "a plan", "option": "an option"}
 KNOWN_INTENT = ("order", "original-order", "reflex-order", "filler-order", "instance-order")
+PATHS_OF_DAYS = ("$.authoredOn", "$.effectiveDosePeriod", "$.dispenseRequest", "$.status")
 FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
@@ -195,7 +196,7 @@ class _Doubts:
         whole = [path for path in in_dosage if re.fullmatch(r"\$\.dosageInstruction(\[\d+\])?", path)]
         bounds = [path for path in in_dosage if re.search(r"\.timing(\.repeat)?$|\.(bounds|count)", path)]
         needed = [path for path in in_dosage if ".asNeeded" in path or ".text" in path]
-        dates = [path for path in paths if path.startswith(("$.authoredOn", "$.dispenseRequest", "$.status"))]
+        dates = [path for path in paths if path.startswith(PATHS_OF_DAYS)]
         reasons = [path for path in paths if path.startswith(("$.reason", "$.doNotPerform"))]
         self.dose = _said([path for path in in_dosage if ".bounds" not in path])
         self.days = _said([*whole, *bounds, *dates])

@@ -1,9 +1,11 @@
 """An order's dates, bounds and supply → the days it was taken, each with its dose.
 
-First day: the start of the dosage bounds; else the later of `authoredOn` and the start of the validity
-period. Last day, first that is there: the end of the dosage bounds, the supply (with its repeats), the
-length told in the text, the end of the validity period; else `on` for an active order. An order that
-ended on an unrecorded day, and dates that cannot be read, give days that are not certain.
+First day: the start of the dosage bounds, else of the order's own period (R5, DSTU2); else the later of
+`authoredOn` and the start of the validity period. Last day, first that is there: the end of the dosage
+bounds, the supply (with its repeats), the length told in the text, the end of the order's own period, the
+end of the validity period; else `on` for an active order. None goes on after the end of the order's own
+period. An order that ended on an unrecorded day, and dates that cannot be read, give days that are not
+certain.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from cds_service.trd.model import DoseSegment
 
 EARLIEST_DAY = date(1900, 1, 1)
 ONE_DAY = timedelta(days=1)
+PERIOD_PATH = "$.effectiveDosePeriod"
 MOST_REPEATS = 1000
 DURATION_UNITS = {
     "min": 1 / 1440, "minute": 1 / 1440, "minutes": 1 / 1440, "h": 1 / 24, "hour": 1 / 24, "hours": 1 / 24,
@@ -107,6 +110,10 @@ def _start(order: MedicationRequest, notes: _Notes) -> PartialDate | None:
     ]
     if bounds:
         return min(bounds, key=lambda day: day.earliest)
+    period = order.effective_dose_period
+    effective = notes.read_date(period.start if period else None, f"{PERIOD_PATH}.start")
+    if effective:
+        return effective
     authored = notes.read_date(order.authored_on, "$.authoredOn")
     validity = order.dispense_request.validity_period if order.dispense_request else None
     valid = notes.read_date(validity.start if validity else None, "$.dispenseRequest.validityPeriod.start")
@@ -372,11 +379,14 @@ def _with_ends(
     courses: list[_Course], order: MedicationRequest, begin: PartialDate, on: date, notes: _Notes
 ) -> tuple[list[_Course], str, bool]:
     """Closes what the dosage leaves open by the order's own end; with what that rests on, and if it is recorded."""
+    ended = _end_of_period(order, begin, notes)
     if all(course.last for course in courses):
-        return courses, f"to {_shown_end(courses)} by the dosage", True
+        return *_cut(courses, ended, f"to {_shown_end(courses)} by the dosage"), True
     end, text = _end_of_supply(order, courses, begin, notes)
     if end is None:
         end, text = _end_in_words(courses)
+    if end is None and ended:
+        end, text = ended, _text_of_period(ended)
     if end is None:
         end, text = _end_of_validity(order, begin, notes)
     has_end = end is not None
@@ -385,7 +395,34 @@ def _with_ends(
     closed = [
         course if course.last else replace(course, last=_not_before(end, course.first)) for course in courses
     ]
-    return closed, text, has_end
+    return *_cut(closed, ended, text), has_end
+
+
+def _end_of_period(order: MedicationRequest, begin: PartialDate, notes: _Notes) -> PartialDate | None:
+    """The end that R5 records beside the dosages; also the day on which an order was ended or stopped."""
+    period = order.effective_dose_period
+    end = notes.read_date(period.end if period else None, f"{PERIOD_PATH}.end")
+    if end and end.latest < begin.earliest:
+        notes.problems.append(f"{PERIOD_PATH}.end: expected a day after {begin.earliest}, found {end.latest}")
+        return None
+    return end
+
+
+def _text_of_period(end: PartialDate) -> str:
+    return f"to {end.latest} by the period of the order"
+
+
+def _cut(courses: list[_Course], end: PartialDate | None, text: str) -> tuple[list[_Course], str]:
+    """No course goes on after `end`, however long its dosage or the supply would last."""
+    if end is None or all(course.last and course.last.latest <= end.latest for course in courses):
+        return courses, text
+    begun = [course for course in courses if course.first.earliest <= end.latest] or courses[:1]
+    return [_cut_at(course, end) for course in begun], _text_of_period(end)
+
+
+def _cut_at(course: _Course, end: PartialDate) -> _Course:
+    is_over = course.last and course.last.latest <= end.latest
+    return course if is_over else replace(course, last=_not_before(end, course.first))
 
 
 def _open_ended(courses: Sequence[_Course], on: date) -> list[_Course]:

@@ -1,7 +1,7 @@
 """The resources of one collection, each once: how references find them, and whose they are.
 
-Turns the collected entries into an `Index`. Of two copies of a resource the newer version counts; when
-that cannot be told, neither does. Anything of another patient is never found.
+Turns the collected entries into an `Index`, all in the elements of FHIR R4. Of two copies of a resource the
+newer version counts; when that cannot be told, neither does. Anything of another patient is never found.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from functools import cached_property, lru_cache, partial
@@ -20,6 +20,7 @@ from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.element_problems import problem_with
 from cds_service.fhir_reading.elements import Element, read_elements
+from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.model import Topic, Unread
 
 Resource = dict[str, Any]
@@ -33,6 +34,7 @@ TOPICS = {
     "MedicationDispense": (Topic.DRUG,),
     "MedicationAdministration": (Topic.DRUG,),
     "MedicationStatement": (Topic.DRUG,),
+    "MedicationOrder": (Topic.DRUG,),
     "Observation": (Topic.SCORE, Topic.SAFETY),
     "Condition": (Topic.DIAGNOSIS, Topic.SAFETY),
     "Patient": (Topic.AGE,),
@@ -251,7 +253,7 @@ def _contained(within: Resource, local_id: str) -> Resource | None:
 
 def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, ...]]:
     """The entries without copies, in order, and those of which two versions contradict each other."""
-    groups = _grouped(collected.entries, _short_name)
+    groups = _grouped(map(_in_r4, collected.entries), _short_name)
     once: list[Entry] = []
     unread: list[Unread] = []
     for copies in _told_apart(groups, collected.base_url):
@@ -262,6 +264,11 @@ def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, .
             problem = "stands there in two different versions, and which is newer cannot be told"
             unread.append(Unread(reference_of(copies[0]), problem, topics_of(copies[0].resource)))
     return tuple(once), tuple(unread)
+
+
+def _in_r4(entry: Entry) -> Entry:
+    resource = to_r4(entry.resource)
+    return entry if resource is entry.resource else replace(entry, resource=resource)
 
 
 def _grouped(entries: Iterable[Entry], name_of: Callable[[Entry], str]) -> list[list[Entry]]:

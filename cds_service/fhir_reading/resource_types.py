@@ -1,6 +1,6 @@
 """The names of FHIR resource types, so that a misspelled type is told from one that is of no interest.
 
-From the FHIR specifications STU3 to R5. Bundle and Parameters are left out: as an entry they would
+From the FHIR specifications DSTU2 to R5. Bundle and Parameters are left out: as an entry they would
 hold resources that nobody reads.
 """
 
@@ -10,24 +10,24 @@ AllergyIntolerance Appointment AppointmentResponse ArtifactAssessment AuditEvent
 BiologicallyDerivedProduct BiologicallyDerivedProductDispense BodySite BodyStructure
 CapabilityStatement CarePlan CareTeam CatalogEntry ChargeItem ChargeItemDefinition Citation Claim
 ClaimResponse ClinicalImpression ClinicalUseDefinition CodeSystem Communication CommunicationRequest
-CompartmentDefinition Composition ConceptMap Condition ConditionDefinition Consent Contract Coverage
+CompartmentDefinition Composition ConceptMap Condition ConditionDefinition Conformance Consent Contract Coverage
 CoverageEligibilityRequest CoverageEligibilityResponse DataElement DetectedIssue Device
 DeviceAssociation DeviceComponent DeviceDefinition DeviceDispense DeviceMetric DeviceRequest
-DeviceUsage DeviceUseStatement DiagnosticReport DocumentManifest DocumentReference
+DeviceUsage DeviceUseRequest DeviceUseStatement DiagnosticOrder DiagnosticReport DocumentManifest DocumentReference
 EffectEvidenceSynthesis EligibilityRequest EligibilityResponse Encounter EncounterHistory Endpoint
 EnrollmentRequest EnrollmentResponse EpisodeOfCare EventDefinition Evidence EvidenceReport
 EvidenceVariable ExampleScenario ExpansionProfile ExplanationOfBenefit FamilyMemberHistory Flag
 FormularyItem GenomicStudy Goal GraphDefinition Group GuidanceResponse HealthcareService
-ImagingManifest ImagingSelection ImagingStudy Immunization ImmunizationEvaluation
+ImagingManifest ImagingObjectSelection ImagingSelection ImagingStudy Immunization ImmunizationEvaluation
 ImmunizationRecommendation ImplementationGuide Ingredient InsurancePlan InventoryItem
 InventoryReport Invoice Library Linkage List Location ManufacturedItemDefinition Measure
 MeasureReport Media Medication MedicationAdministration MedicationDispense MedicationKnowledge
-MedicationRequest MedicationStatement MedicinalProduct MedicinalProductAuthorization
+MedicationOrder MedicationRequest MedicationStatement MedicinalProduct MedicinalProductAuthorization
 MedicinalProductContraindication MedicinalProductDefinition MedicinalProductIndication
 MedicinalProductIngredient MedicinalProductInteraction MedicinalProductManufactured
 MedicinalProductPackaged MedicinalProductPharmaceutical MedicinalProductUndesirableEffect
 MessageDefinition MessageHeader MolecularSequence NamingSystem NutritionIntake NutritionOrder
-NutritionProduct Observation ObservationDefinition OperationDefinition OperationOutcome Organization
+NutritionProduct Observation ObservationDefinition OperationDefinition OperationOutcome Order OrderResponse Organization
 OrganizationAffiliation PackagedProductDefinition Patient PaymentNotice PaymentReconciliation
 Permission Person PlanDefinition Practitioner PractitionerRole Procedure ProcedureRequest
 ProcessRequest ProcessResponse Provenance Questionnaire QuestionnaireResponse ReferralRequest
@@ -42,3 +42,8 @@ ValueSet VerificationResult VisionPrescription
 """
 
 RESOURCE_TYPES = frozenset(_NAMES.split())
+
+# An order is a MedicationOrder in DSTU2.
+ORDERS = ("MedicationRequest", "MedicationOrder")
+OF_A_DRUG = (*ORDERS, "MedicationDispense", "MedicationAdministration", "MedicationStatement")
+ABOUT_A_PATIENT = (*OF_A_DRUG, "Observation", "Condition")

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.fhir_reading.code_names import KnownName, codes_without_name, with_names
+from cds_service.fhir_reading.code_names import (
+    KnownName,
+    codes_without_name,
+    medication_with_names,
+    with_names,
+)
 from cds_service.fhir_reading.drugs import NotAntidepressant, Recognised, UnknownDrug, recognise
 from cds_service.fhir_reading.elements import Medication, MedicationRequest, read_elements
 from fhir_fixtures.builders import RXNORM, SNOMED_CT, concept, medication, medication_request
@@ -79,7 +84,7 @@ def test_whatever_a_resource_holds_it_can_be_looked_through(resource: dict[str, 
 
 def read_with(known: KnownName, of: Any) -> Any:
     order, _ = read_elements({"medicationCodeableConcept": concept(of)}, MedicationRequest)
-    return recognise(with_names(order, {UNLISTED: known}).medication_codeable_concept)
+    return recognise(with_names(order.medication_codeable_concept, {UNLISTED: known}))
 
 
 def test_a_name_tells_drug_and_strength_and_says_whose_it_is() -> None:
@@ -129,7 +134,7 @@ def test_another_drug_is_marked_only_where_the_record_does_not_tell_so() -> None
 def test_a_record_cannot_pose_as_the_service() -> None:
     posing = {"coding": [{"display": "sertraline", "origin": SERVER}]}
     order, _ = read_elements({"medicationCodeableConcept": posing}, MedicationRequest)
-    drug = recognise(with_names(order, {}).medication_codeable_concept)
+    drug = recognise(with_names(order.medication_codeable_concept, {}))
     assert isinstance(drug, Recognised)
     assert drug.named_by == ""
 
@@ -137,11 +142,12 @@ def test_a_record_cannot_pose_as_the_service() -> None:
 def test_names_reach_code_and_ingredients_of_a_medication() -> None:
     resource = medication(code=UNLISTED, ingredient=[{"itemCodeableConcept": UNLISTED_CONCEPT}])
     drug, _ = read_elements(resource, Medication)
-    named = with_names(drug, {UNLISTED: KnownName(SERVER, "sertraline")})
+    named = medication_with_names(drug, {UNLISTED: KnownName(SERVER, "sertraline")})
     for of in (named.code, named.ingredient[0].item_codeable_concept):
         assert isinstance(recognise(of), Recognised)
 
 
 def test_other_codes_are_left_alone() -> None:
     order, _ = read_elements(medication_request(medication=(SNOMED_CT, "99990001")), MedicationRequest)
-    assert with_names(order, {UNLISTED: KnownName(SERVER, "sertraline")}) == order
+    concept = order.medication_codeable_concept
+    assert with_names(concept, {UNLISTED: KnownName(SERVER, "sertraline")}) == concept

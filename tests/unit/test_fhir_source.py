@@ -125,6 +125,12 @@ def test_an_unusable_value_with_a_server_is_fetched(server: EmbeddedServer, key:
     assert ids_of(collected) == ids_of(collect_from(None, PREFETCH))
 
 
+def test_prefetched_orders_of_dstu2_are_the_medications_asked_for() -> None:
+    order = {"resourceType": "MedicationOrder", "id": "rx1", "patient": {"reference": "Patient/p1"}}
+    collected = collect_from(None, PREFETCH | {"medications": searchset(order)})
+    assert ("MedicationOrder", "rx1") in ids_of(collected)
+
+
 def test_a_warning_among_the_entries_is_no_failure() -> None:
     entry = [{"resource": WARNING, "search": {"mode": "outcome"}}, {"resource": condition("dx1")}]
     collected = collect_from(None, PREFETCH | {"conditions": searchset() | {"entry": entry}})
@@ -381,6 +387,14 @@ def test_medications_that_did_not_come_along_are_read_together(reference: str) -
             assert set(ids) <= {entry.resource["id"] for entry in collected.entries}
             assert collected.unread == ()
     assert stub.paths == [f"Medication?_id={','.join(ids)}&_count=100"]
+
+
+def test_the_medication_of_an_order_of_r5_is_read_too() -> None:
+    with StubServer(lambda _: Reply(searchset(medication("med-r5")))) as stub:
+        order = medication_request("rx1", medication=None)
+        order["medication"] = {"reference": {"reference": "Medication/med-r5"}}
+        collected = collect_from(stub.base_url, PREFETCH | {"medications": searchset(order)})
+    assert collected.entries[-1].resource == medication("med-r5")
 
 
 def test_a_server_without_search_by_id_is_read_one_by_one() -> None:

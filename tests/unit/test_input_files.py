@@ -69,6 +69,20 @@ def test_a_bundle_of_several_patients_is_divided(tmp_path: Path) -> None:
     }
 
 
+def test_orders_of_other_versions_find_their_patient_and_medication(tmp_path: Path) -> None:
+    subject, pointer = {"reference": "Patient/p2"}, {"reference": "Medication/m"}
+    of_r5 = {"resourceType": "MedicationRequest", "id": "r5", "subject": subject}
+    of_r5["medication"] = {"reference": pointer}
+    of_dstu2 = {"resourceType": "MedicationOrder", "id": "d2", "patient": subject}
+    file = write(tmp_path / "a.json", bundle(*chart("p1"), patient("p2"), of_r5, of_dstu2, medication("m")))
+    assert summary(read(file)) == {"p1": ["p1", "o-p1"], "p2": ["p2", "r5", "d2", "m"]}
+
+
+def test_an_order_of_dstu2_alone_tells_the_patient(tmp_path: Path) -> None:
+    order = {"resourceType": "MedicationOrder", "id": "d2", "patient": {"reference": "Patient/p2"}}
+    assert summary(read(write(tmp_path / "a.json", order))) == {"p2": ["d2"]}
+
+
 def test_in_a_bundle_of_several_what_names_nobody_may_be_anybodys(tmp_path: Path) -> None:
     whole = bundle(patient("p1"), patient("p2"), observation("o", subject=None))
     assert summary(read(write(tmp_path / "a.json", whole))) == {"p1": ["p1", "o"], "p2": ["p2", "o"]}

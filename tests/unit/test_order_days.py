@@ -63,6 +63,20 @@ def bounds(start: str | None, end: str | None) -> dict[str, Any]:
             "01-01..01-10 50, 01-11..01-14 50?",
         ),
         ({"dosageInstruction": [dosage(count=28)]}, "01-01..01-28 50"),
+        ({"effectiveDosePeriod": {"start": "2025-12-15", "end": "2026-03-01"}}, "12-15..03-01 50"),
+        ({"effectiveDosePeriod": {"end": "2026-03-01"}, "status": "stopped"}, "01-01..03-01 50"),
+        ({"effectiveDosePeriod": {"end": "2026-01-01"}}, "01-01..01-01 50"),
+        ({"effectiveDosePeriod": {"end": "2025-12-31"}}, "01-01..06-30 50?"),
+        (
+            {"effectiveDosePeriod": {"start": "2026-03-01", "end": "2026-05-01"},
+             "dosageInstruction": [dosage(**bounds("2026-02-01", "2026-06-01"))]},
+            "02-01..05-01 50",
+        ),
+        (
+            {"effectiveDosePeriod": {"end": "2026-05-01"},
+             "dosageInstruction": [dosage(**bounds("2026-02-01", "2026-04-01"))]},
+            "02-01..04-01 50",
+        ),
         ({"dosageInstruction": [dosage(count=28, frequency=2)]}, "01-01..01-14 50"),
         ({"dispenseRequest": {"expectedSupplyDuration": {"value": 30, "unit": "days"}}}, "01-01..01-30 50"),
         (

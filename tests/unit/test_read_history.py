@@ -65,7 +65,7 @@ def test_the_patient_element_is_a_subject_too() -> None:
 
 @pytest.mark.parametrize(
     "resource", [{}, {"resourceType": None}, {"resourceType": 7}, {"resourceType": "observation"},
-                 {"resourceType": "MedicationOrder"}, {"resourceType": "Bundle"}, {"resourceType": ["Patient"]}]
+                 {"resourceType": "MedicationPrescription"}, {"resourceType": "Bundle"}, {"resourceType": ["Patient"]}]
 )  # fmt: skip
 def test_a_resource_of_no_known_type_might_be_anything(resource: dict[str, Any]) -> None:
     read = history(resource)
