@@ -377,7 +377,7 @@ def _why_no_mg(amount: Amount, product: Recognised) -> str:
     if amount.kind is UnitKind.MASS:
         return "which ingredient of the combination the mg are of is not recorded"
     if product.strength is None:
-        return "the strength of the product is not known"
+        return product.strength_problem or "the strength of the product is not known"
     if amount.is_bare:
         return "a number without a unit can be mg or pieces"
     return "the amount does not fit the strength of the product"
