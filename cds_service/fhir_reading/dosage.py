@@ -408,7 +408,7 @@ def _dose_of_pack(days: int, per_day: float, mg: float) -> DailyDose:
 
 def _contents(product: Recognised) -> list[tuple[float, float]]:
     """The parts of a pack in order: how many pieces, and mg in each; empty for what is no pack."""
-    return [(part.pieces, part.mg) for part in getattr(product, "contents", ())]
+    return [(part.pieces, part.mg) for part in product.contents]
 
 
 # --- bounds of what can be believed -------------------------------------------------------------------

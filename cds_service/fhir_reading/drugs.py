@@ -10,28 +10,34 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from operator import itemgetter
 from urllib.parse import urlsplit
 
+from cds_service.fhir_reading.drug_names import (
+    AnotherName,
+    Doubt,
+    clue_of_name,
+    contents_in_name,
+    narrowest,
+    strength_in_name,
+)
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, NamedCoding
 from cds_service.tables.drugs import (
+    NDC_SNAPSHOT,
     Antidepressant,
     Form,
+    PackPart,
+    Per,
     Product,
     Strength,
     TrialUse,
-    Words,
     brand_in,
-    drug_of,
     form_in,
     load_atc,
-    load_names,
-    load_ndc,
-    load_rxnorm,
-    load_snomed,
-    load_unspecific_names,
-    products_named,
-    strengths_in,
+    load_metered_doses,
+    ndc_product,
+    products_of,
+    rxnorm_product,
+    snomed_product,
     words_of,
 )
 
@@ -40,28 +46,35 @@ ATC = "http://www.whocc.no/atc"
 SNOMED = "http://snomed.info/sct"
 DMD = "https://dmd.nhs.uk"
 NDC = "http://hl7.org/fhir/sid/ndc"
-SYSTEMS = {
-    "urn:oid:2.16.840.1.113883.6.88": RXNORM,
-    "urn:oid:2.16.840.1.113883.6.73": ATC,
-    "urn:oid:2.16.840.1.113883.6.96": SNOMED,
-    "urn:oid:2.16.840.1.113883.2.1.3.2.4.15": SNOMED,
-    "urn:oid:2.16.840.1.113883.6.69": NDC,
-    "http://fhir.de/codesystem/bfarm/atc": ATC,
-    "http://fhir.de/codesystem/dimdi/atc": ATC,
-    "http://dmd.nhs.uk": DMD,
+SYSTEM_NAMES = {RXNORM: "RxNorm", ATC: "ATC", SNOMED: "SNOMED CT", DMD: "dm+d", NDC: "NDC"}
+SPELLINGS_OF_SYSTEMS = {
+    **{system.removeprefix("https://").removeprefix("http://"): system for system in SYSTEM_NAMES},
+    "2.16.840.1.113883.6.88": RXNORM,
+    "2.16.840.1.113883.6.73": ATC,
+    "2.16.840.1.113883.6.96": SNOMED,
+    "2.16.840.1.113883.2.1.3.2.4.15": SNOMED,
+    "2.16.840.1.113883.6.69": NDC,
+    "fhir.de/codesystem/bfarm/atc": ATC,
+    "fhir.de/codesystem/dimdi/atc": ATC,
+    "rxnorm": RXNORM,
+    "atc": ATC,
+    "snomed-ct": SNOMED,
+    "ndc": NDC,
 }
 ATC_SUBSTANCE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 ATC_ANTIDEPRESSANTS = ("N06A", "N06CA")
-SHORTEST_MISSPELT = 7
+SAME_WITHIN = 0.01
 
 
 @dataclass(frozen=True)
 class Recognised:
-    """An antidepressant. `strength` is None when none is stated, or several that differ.
+    """An antidepressant. `strength` is None when none is stated, or several that differ (`strength_problem`).
 
     `use` is the narrowest use that a code or brand names; None leaves it to the drug's own row.
-    `words` are all words of its names, for rules about salts and forms. `named_by`, here and below, is the
-    address of the terminology service that this rests on, empty if none.
+    `words` are all words of its names, for rules about salts and forms. `contents` are the parts of a
+    pack in the order in which they are taken, empty for everything else. `told_by` names the codes, and
+    `name`, that tell the drug. `named_by`, here and below, is the address of the terminology service that
+    this rests on, empty if none.
     """
 
     antidepressant: Antidepressant
@@ -71,6 +84,9 @@ class Recognised:
     use: TrialUse | None
     use_text: str
     words: frozenset[str]
+    contents: tuple[PackPart, ...] = ()
+    strength_problem: str = ""
+    told_by: tuple[str, ...] = ()
     named_by: str = ""
 
 
@@ -131,14 +147,27 @@ def _read_together(codings: tuple[Coding, ...], text: str) -> DrugReading:
     stated = (text, *(coding.display or "" for coding in codings))
     names = tuple(name.replace("_", " ") for name in stated if name.strip())
     name = _shown(names, codings)
-    clues: list[_Clue] = [_clue_of_code(coding) for coding in codings]
-    clues += [_clue_of_name(words) for words in dict.fromkeys(words_of(name) for name in names)]
-    products = [clue for clue in clues if isinstance(clue, Product)]
-    antidepressants = [product for product in products if product.antidepressant]
-    doubts = [clue for clue in clues if isinstance(clue, _Doubt)]
-    if antidepressants:
-        return _agreed(antidepressants, products, doubts, names, name)
-    return _without_antidepressant(products, doubts, clues, name)
+    clues: list[Clue] = [clue_of_code(coding) for coding in codings]
+    clues += [clue_of_name(name) for name in dict.fromkeys(names)]
+    antidepressants = [clue for clue in clues if isinstance(clue, Product) and clue.antidepressant]
+    if not antidepressants:
+        return _without_antidepressant(clues, name)
+    problem = _disagreement(antidepressants, clues, codings)
+    if problem:
+        return UnknownDrug(name, problem)
+    told_by = _told_by(codings, clues)
+    return replace(_recognised(antidepressants, clues, names, name), told_by=told_by)
+
+
+def _told_by(codings: Sequence[Coding], clues: Sequence[Clue]) -> tuple[str, ...]:
+    """`RxNorm 312941`, and `name` when a display or the text tells the drug as well."""
+    codes = [
+        f"{SYSTEM_NAMES[canonical_system(coding.system)]} {(coding.code or '').strip()[:20]}"
+        for coding, clue in zip(codings, clues, strict=False)
+        if isinstance(clue, Product)
+    ]
+    is_named = any(isinstance(clue, Product) for clue in clues[len(codings) :])
+    return (*dict.fromkeys(codes), *(("name",) if is_named else ()))
 
 
 def _shown(names: Sequence[str], codings: Sequence[Coding]) -> str:
@@ -153,191 +182,224 @@ def codes_to_name(concept: CodeableConcept) -> tuple[tuple[str, str], ...]:
     """System and code of each coding that our tables lack, if the concept cannot be told without them."""
     if is_settled(recognise(concept)):
         return ()
-    lacking = (system_and_code(coding) for coding in concept.coding if _clue_of_code(coding) is None)
+    lacking = (
+        system_and_code(coding)
+        for coding in concept.coding
+        if not isinstance(clue_of_code(coding), Product | Doubt)
+    )
     return tuple((system, code) for system, code in lacking if system and code)
 
 
 def system_and_code(coding: Coding) -> tuple[str, str]:
     """Both without spaces around them, the system by its usual address; empty where it has none."""
-    system = (coding.system or "").strip().rstrip("/")
-    return SYSTEMS.get(system.lower(), system), (coding.code or "").strip()
+    known = canonical_system(coding.system)
+    system = known if known in SYSTEM_NAMES else (coding.system or "").strip().rstrip("/")
+    return system, (coding.code or "").strip()
 
 
-# --- clues: what one code or one name says ------------------------------------------------------------
+# --- drops and sprays ---------------------------------------------------------------------------------
+
+
+def mg_per_piece(product: Recognised, piece: str) -> float | None:
+    """mg in one `drop`, `spray` or `device` of this product, as labelled; None when no table row tells.
+
+    The product's concentration must be that of the row. Where the product states none, its drug must have
+    one row only, and its name must speak of drops.
+    """
+    ingredient, strength = product.antidepressant.drug.ingredient, product.strength
+    rows = [row for row in load_metered_doses() if (row.ingredient, row.piece) == (ingredient, piece)]
+    if strength and strength.per is Per.ML:
+        rows = [row for row in rows if _is_close(row.mg_per_ml, strength.mg)]
+    elif piece == "drop" and (strength or product.strength_problem or not product.words & {"drop", "drops"}):
+        return None
+    return rows[0].mg_each if len(rows) == 1 else None
+
+
+def mg_per_drop(product: Recognised) -> float | None:
+    return mg_per_piece(product, "drop")
+
+
+def mg_per_spray(product: Recognised) -> float | None:
+    return mg_per_piece(product, "spray")
+
+
+# --- what one code says ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Doubt:
-    """A code or name that may hide an antidepressant; one that `is_empty` just tells no drug at all."""
+class UnknownCode:
+    """A code of a system that we know, which no row of our tables has."""
 
-    problem: str
-    is_empty: bool = False
+    system: str
+    code: str
 
-
-@dataclass(frozen=True)
-class _AnotherName:
-    """A name that is none of ours."""
-
-
-_Clue = Product | _Doubt | _AnotherName | None
+    @property
+    def problem(self) -> str:
+        name = SYSTEM_NAMES[self.system]
+        snapshot = f" (snapshot {NDC_SNAPSHOT})" if self.system == NDC else ""
+        return f"{name} {self.code[:20]} is not in our table{snapshot}"
 
 
-def _clue_of_code(coding: Coding) -> _Clue:
-    system, code = system_and_code(coding)
+Clue = Product | Doubt | AnotherName | UnknownCode | None
+
+
+def canonical_system(system: str | None) -> str:
+    """The code system's address as our tables know it: case, `https`, versions and trailing slashes aside."""
+    plain = (system or "").strip().partition("|")[0].rstrip("/").lower()
+    plain = re.sub(r"^(?:https?://|urn:oid:)(?:www\.(?=dmd|snomed|hl7))?", "", plain)
+    if plain.startswith(("snomed.info/sct", "dmd.nhs.uk")):
+        return SNOMED if plain.startswith("snomed") else DMD
+    return SPELLINGS_OF_SYSTEMS.get(plain, plain)
+
+
+def clue_of_code(coding: Coding) -> Product | Doubt | UnknownCode | None:
+    """What a coding's code says; None when it has no code, or is of a system that we do not know."""
+    system, code = canonical_system(coding.system), (coding.code or "").strip()
+    if not code or system not in SYSTEM_NAMES:
+        return None
+    return _known_code(system, code) or UnknownCode(system, code)
+
+
+def _known_code(system: str, code: str) -> Product | Doubt | None:
     if system == ATC:
-        return _clue_of_atc(code.upper())
+        return _clue_of_atc(re.sub(r"\s", "", code.upper()))
     if system == RXNORM:
-        return load_rxnorm().get(code)
-    if system in (SNOMED, DMD) or system.startswith(SNOMED):
-        return load_snomed().get(code)
-    if system == NDC:
-        return _ndc_product(code)
-    return None
+        return rxnorm_product(code)
+    return _clue_of_ndc(code) if system == NDC else snomed_product(code)
 
 
-def _clue_of_atc(code: str) -> _Clue:
+def _clue_of_atc(code: str) -> Product | Doubt | None:
     known = load_atc().get(code)
-    if known or not code:
+    if known:
         return known
     if code.startswith(ATC_ANTIDEPRESSANTS) or any(prefix.startswith(code) for prefix in ATC_ANTIDEPRESSANTS):
-        return _Doubt(f"ATC {code[:10]} is an antidepressant, or a group of them, that we have no row for")
-    return Product(None, frozenset({code}), code) if ATC_SUBSTANCE.fullmatch(code) else None
+        return Doubt(f"ATC {code[:10]} is an antidepressant, or a group of them, that we have no row for")
+    return Product(None, frozenset({code}), f"ATC {code}") if ATC_SUBSTANCE.fullmatch(code) else None
 
 
-def _ndc_product(code: str) -> Product | None:
-    parts = code.split("-")
+# --- NDC ------------------------------------------------------------------------------------------------
+
+PACKAGE_WIDTHS = (5, 4, 2)
+HYPHENATIONS = ((5, 4, 2), (4, 4, 2), (5, 3, 2), (5, 4, 1), (5, 4), (4, 4), (5, 3))
+
+
+def _clue_of_ndc(code: str) -> Product | Doubt | None:
+    """The one product that every possible reading of the code means, as far as the table has them."""
+    products = {product for digits in _ndc_readings(code) if (product := ndc_product(digits))}
+    if len(products) > 1:
+        return Doubt(f"NDC {code[:20]} without hyphens can be several products")
+    return products.pop() if products else None
+
+
+def _ndc_readings(code: str) -> tuple[str, ...]:
+    """The code as 11 digits (9 for labeller and product): one reading, or all when hyphens are left out.
+
+    An asterisk stands for a padding zero.
+    """
+    parts = re.split(r"[-\s]+", code.replace("*", "0").strip())
     if not all(part.isascii() and part.isdigit() for part in parts):
-        return None
-    if len(parts) == 3:
-        code = "".join(part.zfill(width) for part, width in zip(parts, (5, 4, 2), strict=True))
-    return load_ndc().get(code)
+        return ()
+    digits, widths = "".join(parts), tuple(map(len, parts))
+    if len(parts) > 1:
+        return (_padded(parts),) if widths in HYPHENATIONS else ()
+    if len(digits) == 12 and digits.startswith("0"):
+        return (digits[1:],)
+    if len(digits) in (9, 11):
+        return (digits,)
+    return tuple(_padded(_cut(digits, widths)) for widths in HYPHENATIONS if sum(widths) == len(digits))
 
 
-@lru_cache(maxsize=8192)
-def _clue_of_name(words: Words) -> _Clue:
-    found = [product for _, product in products_named(words)]
-    if any(product.antidepressant for product in found):
-        return _named_antidepressant(found)
-    if _names_only_a_group(words):
-        return _Doubt("the name tells no particular drug")
-    if found:
-        return found[0]
-    if all(not word.isalpha() or word in load_unspecific_names().alone for word in words):
-        return _Doubt("the name tells no particular drug", is_empty=True)
-    misspelt = _misspelt(words)
-    return _Doubt(f"the name looks like a misspelt {misspelt}") if misspelt else _AnotherName()
+def _cut(digits: str, widths: Sequence[int]) -> list[str]:
+    ends = [sum(widths[: n + 1]) for n in range(len(widths))]
+    return [digits[end - width : end] for end, width in zip(ends, widths, strict=True)]
 
 
-def _named_antidepressant(found: Sequence[Product]) -> _Clue:
-    """The one antidepressant named; with its partner, the combination that our tables have."""
-    together = frozenset[str]().union(*(product.components for product in found))
-    distinct = {p.antidepressant.drug.ingredient: p for p in found if p.antidepressant}
-    whole = drug_of(together)
-    if whole and whole.components == together and len(together) > 1:
-        product = max(distinct.values(), key=lambda p: len(p.components))
-        return Product(whole, together, whole.drug.ingredient, use=product.use, use_text=product.use_text)
-    if len(distinct) > 1:
-        largest = max(distinct.values(), key=lambda product: len(product.components))
-        if all(product.components <= largest.components for product in distinct.values()):
-            return largest
-        return _Doubt("the name tells several antidepressants")
-    narrow = next((p for p in found if p.antidepressant and p.use), None)
-    return narrow or next(iter(distinct.values()))
-
-
-def _names_only_a_group(words: Words) -> bool:
-    groups = load_unspecific_names().anywhere
-    return any(words[at : at + length] in groups for at in range(len(words)) for length in range(1, 6))
-
-
-def _misspelt(words: Words) -> str | None:
-    """An antidepressant whose name is one letter away from one of the words."""
-    long_words = [word for word in words if word.isalpha() and len(word) >= SHORTEST_MISSPELT - 1]
-    return next((name for word in long_words for name in _long_names() if _is_one_slip(word, name)), None)
-
-
-@lru_cache(maxsize=1)
-def _long_names() -> tuple[str, ...]:
-    names = (name[0] for name, product in load_names().items() if product.antidepressant and len(name) == 1)
-    return tuple(name for name in names if len(name) >= SHORTEST_MISSPELT)
-
-
-def _is_one_slip(word: str, name: str) -> bool:
-    """One letter too many, too few, another, or two neighbours swapped."""
-    if abs(len(word) - len(name)) > 1 or word == name:
-        return False
-    same = 0
-    while same < min(len(word), len(name)) and word[same] == name[same]:
-        same += 1
-    rest, wanted = word[same:], name[same:]
-    swapped = rest[:2] == wanted[1::-1] and rest[2:] == wanted[2:]
-    return swapped or rest[1:] == wanted[1:] or rest[1:] == wanted or rest == wanted[1:]
+def _padded(parts: Sequence[str]) -> str:
+    return "".join(part.zfill(width) for part, width in zip(parts, PACKAGE_WIDTHS, strict=False))
 
 
 # --- clues together -----------------------------------------------------------------------------------
 
 
-def _agreed(
-    antidepressants: Sequence[Product],
-    products: Sequence[Product],
-    doubts: Sequence[_Doubt],
-    names: Sequence[str],
-    name: str,
-) -> DrugReading:
-    widest = max(antidepressants, key=lambda product: len(product.components))
-    drug = widest.antidepressant
-    if drug is None or any(not _is_part_of(product, widest) for product in products):
-        return UnknownDrug(name, "its codes and names tell different drugs")
-    several = [doubt for doubt in doubts if "several" in doubt.problem]
+def _disagreement(
+    antidepressants: Sequence[Product], clues: Sequence[Clue], codings: Sequence[Coding]
+) -> str:
+    """Why the clues are not of one drug; empty when they are."""
+    drug = _most_specific(antidepressants)
+    several = next((clue for clue in clues if isinstance(clue, Doubt) and clue.is_several), None)
     if several:
-        return UnknownDrug(name, several[0].problem)
-    narrow = _narrowest([*antidepressants, *(b for b in map(brand_in, names) if b and b.antidepressant)])
+        return several.problem
+    other = next((c.name for c in clues if isinstance(c, Product) and not _is_same_drug(c, drug)), None)
+    other = other or _other_display(codings)
+    return f"codes disagree: {drug.name[:60]} and {other[:60]}" if other else ""
+
+
+def _most_specific(products: Sequence[Product]) -> Product:
+    return max(products, key=lambda product: (not product.may_have_partner, len(product.components)))
+
+
+def _is_same_drug(product: Product, drug: Product) -> bool:
+    if product.may_have_partner or drug.may_have_partner:
+        return product.components <= drug.components or drug.components <= product.components
+    return product.components == drug.components
+
+
+def _other_display(codings: Iterable[Coding]) -> str | None:
+    """What the display of a terminology's code names, when that is none of our drugs.
+
+    Such displays carry the ingredient or product itself; those of local codes may be any short form.
+    """
+    for coding in codings:
+        if coding.display and canonical_system(coding.system) in SYSTEM_NAMES:
+            clue = clue_of_name(coding.display)
+            if isinstance(clue, AnotherName):
+                return clue.name
+    return None
+
+
+def _recognised(
+    antidepressants: Sequence[Product], clues: Sequence[Clue], names: Sequence[str], name: str
+) -> Recognised:
+    whole = _most_specific(antidepressants)
+    drug = whole.antidepressant
+    assert drug is not None  # only products of antidepressants are given
+    products = [clue for clue in clues if isinstance(clue, Product)]
+    narrow = narrowest([*antidepressants, *(b for b in map(brand_in, names) if b and b.antidepressant)])
+    strength, problem = _strength(whole, drug, antidepressants, names)
+    contents = _contents(whole, antidepressants, names)
+    if contents and strength:
+        strength, contents, problem = None, (), "a pack of several strengths, and a strength beside it"
     return Recognised(
         antidepressant=drug,
-        name=name if names else widest.name,
-        strength=_strength(drug, antidepressants, names),
-        form=_form(antidepressants, names),
+        name=name if names else whole.name,
+        strength=strength,
+        form=_form(antidepressants, names) or _only_form(whole, drug, strength),
         use=narrow.use if narrow else None,
         use_text=narrow.use_text if narrow else "",
         words=frozenset(word for text in (*names, *(p.name for p in products)) for word in words_of(text)),
+        contents=contents,
+        strength_problem=problem,
     )
 
 
-def _is_part_of(product: Product, widest: Product) -> bool:
-    return product.components <= widest.components
-
-
-def _narrowest(products: Iterable[Product]) -> Product | None:
-    narrow = [(list(TrialUse).index(product.use), product) for product in products if product.use]
-    return max(narrow, key=itemgetter(0))[1] if narrow else None
-
-
-def _strength(drug: Antidepressant, products: Sequence[Product], names: Sequence[str]) -> Strength | None:
-    """The one strength that codes and names agree on."""
+def _strength(
+    whole: Product, drug: Antidepressant, products: Sequence[Product], names: Sequence[str]
+) -> tuple[Strength | None, str]:
+    """The one strength that codes and names agree on; else None, and what they say when they differ."""
     stated = [product.strength for product in products if product.strength]
-    stated += [strength for name in names if (strength := _strength_in_name(name, drug))]
-    if not stated or any(not _is_same(strength, stated[0]) for strength in stated):
-        return None
-    return stated[0]
+    stated += [found for name in names if (found := strength_in_name(name, drug, whole.components))]
+    if not stated or all(_is_same(strength, stated[0]) for strength in stated):
+        return (stated[0] if stated else None), ""
+    shown = dict.fromkeys(f"{s.mg:g} mg{'/mL' if s.per is Per.ML else ''}" for s in stated)
+    return None, f"codes tell different strengths: {' and '.join(shown)}"
 
 
 def _is_same(one: Strength, other: Strength) -> bool:
-    return one.per is other.per and abs(one.mg - other.mg) <= 0.01 * other.mg
+    return one.per is other.per and _is_close(one.mg, other.mg)
 
 
-def _strength_in_name(name: str, drug: Antidepressant) -> Strength | None:
-    """The strength in a name; in a combination the one behind the ingredient that the minimum is stated for."""
-    found = strengths_in(name)
-    distinct = {strength for _, strength in found}
-    if len(distinct) == 1 and len(drug.components) == 1:
-        return found[0][1]
-    if len(drug.components) == 1:
-        return None
-    after = name.lower().find(drug.dose_component)
-    partners = [name.lower().find(part) for part in drug.components - {drug.dose_component}]
-    end = min((at for at in partners if at > after), default=len(name))
-    own = {strength for at, strength in found if after <= at < end}
-    return own.pop() if after >= 0 and len(own) == 1 and len(found) == len(drug.components) else None
+def _is_close(one: float, other: float) -> bool:
+    return abs(one - other) <= SAME_WITHIN * other
 
 
 def _form(products: Sequence[Product], names: Sequence[str]) -> Form | None:
@@ -349,14 +411,30 @@ def _form(products: Sequence[Product], names: Sequence[str]) -> Form | None:
     return forms.pop() if len(forms) == 1 else None
 
 
-def _without_antidepressant(
-    products: Sequence[Product], doubts: Sequence[_Doubt], clues: Sequence[_Clue], name: str
-) -> DrugReading:
+def _only_form(whole: Product, drug: Antidepressant, strength: Strength | None) -> Form | None:
+    """Where the form decides (selegiline): the only one that is made in this strength."""
+    if drug.counting_form is None or strength is None or strength.per is not Per.UNIT:
+        return None
+    forms = products_of(whole.components).forms_by_mg.get(strength.mg, frozenset())
+    return next(iter(forms)) if len(forms) == 1 else None
+
+
+def _contents(whole: Product, products: Sequence[Product], names: Sequence[str]) -> tuple[PackPart, ...]:
+    """The parts of the pack that codes and names agree on."""
+    stated = {product.contents for product in products if product.contents}
+    stated |= {parts for name in names if (parts := contents_in_name(name, whole.components))}
+    return stated.pop() if len(stated) == 1 else ()
+
+
+def _without_antidepressant(clues: Sequence[Clue], name: str) -> DrugReading:
+    doubts = [clue for clue in clues if isinstance(clue, Doubt)]
     serious = [doubt for doubt in doubts if not doubt.is_empty]
     if serious:
         return UnknownDrug(name, serious[0].problem)
-    if products:
+    if any(isinstance(clue, Product) for clue in clues):
         return NotAntidepressant(name, is_certain=True)
-    if any(isinstance(clue, _AnotherName) for clue in clues):
+    if any(isinstance(clue, AnotherName) for clue in clues):
         return NotAntidepressant(name, is_certain=False)
-    return UnknownDrug(name, doubts[0].problem if doubts else "no code that we know, and no name")
+    lacking = [clue.problem for clue in clues if isinstance(clue, UnknownCode)]
+    problems = [*dict.fromkeys(lacking), *(doubt.problem for doubt in doubts[:1])]
+    return UnknownDrug(name, "; ".join(problems) or "no code that we know, and no name")

@@ -66,7 +66,7 @@ def judge_use(
         return _finding(
             Answer.UNKNOWN, doubt or "the order has a modifier extension, whose meaning is not known"
         )
-    return _by_purpose(drug, purpose)
+    return _by_purpose(drug, purpose, _stated_reason(order))
 
 
 def purpose_of(order: MedicationRequest, resource: dict[str, Any], find: Find) -> Indication | None:
@@ -115,16 +115,18 @@ def _never(_: MedicationRequest, drug: Recognised | UnknownDrug) -> Finding | No
             Answer.UNKNOWN, f"only the {row.counting_form.value} form counts, and the form is not recorded"
         )
     if row.counting_form and drug.form is not row.counting_form:
-        return _finding(Answer.NOT_MET, f"only the {row.counting_form.value} form counts")
+        rule = f"; uses that do not count: {row.drug.non_trial_rule}" if row.drug.non_trial_rule else ""
+        return _finding(Answer.NOT_MET, f"only the {row.counting_form.value} form counts{rule}")
     return None
 
 
-def _by_purpose(drug: Recognised | UnknownDrug, purpose: Indication | None) -> Finding:
+def _by_purpose(drug: Recognised | UnknownDrug, purpose: Indication | None, reason: str) -> Finding:
     use = _narrower_use(drug)
     if purpose is Indication.DEPRESSION:
         return _finding(Answer.MET, "ordered for depression")
     if purpose is Indication.OTHER:
-        return _finding(Answer.NOT_MET, "ordered for something else than depression")
+        shown = f": {reason}" if reason else ""
+        return _finding(Answer.NOT_MET, f"ordered for something else than depression{shown}")
     if use is TrialUse.OTHER_USE:
         text = drug.use_text if isinstance(drug, Recognised) else ""
         return _finding(
@@ -141,6 +143,17 @@ def _by_purpose(drug: Recognised | UnknownDrug, purpose: Indication | None) -> F
             Answer.UNKNOWN, "the reason for the order could not be read, and the drug has other uses"
         )
     return _finding(Answer.MET, "no other reason is recorded")
+
+
+def _stated_reason(order: MedicationRequest) -> str:
+    """The first reason in words, else in code; empty when it stands behind a reference or in the dosage."""
+    for concept in order.reason_code:
+        displays = (coding.display for coding in concept.coding)
+        codes = (coding.code for coding in concept.coding)
+        found = next((text for text in (concept.text, *displays, *codes) if text and text.strip()), None)
+        if found:
+            return found.strip()[:60]
+    return next((each.display.strip()[:60] for each in order.reason_reference if each.display), "")
 
 
 def _narrower_use(drug: Recognised | UnknownDrug) -> TrialUse:
@@ -183,6 +196,9 @@ def _indication_of_code(coding: Coding) -> Indication | None:
         by_prefix = next((meaning for prefix, meaning in prefixes if plain.startswith(prefix)), None)
         if by_prefix:
             return by_prefix
+    known = load_indications().codes.get((canonical_system(system), code))
+    if known:
+        return known
     if is_depression_code(system, code):
         return Indication.DEPRESSION
     meaning = meaning_of_code(system, code)

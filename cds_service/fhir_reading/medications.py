@@ -85,7 +85,9 @@ def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) 
         drug = _drug_of_ingredients(medication.ingredient, drug)
     if not isinstance(drug, Recognised):
         return drug
-    strength = drug.strength or _strength_of(medication.ingredient, drug)
+    strength = drug.strength
+    if strength is None and not drug.strength_problem:
+        strength = _strength_of(medication.ingredient, drug)
     words = " ".join(_words(medication.form))
     return replace(
         drug, strength=strength, form=form_in(words) or drug.form, words=drug.words | set(words_of(words))
@@ -93,8 +95,9 @@ def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) 
 
 
 def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: DrugReading) -> DrugReading:
-    """The ingredients' names together, as those of one product."""
-    concepts = [each.item_codeable_concept or CodeableConcept() for each in ingredients]
+    """The active ingredients' names together, as those of one product."""
+    active = [each for each in ingredients if each.is_active is not False] or ingredients
+    concepts = [each.item_codeable_concept or CodeableConcept() for each in active]
     readings = [recognise(concept) for concept in concepts]
     if all(isinstance(reading, NotAntidepressant) for reading in readings):
         return by_code if isinstance(by_code, NotAntidepressant) else readings[0]

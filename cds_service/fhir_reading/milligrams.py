@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cds_service.fhir_reading.dose_text import Amount, Rate
-from cds_service.fhir_reading.drugs import Recognised
+from cds_service.fhir_reading.drugs import Recognised, mg_per_piece
 from cds_service.fhir_reading.timing import is_close
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 
 MOST_BARE_PIECES = 4
-
-MG_IN_ONE: Mapping[str, Callable[[Recognised], float | None]] = {}
-"""By the kind of unit (`drop`, `spray`), how many mg one holds of a product; None when no table tells."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def why_no_mg(amount: Amount, product: Recognised) -> str:
     if amount.kind not in (UnitKind.COUNT, UnitKind.VOLUME):
         return f"how many mg a {amount.kind.value} of the product holds is not known"
     if product.strength is None:
-        return "the strength of the product is not known"
+        return product.strength_problem or "the strength of the product is not known"
     if amount.is_bare:
         return "a number without a unit can be mg or pieces"
     return "the amount does not fit the strength of the product"
@@ -75,9 +72,10 @@ def _mg_of_one(amount: Amount, product: Recognised) -> float | None:
 
 
 def _mg_of_product(kind: UnitKind, product: Recognised) -> float | None:
-    if kind.value in MG_IN_ONE:
-        return MG_IN_ONE[kind.value](product)
-    per = {UnitKind.COUNT: Per.UNIT, UnitKind.VOLUME: Per.ML}.get(kind)
+    """mg in one tablet (patch, ...), mL, drop or spray of a product; None when neither it nor a table tells."""
+    if kind not in (UnitKind.COUNT, UnitKind.VOLUME):
+        return mg_per_piece(product, kind.value)
+    per = Per.ML if kind is UnitKind.VOLUME else Per.UNIT
     return product.strength.mg if product.strength and product.strength.per is per else None
 
 

@@ -1,7 +1,8 @@
 """The drug tables: which antidepressants exist, their minimum doses, and every code and name they go by.
 
-Small tables are read once at first use; the package codes (NDC) and the SNOMED CT / dm+d products only
-when an order carries such a code. Every row is checked; a wrong one raises `TableError`.
+Small tables are read once at first use. Of the large ones (NDC, SNOMED CT with dm+d) only an index is
+made, when an order first carries such a code, and a row is read when its code is asked for. Every row is
+checked when it is read; a wrong one raises `TableError`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Any
 
-from cds_service.tables.rows import Row, read_rows
+from cds_service.tables.rows import Row, RowIndex, index_rows, read_rows
 from cds_service.trd.model import Drug
 
 DOSE_COLUMNS = {"lenient": "lenient_min_mg", "default": "default_min_mg", "strict": "strict_min_mg"}
@@ -89,10 +91,20 @@ class Antidepressant:
 
 
 @dataclass(frozen=True)
+class PackPart:
+    """So many tablets or capsules of one strength in a pack; `mg` in each of them."""
+
+    pieces: float
+    mg: float
+
+
+@dataclass(frozen=True)
 class Product:
     """What one code or name stands for: a drug, perhaps a strength and form; `components` in any case.
 
-    `antidepressant` is None for the other drugs in our tables, such as augmenting agents.
+    `antidepressant` is None for the other drugs in our tables, such as augmenting agents. `contents` are
+    the parts of a pack in the order in which they are taken. `may_have_partner` marks a code that stands
+    for several combinations of the components.
     """
 
     antidepressant: Antidepressant | None
@@ -102,6 +114,8 @@ class Product:
     form: Form | None = None
     use: TrialUse | None = None
     use_text: str = ""
+    contents: tuple[PackPart, ...] = ()
+    may_have_partner: bool = False
 
 
 @lru_cache(maxsize=1)
@@ -132,6 +146,7 @@ def _antidepressant(row: Row, rows: Mapping[str, Row]) -> Antidepressant:
         mechanism=rows[agent].required("mechanism_group"),
         minimum_mg=minimum_mg,
         minimum_source=row.required("default_rationale") if minimum_mg else "",
+        non_trial_rule=row.text("non_trial_rule"),
     )
     counts = row.one_of("counts_as_trial", ("yes", "no", "conditional", "special"))
     form = row.text("counting_form")
@@ -176,15 +191,29 @@ def _by_components() -> dict[frozenset[str], Antidepressant]:
 # --- codes -------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=1024)
+def rxnorm_product(code: str) -> Product | None:
+    """What an RxNorm code stands for: a product, pack, brand, ingredient, salt or combination."""
+    row = _rxnorm_index().row(code)
+    return _rxnorm_product(row) if row else _rxnorm_concepts().get(code)
+
+
+def rxnorm_codes() -> Iterable[str]:
+    return (*_rxnorm_index().lines, *_rxnorm_concepts())
+
+
 @lru_cache(maxsize=1)
-def load_rxnorm() -> dict[str, Product]:
-    """Every RxNorm code in our tables: products, packs, brands, ingredients, salts, combinations."""
+def _rxnorm_index() -> RowIndex:
+    return index_rows("rxnorm_products.csv", RXNORM_PRODUCT_COLUMNS, "rxcui")
+
+
+@lru_cache(maxsize=1)
+def _rxnorm_concepts() -> dict[str, Product]:
+    """The codes that give the drug but no strength."""
     known = {row.drug.rxcui: row for row in load_antidepressants().values() if row.drug.rxcui}
     codes = {rxcui: Product(row, row.components, row.drug.ingredient) for rxcui, row in known.items()}
     for row in read_rows("rxnorm_concepts.csv", ("rxcui", "tty", "name", "ingredients", "source")):
         codes[_rxcui(row)] = _concept(row)
-    for row in read_rows("rxnorm_products.csv", RXNORM_PRODUCT_COLUMNS):
-        codes[_rxcui(row)] = _rxnorm_product(row)
     for row in read_rows("augmentation.csv", ("agent", "rxcui")):
         if row.text("rxcui") and row.text("rxcui") not in codes:
             codes[_rxcui(row)] = Product(None, frozenset({row.required("agent")}), row.required("agent"))
@@ -223,7 +252,27 @@ def _rxnorm_product(row: Row) -> Product:
         form=form_in(row.text("dose_form")),
         use=_trial_use(row),
         use_text=row.text("caution"),
+        contents=_contents(row) if "{" in row.text("name") else (),
     )
+
+
+def _contents(row: Row) -> tuple[PackPart, ...]:
+    """What a pack holds; the devices of a spray are not tablets, but are counted alike."""
+    parts = _parts(row)
+    if not all(isinstance(part.get("count"), int) and part["unit"] == "mg" for part in parts):
+        row.reject("components_json", "parts with a count and mg")
+    return tuple(PackPart(part["count"], part["strength"]) for part in parts)
+
+
+def _parts(row: Row) -> list[dict[str, Any]]:
+    """The parts of a combination or pack; none where the column is empty."""
+    text = row.text("components_json")
+    try:
+        parts: list[dict[str, Any]] = json.loads(text) if text else []
+        are_whole = all({"ingredient", "strength", "unit"} <= part.keys() for part in parts)
+    except (ValueError, AttributeError, TypeError):
+        are_whole = False
+    return parts if are_whole else row.reject("components_json", "parts with ingredient, strength and unit")
 
 
 def _trial_use(row: Row) -> TrialUse | None:
@@ -246,35 +295,96 @@ def _rxnorm_strength(row: Row, antidepressant: Antidepressant | None) -> Strengt
 
 
 def _component_mg(row: Row, component: str) -> float:
-    for part in json.loads(row.text("components_json")):
+    for part in _parts(row):
         if part["ingredient"] == component and part["unit"] == "mg":
             return float(part["strength"])
     return row.reject("components_json", f"the strength of {component} in mg")
 
 
+@dataclass(frozen=True)
+class KnownProducts:
+    """What products of one drug there are: strengths of one piece with its forms, combinations, packs.
+
+    `combinations` holds the mg of every component; `packs` the contents.
+    """
+
+    forms_by_mg: Mapping[float, frozenset[Form]]
+    combinations: tuple[Mapping[str, float], ...]
+    packs: frozenset[tuple[PackPart, ...]]
+
+
+@lru_cache(maxsize=128)
+def products_of(components: frozenset[str]) -> KnownProducts:
+    """All RxNorm products of exactly these components."""
+    forms: dict[float, set[Form]] = {}
+    combinations: list[dict[str, float]] = []
+    own = [each for each in _products_by_components().get(components, ()) if each[0].antidepressant]
+    for product, parts in own:
+        if product.strength and product.strength.per is Per.UNIT:
+            forms.setdefault(product.strength.mg, set()).update({product.form} if product.form else ())
+        if parts and not product.contents:
+            combinations.append(parts)
+    packs = frozenset(product.contents for product, _ in own if product.contents)
+    return KnownProducts({mg: frozenset(found) for mg, found in forms.items()}, tuple(combinations), packs)
+
+
+@lru_cache(maxsize=1)
+def _products_by_components() -> dict[frozenset[str], list[tuple[Product, dict[str, float]]]]:
+    products: dict[frozenset[str], list[tuple[Product, dict[str, float]]]] = {}
+    for row in read_rows("rxnorm_products.csv", RXNORM_PRODUCT_COLUMNS):
+        product = _rxnorm_product(row)
+        mg = {part["ingredient"]: float(part["strength"]) for part in _parts(row)}
+        products.setdefault(product.components, []).append((product, mg))
+    return products
+
+
+@lru_cache(maxsize=1)
+def known_combinations() -> frozenset[frozenset[str]]:
+    """Every set of ingredients that is sold as one product, as far as our tables know."""
+    rows = [row.components for row in load_antidepressants().values()]
+    others = [product.components for product in (*_rxnorm_concepts().values(), *load_names().values())]
+    return frozenset(components for components in (*rows, *others) if len(components) > 1)
+
+
 @lru_cache(maxsize=1)
 def load_atc() -> dict[str, Product]:
-    """ATC codes of the fifth level. Where two combinations share a code, the first stands for both."""
+    """ATC codes of the fifth level. Where combinations share a code, the first stands for all, and says so."""
     codes: dict[str, Product] = {}
     for row in load_antidepressants().values():
         if row.atc:
-            codes.setdefault(row.atc, Product(row, row.components, row.drug.ingredient))
+            shared = codes.get(row.atc)
+            drug = shared.antidepressant if shared else row
+            components = shared.components & row.components if shared else row.components
+            codes[row.atc] = Product(
+                drug, components, (drug or row).drug.ingredient, may_have_partner=shared is not None
+            )
     return codes
 
 
+SNOMED_COLUMNS = ("concept_type", "code", "name", "ingredient", "strength_text", "source")
+
+
+@lru_cache(maxsize=1024)
+def snomed_product(code: str) -> Product | None:
+    """What a SNOMED CT or dm+d code of a substance or product stands for; None when no row has it."""
+    row = _snomed_index().row(code)
+    return _snomed_product(row) if row else None
+
+
 @lru_cache(maxsize=1)
-def load_snomed() -> dict[str, Product]:
-    """SNOMED CT and dm+d codes of substances and products."""
-    columns = ("concept_type", "code", "name", "ingredient", "strength_text", "source")
-    return {
-        row.required("code"): _snomed_product(row) for row in read_rows("snomed_antidepressants.csv", columns)
-    }
+def _snomed_index() -> RowIndex:
+    return index_rows("snomed_antidepressants.csv", SNOMED_COLUMNS, "code")
+
+
+def snomed_codes() -> Iterable[str]:
+    return _snomed_index().lines
 
 
 def _snomed_product(row: Row) -> Product:
-    parts = row.parts("ingredient") or (row.reject("ingredient", "an ingredient"),)
-    components = frozenset[str]().union(*(_components_of(part) for part in parts))
     name = row.required("name")
+    parts = row.parts("ingredient") or (row.reject("ingredient", "an ingredient"),)
+    partners = name.split(" + ") if " + " in name else ()
+    components = frozenset[str]().union(*(_components_of(part) for part in (*parts, *partners)))
     antidepressant = drug_of(components)
     strength = strength_in(row.text("strength_text")) if antidepressant else None
     brand = brand_in(name)
@@ -286,29 +396,40 @@ def _snomed_product(row: Row) -> Product:
 
 def _components_of(ingredient: str) -> frozenset[str]:
     known = load_names().get(words_of(ingredient))
-    return known.components if known else frozenset({ingredient})
+    return known.components if known else frozenset({ingredient.lower()})
+
+
+NDC_COLUMNS = (
+    "ndc11", "product_ndc", "ingredient", "strength", "strength_unit", "dose_form",
+    "brand_or_label_name",
+)  # fmt: skip
+NDC_SNAPSHOT = "April 2019"
+
+
+@lru_cache(maxsize=1024)
+def ndc_product(digits: str) -> Product | None:
+    """What a US package code (11 digits) or product code (its first 9) stands for; None when no row has it."""
+    row = _ndc_index().row(_ndc_of_product().get(digits, digits))
+    return _ndc_product(row) if row else None
 
 
 @lru_cache(maxsize=1)
-def load_ndc() -> dict[str, Product]:
-    """US package codes (11 digits) and product codes (`0002-3230`)."""
-    columns = (
-        "ndc11",
-        "product_ndc",
-        "ingredient",
-        "strength",
-        "strength_unit",
-        "dose_form",
-        "brand_or_label_name",
-    )
-    codes: dict[str, Product] = {}
-    for row in read_rows("ndc_products.csv", columns):
-        product = codes.get(row.required("product_ndc")) or _ndc_product(row)
-        codes[row.required("product_ndc")] = codes[row.required("ndc11")] = product
-    return codes
+def _ndc_index() -> RowIndex:
+    return index_rows("ndc_products.csv", NDC_COLUMNS, "ndc11")
 
 
-NDC_UNITS = {"mg/1": ("", Per.UNIT), "mg/24h": ("", Per.UNIT), "mg/mL": ("", Per.ML), "mg/5mL": ("5", Per.ML)}
+@lru_cache(maxsize=1)
+def _ndc_of_product() -> dict[str, str]:
+    """One package of each product, by labeller and product."""
+    return {ndc[:9]: ndc for ndc in _ndc_index().lines}
+
+
+def ndc_codes() -> Iterable[str]:
+    return _ndc_index().lines
+
+
+NDC_PER_PIECE = ("mg/1", "mg/24h")
+NDC_PER_VOLUME = re.compile(r"mg/(?P<per>\d*\.?\d*)mL")
 
 
 def _ndc_product(row: Row) -> Product:
@@ -333,10 +454,14 @@ def _ndc_strength(row: Row, parts: tuple[str, ...], antidepressant: Antidepressa
     if antidepressant is None or not len(parts) == len(figures) == len(units):
         return None
     at = parts.index(antidepressant.dose_component)
-    if units[at] not in NDC_UNITS:
-        return None
-    divisor, per = NDC_UNITS[units[at]]
-    return Strength(float(figures[at]) / float(divisor or 1), per)
+    per_volume = NDC_PER_VOLUME.fullmatch(units[at])
+    try:
+        mg, ml = float(figures[at]), float(per_volume["per"] or 1) if per_volume else 1.0
+    except ValueError:
+        row.reject("strength", "numbers, in units such as mg/1 or mg/5mL")
+    if per_volume:
+        return Strength(mg / ml, Per.ML)
+    return Strength(mg, Per.UNIT) if units[at] in NDC_PER_PIECE else None
 
 
 # --- names -------------------------------------------------------------------------------------------
@@ -359,14 +484,33 @@ def load_names() -> dict[Words, Product]:
         names[words_of(row_.required("name"))] = names[words_of(ingredient)]
     for row_ in read_rows("brands.csv", ("brand", "ingredient", "region", "trial_use", "caution", "source")):
         names[words_of(row_.required("brand"))] = _brand(row_)
-    return names
+    for row_ in read_rows("rxnorm_concepts.csv", ("tty", "name", "ingredients")):
+        if row_.text("tty") == "BN":
+            components = frozenset(row_.parts("ingredients"))
+            brand = Product(drug_of(components), components, row_.required("name"))
+            names.setdefault(words_of(brand.name), brand)
+    return names | {words: _meant(row, words, names) for words, row in load_misspellings().items()}
+
+
+@lru_cache(maxsize=1)
+def load_misspellings() -> dict[Words, Row]:
+    """Misspelt names, which can mean one drug only."""
+    rows = read_rows("drug_misspellings.csv", ("misspelling", "name", "source"))
+    return {words_of(row.required("misspelling")): row for row in rows}
+
+
+def _meant(row: Row, words: Words, names: Mapping[Words, Product]) -> Product:
+    if words in names:
+        row.reject("misspelling", "a spelling that no drug has of its own")
+    meant = names.get(words_of(row.required("name")))
+    return meant or row.reject("name", "a name of antidepressants.csv or brands.csv")
 
 
 def _other_ingredients() -> Iterable[str]:
     """Partners in combinations, and augmenting agents: known, and no antidepressants on their own."""
-    for table in ("rxnorm_concepts.csv", "rxnorm_products.csv"):
-        for row in read_rows(table, ("ingredients",)):
-            yield from row.parts("ingredients")
+    for table, column in (("rxnorm_concepts.csv", "ingredients"), ("brands.csv", "ingredient")):
+        for row in read_rows(table, (column,)):
+            yield from row.parts(column)
     for row in read_rows("augmentation.csv", ("agent",)):
         yield re.sub(r"\s*\(.*\)| XR$| IV$", "", row.required("agent")).split(" / ")[0]
     for antidepressant in load_antidepressants().values():
@@ -392,24 +536,41 @@ def _brand(row: Row) -> Product:
 
 
 def words_of(text: str) -> Words:
-    """Lower-case runs of letters, and numbers; accents and apostrophes dropped, so spellings meet."""
-    plain = unicodedata.normalize("NFKD", text[:2000]).lower().replace("'", "").replace("’", "")
-    plain = "".join(letter for letter in plain if not unicodedata.combining(letter))
-    return tuple(WORD.findall(plain))
+    """Lower-case runs of letters, and numbers; accents, apostrophes, ® and ™ dropped, so spellings meet."""
+    return tuple(WORD.findall(plain_text(text)))
 
 
+def plain_text(text: str) -> str:
+    """The text as `words_of` sees it, with what stands between the words."""
+    plain = text[:2000].translate(MARKS).lower()
+    if plain.isascii():
+        return plain
+    plain = unicodedata.normalize("NFKD", plain)
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+MARKS = str.maketrans({"®": " ", "™": " ", "©": " ", "℠": " ", "'": None, "’": None})
 WORD = re.compile(r"[^\W\d_]+|\d+(?:\.\d+)?")
 
 
-def products_named(words: Words) -> list[tuple[int, Product]]:
-    """Every known name among the words, longest first at each place, with the place where it begins."""
+@dataclass(frozen=True)
+class Named:
+    """A known name among the words of a text, from `start` up to `end`."""
+
+    start: int
+    end: int
+    product: Product
+
+
+def products_named(words: Words) -> list[Named]:
+    """Every known name among the words, longest first at each place."""
     longest = _longest_first()
-    found: list[tuple[int, Product]] = []
+    found: list[Named] = []
     at = 0
     while at < len(words):
         for name, product in longest.get(words[at], ()):
             if words[at : at + len(name)] == name:
-                found.append((at, product))
+                found.append(Named(at, at + len(name), product))
                 at += len(name) - 1
                 break
         at += 1
@@ -426,7 +587,7 @@ def _longest_first() -> dict[str, list[tuple[Words, Product]]]:
 
 def brand_in(text: str) -> Product | None:
     """The first name in the text that says something about its use, else the first name, else None."""
-    found = [product for _, product in products_named(words_of(text))]
+    found = [named.product for named in products_named(words_of(text))]
     return next((product for product in found if product.use), found[0] if found else None)
 
 
@@ -434,7 +595,8 @@ def brand_in(text: str) -> Product | None:
 
 
 @lru_cache(maxsize=1)
-def _form_words() -> dict[str, Form]:
+def load_form_words() -> dict[str, Form]:
+    """Words of a product's name that tell its form."""
     rows = read_rows("dose_forms.csv", ("word", "form", "source"))
     return {row.required("word"): Form(row.one_of("form", [f.value for f in Form])) for row in rows}
 
@@ -442,7 +604,7 @@ def _form_words() -> dict[str, Form]:
 @lru_cache(maxsize=4096)
 def form_in(text: str) -> Form | None:
     """The form that the words of a name tell; oral only if no word tells another."""
-    known = _form_words()
+    known = load_form_words()
     forms = {known[word] for word in re.split(r"[^\w/]+", text.lower()) if word in known}
     others = forms - {Form.ORAL}
     if len(others) == 1:
@@ -450,27 +612,39 @@ def form_in(text: str) -> Form | None:
     return Form.ORAL if forms == {Form.ORAL} else None
 
 
-MG_PER = {"mg": 1.0, "g": 1000.0, "mcg": 0.001, "ug": 0.001, "microgram": 0.001, "micrograms": 0.001}
+MASS_UNIT = r"milligram(?:me)?s?|microgram(?:me)?s?|gram(?:me)?s?|mgs?|mcgs?|[uµμ]g|gm|g"
 STRENGTH = re.compile(
-    r"(?<![\d.,/-])(?P<value>\d+(?:[.,]\d+)?)\s*(?P<unit>mg|mcg|ug|micrograms?|g)(?![a-z])"
-    r"(?:\s*(?:/|per)\s*(?P<per>\d+(?:\.\d+)?)?\s*(?P<per_unit>ml|hr|hour|h)(?![a-z]))?",
+    r"(?<![\d.,])(?<!\d[/-])(?<!\d\s[/-])(?<!\d[/-]\s)(?<!\d\s[/-]\s)"
+    rf"(?P<value>\d+(?:[.,]\d+)?)\s*(?P<unit>{MASS_UNIT})(?![a-z])\.?"
+    r"(?:\s*(?:/|\bper\b|\bin\b)\s*(?P<per>\d+(?:\.\d+)?)?\s*"
+    r"(?P<per_unit>mls?|millilit(?:re|er)s?|hours?|hrs?|h)(?![a-z]))?"
+    r"(?!\s*(?:/|\bper\b|\bin\b|\ba\b)\s*[\d.]*\s*(?:kg|gm?|cm|m2|day|d)(?![a-z]))",
     re.IGNORECASE,
 )
 
 
 def strengths_in(text: str) -> list[tuple[int, Strength]]:
-    """Every strength in a product name, with the place where it stands: 100 mg, 20 mg/5 mL, 0.25 MG/HR."""
+    """Every strength in a product name, with the place where it stands: 100 mg, 20 mg/5 mL, 0.25 MG/HR.
+
+    mg per area, per gram (creams) or per day are no strengths of one piece, and are left out.
+    """
     return [(match.start(), _strength(match)) for match in STRENGTH.finditer(text[:2000])]
 
 
 def _strength(match: re.Match[str]) -> Strength:
-    mg = decimal(match["value"]) * MG_PER[match["unit"].lower()]
-    per = float(match["per"] or 1)
-    if (match["per_unit"] or "").lower() == "ml" and per:
+    mg = decimal(match["value"]) * _mg_per(match["unit"].lower())
+    per, per_unit = float(match["per"] or 1), (match["per_unit"] or "").lower()
+    if per_unit.startswith("m") and per:
         return Strength(mg / per, Per.ML)
-    if match["per_unit"] and not match["per"]:
+    if per_unit and not match["per"]:
         return Strength(mg * 24, Per.UNIT)
     return Strength(mg, Per.UNIT)
+
+
+def _mg_per(unit: str) -> float:
+    if unit.startswith(("mc", "mic", "u", "µ", "μ")):
+        return 0.001
+    return 1.0 if unit.startswith("m") else 1000.0
 
 
 def decimal(text: str) -> float:
@@ -500,18 +674,47 @@ def load_equivalents() -> tuple[Equivalent, ...]:
 
 
 @dataclass(frozen=True)
+class MeteredDose:
+    """`mg_each` in one drop, spray or device of a product; `mg_per_ml` is its concentration."""
+
+    ingredient: str
+    piece: str
+    mg_per_ml: float
+    mg_each: float
+
+
+@lru_cache(maxsize=1)
+def load_metered_doses() -> tuple[MeteredDose, ...]:
+    columns = ("ingredient", "piece", "mg_per_ml", "mg_each", "source")
+    return tuple(
+        MeteredDose(
+            row.one_of("ingredient", load_antidepressants()),
+            row.one_of("piece", ("drop", "spray", "device")),
+            row.required_number("mg_per_ml"),
+            row.required_number("mg_each"),
+        )
+        for row in read_rows("metered_doses.csv", columns)
+    )
+
+
+@dataclass(frozen=True)
 class UnspecificNames:
-    """Phrases that name no substance: `anywhere` in a name they tell that it hides one; `alone`, nothing."""
+    """Phrases that name no drug.
+
+    `anywhere` in a name they tell that it hides one; a name of words `alone` tells nothing; words `beside`
+    may stand next to a drug, but on their own are something else (water, a nasal spray).
+    """
 
     anywhere: frozenset[Words]
     alone: frozenset[str]
+    beside: frozenset[str]
 
 
 @lru_cache(maxsize=1)
 def load_unspecific_names() -> UnspecificNames:
-    rows = list(read_rows("unspecific_drug_names.csv", ("phrase", "where", "source")))
-    anywhere = {
-        words_of(r.required("phrase")) for r in rows if r.one_of("where", ("anywhere", "alone")) == "anywhere"
-    }
-    alone = {word for r in rows for word in words_of(r.required("phrase"))}
-    return UnspecificNames(frozenset(anywhere), frozenset(alone))
+    phrases: dict[str, set[Words]] = {"anywhere": set(), "alone": set(), "beside": set()}
+    for row in read_rows("unspecific_drug_names.csv", ("phrase", "where", "source")):
+        phrases[row.one_of("where", phrases)].add(words_of(row.required("phrase")))
+    alone = frozenset[str]().union(*phrases["anywhere"], *phrases["alone"])
+    beside = frozenset[str]().union(*phrases["beside"])
+    return UnspecificNames(frozenset(phrases["anywhere"]), alone, beside)

@@ -19,9 +19,10 @@ class Indication(Enum):
 
 @dataclass(frozen=True)
 class Indications:
-    """Phrases, and prefixes of ICD-10 codes without dots, longest first."""
+    """Phrases, codes by system, and prefixes of ICD-10 codes without dots, longest first."""
 
     phrases: dict[Words, Indication]
+    codes: dict[tuple[str, str], Indication]
     icd10_prefixes: tuple[tuple[str, Indication], ...]
 
 
@@ -34,16 +35,19 @@ class StopReasons:
 
 @lru_cache(maxsize=1)
 def load_indications() -> Indications:
-    rows = list(read_rows("indications.csv", ("kind", "value", "meaning", "source")))
-    meanings = [meaning.value for meaning in Indication]
-    phrases, prefixes = {}, {}
-    for row in rows:
-        meaning = Indication(row.one_of("meaning", meanings))
-        if row.one_of("kind", ("word", "icd10_prefix")) == "word":
-            phrases[words_of(row.required("value"))] = meaning
+    phrases: dict[Words, Indication] = {}
+    codes: dict[tuple[str, str], Indication] = {}
+    prefixes: dict[str, Indication] = {}
+    for row in read_rows("indications.csv", ("kind", "system", "value", "meaning", "source")):
+        meaning = Indication(row.one_of("meaning", [meaning.value for meaning in Indication]))
+        kind, value = row.one_of("kind", ("word", "code", "icd10_prefix")), row.required("value")
+        if kind == "word":
+            phrases[words_of(value)] = meaning
+        elif kind == "code":
+            codes[row.required("system"), value] = meaning
         else:
-            prefixes[row.required("value").replace(".", "")] = meaning
-    return Indications(phrases, tuple(sorted(prefixes.items(), key=lambda item: -len(item[0]))))
+            prefixes[value.replace(".", "")] = meaning
+    return Indications(phrases, codes, tuple(sorted(prefixes.items(), key=lambda item: -len(item[0]))))
 
 
 @lru_cache(maxsize=1)

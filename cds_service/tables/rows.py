@@ -7,7 +7,7 @@ not fit raises `TableError` with file, line, column, value and what was expected
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from io import StringIO
@@ -60,12 +60,52 @@ class Row:
 
 def read_rows(table: str, columns: Collection[str]) -> Iterator[Row]:
     """All rows of `table`, which must have at least these `columns`."""
-    text = files("cds_service.tables").joinpath(table).read_text("utf-8")
-    reader = csv.DictReader(StringIO(text, newline=""), restkey="", restval=None)
-    missing = set(columns) - set(reader.fieldnames or ())
-    if missing:
-        raise TableError(f"{table}:1: expected the columns {sorted(missing)}, which are missing")
+    reader = csv.DictReader(StringIO(_text(table), newline=""), restkey="", restval=None)
+    _check_columns(table, columns, reader.fieldnames or ())
     for cells in reader:
         if None in cells.values() or "" in cells:
             raise TableError(f"{table}:{reader.line_num}: expected {len(reader.fieldnames or ())} cells")
         yield Row(table, reader.line_num, cells)
+
+
+@dataclass(frozen=True)
+class RowIndex:
+    """The rows of a large table by the code in one column; each is read and checked when it is asked for."""
+
+    table: str
+    header: list[str]
+    lines: Mapping[str, tuple[int, str]]
+
+    def row(self, key: str) -> Row | None:
+        if key not in self.lines:
+            return None
+        line, text = self.lines[key]
+        cells = next(csv.reader([text]))
+        if len(cells) != len(self.header):
+            raise TableError(f"{self.table}:{line}: expected {len(self.header)} cells")
+        return Row(self.table, line, dict(zip(self.header, cells, strict=True)))
+
+
+def index_rows(table: str, columns: Collection[str], key: str) -> RowIndex:
+    """The rows of `table` by their cell in the column `key`, which holds codes.
+
+    A row must be one line, with no comma inside a cell up to that column: so nothing but the code is
+    looked at until the row is asked for.
+    """
+    first, *lines = _text(table).splitlines()
+    header = next(csv.reader([first]))
+    _check_columns(table, columns, header)
+    at = header.index(key)
+    return RowIndex(
+        table, header, {line.split(",", at + 1)[at]: (n, line) for n, line in enumerate(lines, start=2)}
+    )
+
+
+def _text(table: str) -> str:
+    return files("cds_service.tables").joinpath(table).read_text("utf-8")
+
+
+def _check_columns(table: str, columns: Collection[str], header: Collection[str]) -> None:
+    missing = set(columns) - set(header)
+    if missing:
+        raise TableError(f"{table}:1: expected the columns {sorted(missing)}, which are missing")

@@ -72,7 +72,8 @@ class Drug:
     `ingredient` is the name on the order (a fixed combination keeps its own name); `agent` is what it
     counts as when agents are told apart (olanzapine with fluoxetine is a fluoxetine trial).
     `minimum_mg` maps a dose column (`lenient`, `default`, `strict`) to mg per day; a column that is
-    missing is unknown. `minimum_source` is the citation behind these figures.
+    missing is unknown. `minimum_source` is the citation behind these figures. `non_trial_rule` tells in
+    words which uses of the drug are no treatment of depression (low doses for sleep, for pain).
     """
 
     ingredient: str
@@ -82,6 +83,7 @@ class Drug:
     mechanism: str
     minimum_mg: dict[str, float] = field(default_factory=dict, hash=False)
     minimum_source: str = ""
+    non_trial_rule: str = ""
 
 
 class StopReason(Enum):

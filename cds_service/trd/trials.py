@@ -139,6 +139,8 @@ def _trial_without_adequate_days(
     whole = _Run(0, exposure.first_day, exposure.last_day)
     largest = _largest_dose(exposure, whole)
     text = f"{largest:g} mg/day never reached the minimum of {minimum_mg:g} mg/day"
+    if exposure.drug and exposure.drug.non_trial_rule:
+        text += f"; uses of {exposure.drug.ingredient} that do not count: {exposure.drug.non_trial_rule}"
     return Trial(
         exposure=exposure,
         first_day=None,

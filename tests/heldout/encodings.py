@@ -211,9 +211,10 @@ def _product_for(order: Order, pen: Pen) -> Product:
 def _coding(drug: Product | Name, pen: Pen) -> Resource:
     system, code = drug.system, drug.code
     if drug.level == "NDC":
-        code = pen.choose("NDC", [code, f"{code[:5]}-{code[5:9]}-{code[9:]}"])
+        ten_digits = drug.hyphenated if isinstance(drug, Product) else ""
+        code = pen.choose("NDC", [code, f"{code[:5]}-{code[5:9]}-{code[9:]}", ten_digits or code])
     if system in OIDS and pen.chance(0.2):
-        system = pen.choose("system", [OIDS[system]])
+        system = pen.choose("system", [OIDS[system], system + "/", system.replace("http:", "https:")])
     display = {} if pen.chance(0.4) else {"display": drug.name}
     return {"system": system, "code": code} | display
 

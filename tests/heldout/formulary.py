@@ -31,6 +31,7 @@ class Product:
     name: str
     mg_each: float
     piece: str  # tablet, capsule or mL
+    hyphenated: str = ""  # an NDC in its ten digits
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,25 @@ def products_of(ingredient: str) -> list[Product]:
     return [*_spelled(ingredient, strengths), *found]
 
 
+SPELLINGS = (
+    *("{name} {mg} mg {piece}", "{name} {mg}mg {piece}s", "{name} {mg} MG Oral {piece}", "{name} {mg} MG"),
+    *(
+        "{name}® {mg} mg {piece}",
+        "{piece} {name} {mg}mg",
+        "{name}-{mg}mg",
+        "{name} (generic) {mg} mg oral {piece}",
+    ),
+    *("{name}_{mg}_MG_{piece}", "{mg} mg {name}", "{name} {mg} milligrams {piece}, film coated"),
+)
+
+
 def _spelled(ingredient: str, strengths: list[tuple[float, str]]) -> list[Product]:
     names = [ingredient, ingredient.capitalize(), *_brands().get(ingredient, [])]
     return [
         Product(ingredient, "text", "", "", text.format(name=name, mg=f"{mg:g}", piece=piece), mg, piece)
         for mg, piece in strengths
         for name in names
-        for text in ("{name} {mg} mg {piece}", "{name} {mg}mg {piece}s", "{name} {mg} MG Oral {piece}")
+        for text in SPELLINGS
     ]
 
 
@@ -120,6 +133,7 @@ def names_of(ingredient: str) -> list[Name]:
         Name(ingredient, "generic", "", "", ingredient.upper()),
     ]
     names += [Name(ingredient, "brand", "", "", brand) for brand in _brands().get(ingredient, [])]
+    names += [Name(ingredient, "misspelling", "", "", wrong) for wrong in _misspellings().get(ingredient, [])]
     names += [Name(ingredient, "IN", RXNORM, row["rxcui"], ingredient)] if row["rxcui"] else []
     names += [Name(ingredient, "ATC", ATC, row["atc"], ingredient)] if row["atc"] else []
     for concept in _rows("rxnorm_concepts.csv"):
@@ -142,6 +156,14 @@ def _brands() -> dict[str, list[str]]:
         if not row["trial_use"] and not row["caution"]:
             brands.setdefault(row["ingredient"], []).append(row["brand"])
     return brands
+
+
+@lru_cache(maxsize=1)
+def _misspellings() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for row in _rows("drug_misspellings.csv"):
+        found.setdefault(row["name"], []).append(row["misspelling"])
+    return found
 
 
 RESTRICTED_WORDS = (
@@ -234,7 +256,16 @@ def _ndc() -> dict[str, list[Product]]:
             row["brand_or_label_name"],
             float(row["strength"]),
             piece,
+            _ten_digits(row),
         )
         if product.mg_each >= 5:
             found.setdefault(row["ingredient"], []).append(product)
     return found
+
+
+def _ten_digits(row: dict[str, str]) -> str:
+    """4-4-2, 5-3-2 or 5-4-1, as on the package."""
+    package = row["ndc11"][9:]
+    if len(row["product_ndc"]) < 10:
+        return f"{row['product_ndc']}-{package}"
+    return f"{row['product_ndc']}-{package[1]}" if package[0] == "0" else ""

@@ -31,6 +31,9 @@ DRUGS = {
         ("bupropion", "NDRI", "noradrenaline_dopamine_reuptake", 150.0, 300.0),
     )
 }
+DRUGS["trazodone"] = Drug(
+    "trazodone", "trazodone", None, "SARI", "5ht2", {"default": 150.0}, non_trial_rule="low doses for sleep"
+)
 
 
 def orders(table: str) -> tuple[Prescription, ...]:

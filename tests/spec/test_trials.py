@@ -219,3 +219,15 @@ def test_the_reason_on_the_last_order_counts(
         definition,
     )
     assert trial.stop_reason is expected
+
+
+def test_a_dose_below_the_minimum_says_what_low_doses_of_the_drug_are_used_for(
+    definition: Definition,
+) -> None:
+    trial = the_trial(
+        "drug | first_day | last_day | mg_per_day\ntrazodone | 2026-01-01 | 2026-06-01 | 50", definition
+    )
+    assert trial.dose.text == (
+        "50 mg/day never reached the minimum of 150 mg/day; "
+        "uses of trazodone that do not count: low doses for sleep"
+    )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from cds_service.fhir_reading.dosage import DailyDose, is_as_needed, read_dosage
 from cds_service.fhir_reading.drugs import Recognised, recognise
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage
+from cds_service.tables.drugs import PackPart
 
 DAILY = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
 
@@ -400,18 +401,8 @@ def test_a_stated_maximum_is_named() -> None:
     assert alone.text.startswith("at most 150 mg/day, the maximum it states")
 
 
-class Part(NamedTuple):
-    pieces: float
-    mg: float
-
-
-@dataclass(frozen=True)
-class Pack(Recognised):
-    contents: tuple[Any, ...] = ()
-
-
 def test_a_pack_is_taken_in_the_order_of_its_parts() -> None:
-    pack = Pack(**vars(recognised("vilazodone")), contents=(Part(7, 10), Part(23, 20)))
+    pack = replace(recognised("vilazodone"), contents=(PackPart(7, 10), PackPart(23, 20)))
     steps = read_dosage(msgspec.convert({"timing": DAILY, **amount(1)}, Dosage), pack)
     assert [(step.low_mg, step.high_mg, step.days) for step in steps] == [(10, 10, 7), (20, 20, 23)]
     in_words = read_dosage(Dosage(text="Take 1 tablet daily"), pack)

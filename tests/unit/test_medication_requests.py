@@ -290,6 +290,18 @@ def test_a_text_that_every_dosage_repeats_is_that_of_the_order(
     ] == expected
 
 
+def test_a_titration_pack_by_its_code() -> None:
+    pack = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1653469"}]}
+    prescription = prescribed(
+        medicationCodeableConcept=pack, dosageInstruction=[{"text": "Take 1 tablet daily"}]
+    )
+    assert [(s.first_day, s.last_day, s.low_mg) for s in prescription.segments] == [
+        (date(2026, 1, 1), date(2026, 1, 7), 10),
+        (date(2026, 1, 8), date(2026, 1, 30), 20),
+    ]
+    assert prescription.days_text.endswith("to 2026-01-30 by the dosage (the length of the step)")
+
+
 def test_an_as_needed_dose_beside_a_regular_one_widens_the_range() -> None:
     prescription = prescribed(dosageInstruction=[{"text": "1 tablet daily"}, {"text": "1 tablet daily prn"}])
     segment = prescription.segments[0]
@@ -590,3 +602,55 @@ def test_orders_do_not_influence_each_other() -> None:
     both = read_medication_requests([Entry(one, None, "a"), Entry(other, None, "b")], find, ON)
     assert [p.reference for p in both.prescriptions] == ["MedicationRequest/rx1", "MedicationRequest/rx2"]
     assert both.prescriptions[0] == prescribed()
+
+
+# --- what the drug leaves open, and shows -------------------------------------------------------------
+
+
+def test_why_the_strength_is_not_known_is_shown_with_the_dose() -> None:
+    prescription = prescribed(
+        medicationCodeableConcept={
+            "text": "sertraline 100 mg tablet",
+            "coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "312941"}],
+        }
+    )
+    assert prescription.dose_text == "dose unknown: codes tell different strengths: 50 mg and 100 mg"
+
+
+def test_inactive_ingredients_are_no_second_drug() -> None:
+    ingredients = [
+        {"itemCodeableConcept": {"text": "sertraline hydrochloride"}},
+        {"itemCodeableConcept": {"text": "lactose"}, "isActive": False},
+    ]
+    medication = {"resourceType": "Medication", "id": "m", "ingredient": ingredients}
+    order = {"medicationCodeableConcept": ..., "medicationReference": {"reference": "#m"}}
+    prescription = prescribed(**order, contained=[medication])
+    assert prescription.drug
+    assert prescription.drug.ingredient == "sertraline"
+
+
+@pytest.mark.parametrize(
+    ("second", "is_known"), [("lithium carbonate", False), ("lisinopril", False), ("sertraline", True)]
+)
+def test_two_active_ingredients_are_a_combination_that_exists_or_unknown(second: str, is_known: bool) -> None:
+    ingredients = [{"itemCodeableConcept": {"text": name}} for name in ("sertraline", second)]
+    medication = {"resourceType": "Medication", "id": "m", "ingredient": ingredients}
+    order = {"medicationCodeableConcept": ..., "medicationReference": {"reference": "#m"}}
+    assert (prescribed(**order, contained=[medication]).drug is not None) is is_known
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ({"reasonCode": [{"text": "Chronic insomnia"}]}, ": Chronic insomnia"),
+        (
+            {"reasonCode": [{"coding": [{"system": ICD, "code": "G47.00", "display": "Insomnia"}]}]},
+            ": Insomnia",
+        ),
+        ({"reasonCode": [{"coding": [{"system": ICD, "code": "G47.00"}]}]}, ": G47.00"),
+        ({"dosageInstruction": [{"text": "1 tablet at night for sleep"}]}, ""),
+    ],
+)
+def test_what_else_it_was_ordered_for_is_shown(reason: dict[str, Any], shown: str) -> None:
+    text = prescribed(**reason).treats_depression.text
+    assert text == f"ordered for something else than depression{shown}"
