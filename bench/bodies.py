@@ -58,6 +58,9 @@ def hook_body(resources: int) -> bytes:
             "medications": _searchset(medications),
             "observations": _searchset(observations),
             "conditions": _searchset(conditions),
+            "dispenses": None,
+            "statements": None,
+            "administrations": None,
         },
     }
     return json.dumps(request).encode()

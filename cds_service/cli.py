@@ -227,6 +227,37 @@ def _json(value: Any, indent: int = 0) -> str:
     return (msgspec.json.format(encoded, indent=indent) if indent else encoded).decode()
 
 
+@commands.command("explain-order")
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@click.option("--on", "on", type=DAY, metavar="YYYY-MM-DD", help="The day to take as today.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="json is one object an order.",
+)
+def explain_order(files: tuple[str, ...], on: datetime | None, format_: str) -> None:
+    """Show how each order is read: drug and what told it, arithmetic, mg a day on which days; or why not.
+
+    FILE holds a MedicationRequest, or a Bundle, NDJSON or directory with some; - is standard input. Dispensings,
+    statements and administrations are explained too.
+    """
+    from cds_service.explain import explain_orders, explanation_json, explanation_text
+    from cds_service.input_files import read_entries
+
+    entries = read_entries(files, sys.stdin.buffer)
+    explained = list(explain_orders(entries, on.date() if on else date.today()))
+    if not explained:
+        raise InputError(f"{' '.join(files)}: expected at least one MedicationRequest, found none")
+    if format_ == "text":
+        click.echo("\n\n".join(map(explanation_text, explained)))
+        return
+    for order in explained:
+        click.echo(_json(explanation_json(order), indent=2 if len(explained) == 1 else 0))
+
+
 @commands.command()
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000]")

@@ -46,6 +46,23 @@ def read_files(paths: Sequence[str], stdin: BinaryIO) -> Iterator[Collected]:
         yield from _read_together(sources)
 
 
+def read_entries(paths: Sequence[str], stdin: BinaryIO) -> list[Entry]:
+    """Every resource in the files and folders, whomever it is about; Bundles taken apart.
+
+    Raises InputError naming file, line or JSON path, and what was expected.
+    """
+    given = [_Source(STANDARD_INPUT, stdin)] if STANDARD_INPUT in paths else []
+    given += [source for path in paths if path != STANDARD_INPUT for source in _sources(Path(path))]
+    entries: list[Entry] = []
+    for source in given:
+        for value, place in _documents(source):
+            if isinstance(value, dict) and value.get("resourceType") not in ("Bundle", None):
+                entries.append(Entry(value, None, place))
+            elif not (source.is_from_folder and _is_foreign(value)):
+                entries += _unpack(value, place).entries
+    return entries
+
+
 @dataclass(frozen=True)
 class _Source:
     """One file. In a folder that was named as a whole, JSON that is no FHIR is passed over."""

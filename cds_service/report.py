@@ -41,8 +41,13 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
 def without_empty(value: Any) -> Any:
     """The same JSON value without empty strings, lists and objects: CDS Hooks replies carry none (CH-004)."""
     if isinstance(value, dict):
-        kept = [(key, without_empty(item)) for key, item in value.items()]
-        return {key: item for key, item in kept if item or item == 0}
+        kept = {}
+        for key, item in value.items():
+            # Most values are texts and numbers, which need no call of their own.
+            left = without_empty(item) if type(item) in (dict, list) else item
+            if left or left == 0:
+                kept[key] = left
+        return kept
     if isinstance(value, list):
         return [item for item in map(without_empty, value) if item or item == 0]
     return value

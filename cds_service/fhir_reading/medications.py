@@ -24,6 +24,7 @@ from cds_service.fhir_reading.elements import (
     Coding,
     Medication,
     MedicationIngredient,
+    MedicationRequest,
     Problem,
     Ratio,
     Reference,
@@ -63,6 +64,12 @@ def drug_of(
     if medication.status == "entered-in-error":
         return UnknownDrug("drug behind a reference", "the Medication it refers to was entered in error")
     return _drug_of_medication(medication_with_names(medication, names), _joined(concept, None))
+
+
+def drug_of_resource(resource: dict[str, Any], find: Find) -> DrugReading:
+    """The drug of an order, dispensing, statement or administration, by itself."""
+    order, _ = read_elements(resource, MedicationRequest)
+    return drug_of(order.medication_codeable_concept, order.medication_reference, resource, find, {})
 
 
 def _joined(concept: CodeableConcept | None, display: str | None) -> CodeableConcept | None:

@@ -253,7 +253,10 @@ def _contained(within: Resource, local_id: str) -> Resource | None:
 
 def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, ...]]:
     """The entries without copies, in order, and those of which two versions contradict each other."""
-    groups = _grouped(map(_in_r4, collected.entries), _short_name)
+    entries = tuple(map(_in_r4, collected.entries))
+    if len(set(map(_short_name, entries))) == len(entries):
+        return entries, ()
+    groups = _grouped(entries, _short_name)
     once: list[Entry] = []
     unread: list[Unread] = []
     for copies in _told_apart(groups, collected.base_url):
