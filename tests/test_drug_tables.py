@@ -23,6 +23,7 @@ SOURCED = {
     "dose_units.csv": ("source",),
     "drug_aliases.csv": ("source",),
     "drug_misspellings.csv": ("source",),
+    "event_timings.csv": ("source",),
     "indications.csv": ("source",),
     "metered_doses.csv": ("source",),
     "ndc_products.csv": ("source",),
@@ -31,6 +32,8 @@ SOURCED = {
     "sig_phrases.csv": ("source",),
     "snomed_antidepressants.csv": ("source",),
     "stop_reasons.csv": ("source",),
+    "time_units.csv": ("source",),
+    "timing_codes.csv": ("source",),
     "unspecific_drug_names.csv": ("source",),
 }
 MAY_LACK = {("antidepressants.csv", "label_source"), ("antidepressants.csv", "ddd_source")}

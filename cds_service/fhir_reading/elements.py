@@ -70,6 +70,9 @@ class Repeat(Element, frozen=True):
     bounds_range: Range | None = None
     count: Number | None = None
     count_max: Number | None = None
+    duration: Number | None = None
+    duration_max: Number | None = None
+    duration_unit: str | None = None
     frequency: Number | None = None
     frequency_max: Number | None = None
     period: Number | None = None
@@ -109,17 +112,30 @@ class Dosage(Element, frozen=True):
     as_needed_codeable_concept: CodeableConcept | None = None
     route: CodeableConcept | None = None
     dose_and_rate: tuple[DoseAndRate, ...] = ()
+    max_dose_per_period: Ratio | None = None
     modifier_extension: tuple[Extension, ...] = ()
 
 
+class InitialFill(Element, frozen=True):
+    quantity: Quantity | None = None
+    duration: Quantity | None = None
+
+
 class DispenseRequest(Element, frozen=True):
+    initial_fill: InitialFill | None = None
+    dispense_interval: Quantity | None = None
     validity_period: Period | None = None
     number_of_repeats_allowed: Number | None = None
     quantity: Quantity | None = None
     expected_supply_duration: Quantity | None = None
 
 
+class Meta(Element, frozen=True):
+    last_updated: str | None = None
+
+
 class MedicationRequest(Element, frozen=True):
+    meta: Meta | None = None
     status: str | None = None
     status_reason: CodeableConcept | None = None
     intent: str | None = None
@@ -132,6 +148,7 @@ class MedicationRequest(Element, frozen=True):
     reason_reference: tuple[Reference, ...] = ()
     dosage_instruction: tuple[Dosage, ...] = ()
     dispense_request: DispenseRequest | None = None
+    prior_prescription: Reference | None = None
     modifier_extension: tuple[Extension, ...] = ()
 
 

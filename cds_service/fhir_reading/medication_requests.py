@@ -21,7 +21,7 @@ from cds_service.fhir_reading.dosage import (
     is_as_needed,
     is_silent,
     one_unit_a_day,
-    read_dosage,
+    read_dosages,
     unknown_dose,
 )
 from cds_service.fhir_reading.drugs import NotAntidepressant, Recognised, UnknownDrug
@@ -29,6 +29,7 @@ from cds_service.fhir_reading.elements import MedicationRequest, Problem, read_e
 from cds_service.fhir_reading.indications import Find, judge_use, purpose_of, read_stop_reason
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import read_order_days
+from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
 from cds_service.tables.reasons import Indication
 from cds_service.trd.model import Answer, Prescription, Topic, Unread
 
@@ -60,7 +61,15 @@ def read_medication_requests(
 
     `names` is what a terminology service says of codes that our tables lack.
     """
-    return all_together([_read(entry, find, on, names or {}) for entry in requests])
+    readings = [_read(entry, find, on, names or {}) for entry in requests]
+    together = all_together(readings)
+    if not any(has_prior(entry.resource) for entry in requests):
+        return together
+    orders = [
+        ReadOrder(entry.resource, next(iter(reading.prescriptions), None))
+        for entry, reading in zip(requests, readings, strict=True)
+    ]
+    return replace(together, prescriptions=with_replaced_ended(orders, find))
 
 
 def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
@@ -221,7 +230,7 @@ def _doses(this: Order, doubt: str) -> list[tuple[DailyDose, ...]]:
         return [dose_from_name(this.drug)]
     needed = [is_as_needed(dosage) is True for dosage in dosages]
     product = this.drug
-    doses = [read_dosage(dosage, product) for dosage in dosages]
+    doses = read_dosages(dosages, product)
     if all(needed):
         return doses
     return [_extra(dose) if extra else dose for dose, extra in zip(doses, needed, strict=True)]

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 from cds_service.fhir_reading.code_names import Code, KnownName, medication_with_names, with_names
-from cds_service.fhir_reading.dosage import positive
 from cds_service.fhir_reading.drugs import (
     DrugReading,
     NotAntidepressant,
@@ -32,6 +31,7 @@ from cds_service.fhir_reading.elements import (
     read_elements,
 )
 from cds_service.fhir_reading.indications import Find
+from cds_service.fhir_reading.timing import positive
 from cds_service.tables.dosing import UnitKind, load_units
 from cds_service.tables.drugs import Per, Strength, form_in, words_of
 from cds_service.tables.reasons import Indication

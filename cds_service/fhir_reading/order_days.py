@@ -1,38 +1,52 @@
 """An order's dates, bounds and supply → the days it was taken, each with its dose.
 
-First day: the start of the dosage bounds, else of the order's own period (R5, DSTU2); else the later of
-`authoredOn` and the start of the validity period. Last day, first that is there: the end of the dosage
-bounds, the supply (with its repeats), the length told in the text, the end of the order's own period, the
-end of the validity period; else `on` for an active order. None goes on after the end of the order's own
-period. An order that ended on an unrecorded day, and dates that cannot be read, give days that are not
-certain.
+First day: the start of the dosage bounds, or the first timing event, else of the order's own period (R5,
+DSTU2); else the later of `authoredOn` and the start of the validity period. Last day, first that is there:
+the end that the dosage sets (bounds, number of doses, events), the supply (with its repeats), the length
+told in the text, the end of the order's own period, the end of the validity period; else `on` for an active
+order. None goes on after the end of the order's own period. An order that ended on an unrecorded day, and
+dates that cannot be read, give days that are not certain.
 """
 
 from __future__ import annotations
 
-from calendar import monthrange
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
-from cds_service.fhir_reading.dosage import DailyDose, add_doses, positive, unknown_dose
-from cds_service.fhir_reading.dose_text import read_dose_text
-from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Quantity, Repeat
-from cds_service.tables.dosing import UnitKind, load_units
+from cds_service.fhir_reading.dosage import DailyDose, add_doses, place_in_sequence, unknown_dose
+from cds_service.fhir_reading.dose_text import Rate, read_dose_text
+from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Repeat
+from cds_service.fhir_reading.supply_days import (
+    Course,
+    End,
+    Notes,
+    after,
+    end_of_supply,
+    exactly,
+    later,
+    repeats_allowed,
+    shown_day,
+)
+from cds_service.fhir_reading.timing import (
+    UnreadableError,
+    event_days,
+    is_same_rate,
+    positive,
+    slots_of,
+    times_per_day,
+)
 from cds_service.trd.model import DoseSegment
 
 EARLIEST_DAY = date(1900, 1, 1)
 ONE_DAY = timedelta(days=1)
 PERIOD_PATH = "$.effectiveDosePeriod"
-MOST_REPEATS = 1000
-DURATION_UNITS = {
-    "min": 1 / 1440, "minute": 1 / 1440, "minutes": 1 / 1440, "h": 1 / 24, "hour": 1 / 24, "hours": 1 / 24,
-    "d": 1, "day": 1, "days": 1, "wk": 7, "week": 7, "weeks": 7,
-}  # fmt: skip
-MONTH_UNITS = {"mo": 1, "month": 1, "months": 1, "a": 12, "year": 12, "years": 12, "yr": 12}
+EVERY_OTHER_DAY = Rate(0.5, 0.5)
+LENGTHS = ("boundsDuration", "boundsRange", "count", "the dosage text")
+"""Ends that are a length of one fill, which repeats may go on after."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +71,20 @@ def read_order_days(
 
     `doubt` says why no day is certain, when an element that bears on the days could not be read.
     """
-    notes = _Notes()
+    notes = Notes()
     start = _start(order, notes)
-    if start and start.earliest > on:
+    if start and start.day.earliest > on:
         return OrderDays((), "", "starts in the future", is_in_future=True, problems=tuple(notes.problems))
-    begin = start or PartialDate(EARLIEST_DAY, on)
+    begin = start.day if start else PartialDate(EARLIEST_DAY, on)
     problems_of_start = len(notes.problems)
     courses = _courses(order, doses, begin, notes)
     courses, last_text, has_end = _with_ends(courses, order, begin, on, notes)
+    stopped_by = _stopped_by(order, courses)
+    if stopped_by:
+        last_text += f", stopped by {stopped_by} at the latest (meta.lastUpdated)"
+        courses, has_end = _cut(courses, stopped_by), False
     if doubt or len(notes.problems) > problems_of_start:
-        courses = _open_ended(courses, on)
+        courses = _open_ended(courses, stopped_by or on)
     is_settled = _is_settled(order, courses, has_end, on)
     is_certain = start is not None and not notes.problems and not doubt and is_settled
     segments = tuple(_segments(courses, on, is_certain))
@@ -79,46 +97,57 @@ def read_order_days(
     )
 
 
-@lru_cache(maxsize=8192)
-def _date(text: str) -> PartialDate | None:
-    return parse_fhir_date(text)
-
-
-class _Notes:
-    """Collects what could not be read on the way."""
-
-    def __init__(self) -> None:
-        self.problems: list[str] = []
-
-    def read_date(self, text: str | None, path: str) -> PartialDate | None:
-        if text is None:
-            return None
-        day = _date(text)
-        if day is None:
-            self.problems.append(f"{path}: expected a date, found {text[:40]!r}")
-        return day
-
-
 # --- the first day ------------------------------------------------------------------------------------
 
 
-def _start(order: MedicationRequest, notes: _Notes) -> PartialDate | None:
-    bounds = [
-        start
-        for at, dosage in enumerate(order.dosage_instruction)
-        if (start := notes.read_date(_bound(dosage, "start"), f"{_bounds_path(at)}.start"))
-    ]
-    if bounds:
-        return min(bounds, key=lambda day: day.earliest)
+@dataclass(frozen=True)
+class _Start:
+    """The first day, and the element it rests on."""
+
+    day: PartialDate
+    rests_on: str
+
+
+def _start(order: MedicationRequest, notes: Notes) -> _Start | None:
+    dosages = sorted(enumerate(order.dosage_instruction), key=lambda numbered: place_in_sequence(numbered[1]))
+    own = [_own_start(dosage, at, notes) for at, dosage in dosages]
+    starts = [start for start in own if start]
+    if not own or own[0] is None:
+        starts += [start for start in (_start_of_order(order, notes),) if start]
+    return min(starts, key=lambda start: start.day.earliest, default=None)
+
+
+def _start_of_order(order: MedicationRequest, notes: Notes) -> _Start | None:
     period = order.effective_dose_period
     effective = notes.read_date(period.start if period else None, f"{PERIOD_PATH}.start")
     if effective:
-        return effective
+        return _Start(effective, "the period of the order")
     authored = notes.read_date(order.authored_on, "$.authoredOn")
     validity = order.dispense_request.validity_period if order.dispense_request else None
     valid = notes.read_date(validity.start if validity else None, "$.dispenseRequest.validityPeriod.start")
-    known = [day for day in (authored, valid) if day]
-    return max(known, key=lambda day: day.earliest, default=None)
+    known = [_Start(day, name) for day, name in ((authored, "authoredOn"), (valid, "validityPeriod")) if day]
+    return max(known, key=lambda start: start.day.earliest, default=None)
+
+
+def _own_start(dosage: Dosage, at: int, notes: Notes) -> _Start | None:
+    """The start that a dosage itself sets: of its bounds, or its first event."""
+    bound = notes.read_date(_bound(dosage, "start"), f"{_bounds_path(at)}.start")
+    if bound:
+        return _Start(bound, "boundsPeriod")
+    events = _events(dosage, at, notes)
+    return _Start(exactly(events[0]), "timing.event") if events else None
+
+
+def _events(dosage: Dosage, at: int, notes: Notes) -> tuple[date, date] | None:
+    try:
+        return event_days(dosage.timing)
+    except UnreadableError:
+        path = f"$.dosageInstruction[{at}].timing.event"
+        problem = (
+            f"{path}: expected days, found {', '.join(dosage.timing.event if dosage.timing else ())[:40]!r}"
+        )
+        notes.add(problem)
+        return None
 
 
 def _repeat(dosage: Dosage) -> Repeat | None:
@@ -135,50 +164,51 @@ def _bounds_path(at: int) -> str:
     return f"$.dosageInstruction[{at}].timing.repeat.boundsPeriod"
 
 
-def _shown_start(start: PartialDate | None) -> str:
+def _shown_start(start: _Start | None) -> str:
     if start is None:
         return "no start recorded"
-    return f"from {start.earliest}" if start.is_exact else f"from {start.earliest} to {start.latest}"
+    first, last = start.day.earliest, start.day.latest
+    return (
+        f"from {first} by {start.rests_on}"
+        if start.day.is_exact
+        else f"from {first} to {last} by {start.rests_on}"
+    )
 
 
 # --- courses: one dose over some days -------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Course:
-    """A dose from `first` to `last`, both included; `last` is None when its dosage sets no end."""
-
-    first: PartialDate
-    last: PartialDate | None
-    dose: DailyDose
-
-
 def _courses(
-    order: MedicationRequest, doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: _Notes
-) -> list[_Course]:
+    order: MedicationRequest, doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: Notes
+) -> list[Course]:
     dosages = order.dosage_instruction
     if len(dosages) < 2:
         steps = doses[0] if doses else (unknown_dose("no dosage is recorded"),)
         return _steps_from(begin, steps, _end_of(dosages[0], steps, begin, 0, notes) if dosages else None)
-    if any(_bound(dosage, "start") or _bound(dosage, "end") for dosage in dosages):
+    if any(_bound(dosage, "start") or _bound(dosage, "end") or _has_events(dosage) for dosage in dosages):
         return _without_shared_day(_with_own_bounds(dosages, doses, begin, notes))
     if not begin.is_exact or not _are_consecutive(dosages, doses):
         return _together(dosages, doses, begin, notes)
     return _one_after_the_other(dosages, doses, begin, notes)
 
 
-def _steps_from(begin: PartialDate, steps: Sequence[DailyDose], end: PartialDate | None) -> list[_Course]:
+def _has_events(dosage: Dosage) -> bool:
+    return dosage.timing is not None and bool(dosage.timing.event)
+
+
+def _steps_from(begin: PartialDate, steps: Sequence[DailyDose], end: End | None) -> list[Course]:
     """The steps of one dosage, each from the day after the one before."""
     if len(steps) == 1:
-        return [_Course(begin, end, steps[0])]
+        return [Course(begin, end, steps[0])]
     if not begin.is_exact or any(step.days is None for step in steps[:-1]):
-        return [_Course(begin, end, _any_of(steps, "the days of each step are not recorded"))]
-    courses: list[_Course] = []
+        return [Course(begin, end, _any_of(steps, "the days of each step are not recorded"))]
+    courses: list[Course] = []
     first = begin.earliest
     for step in steps:
-        last = _later(first, step.days - 1) if step.days else None
-        courses.append(_Course(_exactly(first), _exactly(last) if last else end, step))
-        first = _later(last, 1) if last else first
+        last = later(first, step.days - 1) if step.days else None
+        own_end = End(exactly(last), "the length of the step") if last else end
+        courses.append(Course(exactly(first), own_end, step))
+        first = later(last, 1) if last else first
     return courses
 
 
@@ -193,36 +223,43 @@ def _any_of(steps: Sequence[DailyDose], why: str) -> DailyDose:
 
 
 def _with_own_bounds(
-    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: _Notes
-) -> list[_Course]:
+    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: Notes
+) -> list[Course]:
     """Each dosage on its own days; one without a start goes on from the end of the one before in sequence."""
-    courses: list[_Course] = []
-    previous: tuple[float, PartialDate | None] = (0, None)
-    for at in sorted(range(len(dosages)), key=lambda at: _sequence(dosages[at])):
+    courses: list[Course] = []
+    previous: tuple[float, End | None] = (0, None)
+    side_by_side = _are_side_by_side(dosages)
+    for at in sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at])):
         dosage, steps = dosages[at], doses[at]
-        sequence = _sequence(dosage)
-        first = parse_fhir_date(_bound(dosage, "start"))
-        if first is None and previous[1] and previous[1].is_exact and sequence != previous[0]:
-            first = _exactly(_later(previous[1].latest, 1))
-        first = first or begin
-        last = _end_of(dosage, steps, first, at, notes)
-        courses += _steps_from(first, steps, last)
-        previous = (sequence, last)
+        sequence = place_in_sequence(dosage)
+        own = _own_start(dosage, at, Notes())
+        if own is None and previous[1] and previous[1].day.is_exact and sequence != previous[0]:
+            first = exactly(later(previous[1].day.latest, 1))
+        else:
+            first = own.day if own else begin
+        if own and previous[1] is None and courses and sequence != previous[0] and not side_by_side:
+            courses[-1] = _ended_before(courses[-1], own.day)
+        end = _end_of(dosage, steps, first, at, notes) or _end_in_text(steps, first)
+        courses += _steps_from(first, steps, end)
+        previous = (sequence, courses[-1].end)
     return courses
 
 
-def _sequence(dosage: Dosage) -> float:
-    """The place in the sequence; a dosage without one, or with NaN, comes first."""
-    number = dosage.sequence
-    return number if number is not None and number == number else 0
+def _ended_before(course: Course, following: PartialDate) -> Course:
+    """A step without an end of its own, which the start of the next in sequence ends."""
+    if course.end or following.earliest <= course.first.latest:
+        return course
+    day = PartialDate(following.earliest - ONE_DAY, following.latest - ONE_DAY)
+    return replace(course, end=End(day, "the start of the next dosage"))
 
 
-def _without_shared_day(courses: list[_Course]) -> list[_Course]:
+def _without_shared_day(courses: list[Course]) -> list[Course]:
     """A step that ends on the very day on which the next begins, ends the day before."""
     courses = sorted(courses, key=lambda course: (course.first.earliest, course.first.latest))
     for at, (one, following) in enumerate(pairwise(courses)):
-        if one.last and one.last.is_exact and one.first.latest < one.last.latest == following.first.earliest:
-            courses[at] = replace(one, last=_exactly(one.last.latest - ONE_DAY))
+        last = one.end.day if one.end else None
+        if one.end and last and last.is_exact and one.first.latest < last.latest == following.first.earliest:
+            courses[at] = replace(one, end=replace(one.end, day=exactly(last.latest - ONE_DAY)))
     return courses
 
 
@@ -232,55 +269,76 @@ def _are_consecutive(dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose,
     sequences = {dosage.sequence for dosage in dosages}
     if len(sequences) == 1 and None not in sequences:
         return False
+    if len(set(map(_lengths, dosages, doses))) == 1 and _are_side_by_side(dosages):
+        return False
     return all(lengths[:-1]) and (len(sequences) > 1 or not lengths[-1])
 
 
 def _has_length(dosage: Dosage, steps: Sequence[DailyDose]) -> bool:
-    repeat = _repeat(dosage)
-    return bool(repeat and (repeat.bounds_duration or repeat.bounds_range or repeat.count)) or bool(
-        steps[-1].days
-    )
+    return any(_lengths(dosage, steps))
+
+
+def _lengths(dosage: Dosage, steps: Sequence[DailyDose]) -> tuple[object, ...]:
+    """All that tells how long a dosage lasts."""
+    repeat = _repeat(dosage) or Repeat()
+    return repeat.bounds_duration, repeat.bounds_range, repeat.count, steps[-1].days
 
 
 def _together(
-    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: _Notes
-) -> list[_Course]:
+    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: Notes
+) -> list[Course]:
     """Dosages taken side by side; when they may also follow each other, the dose is the range of both."""
     if any(len(steps) > 1 for steps in doses):
-        return [_Course(begin, None, unknown_dose("several dosages, one of them in steps"))]
-    total = add_doses([steps[0] for steps in doses])
-    ends = [_end_of(d, s, begin, at, notes) for at, (d, s) in enumerate(zip(dosages, doses, strict=True))]
-    last = max((end for end in ends if end), key=lambda end: end.latest, default=None)
-    last = last if all(ends) else None
-    if len({dosage.sequence for dosage in dosages}) > 1 and not _are_at_other_times(dosages):
+        return [Course(begin, None, unknown_dose("several dosages, one of them in steps"))]
+    days = {steps[0].days for steps in doses}
+    total = replace(add_doses([steps[0] for steps in doses]), days=days.pop() if len(days) == 1 else None)
+    ends = [
+        _end_of(dosage, steps, begin, at, notes) or (_end_in_text(steps, begin) if days else None)
+        for at, (dosage, steps) in enumerate(zip(dosages, doses, strict=True))
+    ]
+    if len({dosage.sequence for dosage in dosages}) > 1 and not _are_side_by_side(dosages):
         low = min((steps[0].low_mg for steps in doses if steps[0].low_mg is not None), default=None)
         if total.low_mg is not None and low is not None:
             why = "whether the dosages are taken together or one after the other is not recorded"
-            total = DailyDose(low, total.high_mg, f"{low:g}-{total.high_mg:g} mg/day ({why})")
-    return [_Course(begin, last, total)]
+            total = DailyDose(low, total.high_mg, f"{low:g}-{total.high_mg:g} mg/day ({why})", total.days)
+    elif len({end.day if end else None for end in ends}) > 1:
+        return [Course(begin, end, steps[0]) for end, steps in zip(ends, doses, strict=True)]
+    last = max((end for end in ends if end), key=lambda end: end.day.latest, default=None)
+    return [Course(begin, last if all(ends) else None, total)]
 
 
-def _are_at_other_times(dosages: Sequence[Dosage]) -> bool:
-    named = [_moments(dosage) for dosage in dosages]
-    return all(named) and sum(len(one) for one in named) == len(frozenset().union(*named))
+def _are_side_by_side(dosages: Sequence[Dosage]) -> bool:
+    """Whether the dosages name other times of day, other days of the week, or one every other day each."""
+    if _are_disjoint([_moments(dosage) for dosage in dosages]):
+        return True
+    repeats = [_repeat(dosage) for dosage in dosages]
+    if _are_disjoint([frozenset(repeat.day_of_week if repeat else ()) for repeat in repeats]):
+        return True
+    rates = [_times_per_day(dosage) for dosage in dosages]
+    return len(rates) == 2 and all(rate and is_same_rate(rate, EVERY_OTHER_DAY) for rate in rates)
+
+
+def _are_disjoint(sets: Sequence[frozenset[str]]) -> bool:
+    return all(sets) and sum(len(one) for one in sets) == len(frozenset().union(*sets))
 
 
 def _moments(dosage: Dosage) -> frozenset[str]:
     repeat = _repeat(dosage)
-    structured = frozenset((*repeat.time_of_day, *repeat.when)) if repeat else frozenset()
+    structured = slots_of(repeat) if repeat else frozenset[str]()
     return structured or read_dose_text(dosage.text or "").moments
 
 
 def _one_after_the_other(
-    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: _Notes
-) -> list[_Course]:
-    courses: list[_Course] = []
+    dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]], begin: PartialDate, notes: Notes
+) -> list[Course]:
+    courses: list[Course] = []
     first = begin
-    for at in sorted(range(len(dosages)), key=lambda at: _sequence(dosages[at])):
-        last = _end_of(dosages[at], doses[at], first, at, notes)
-        courses += _steps_from(first, doses[at], last)
-        if last and last.is_exact:
-            first = _exactly(_later(last.latest, 1))
+    for at in sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at])):
+        end = _end_of(dosages[at], doses[at], first, at, notes) or _end_in_text(doses[at], first)
+        courses += _steps_from(first, doses[at], end)
+        end = courses[-1].end
+        if end and end.day.is_exact:
+            first = exactly(later(end.day.latest, 1))
     return courses
 
 
@@ -288,156 +346,174 @@ def _one_after_the_other(
 
 
 def _end_of(
-    dosage: Dosage, steps: Sequence[DailyDose], first: PartialDate, at: int, notes: _Notes
-) -> PartialDate | None:
-    """The end that a dosage itself sets: its bounds, or the number of doses."""
+    dosage: Dosage, steps: Sequence[DailyDose], first: PartialDate, at: int, notes: Notes
+) -> End | None:
+    """The end that a dosage itself sets: its bounds, the number of doses, or its last event."""
     repeat = _repeat(dosage)
-    if repeat is None:
-        return None
-    path = f"$.dosageInstruction[{at}].timing.repeat"
+    if repeat and _has_bound_end(repeat):
+        return _end_of_bounds(repeat, first, f"$.dosageInstruction[{at}].timing.repeat", notes)
+    if repeat and (last := _after_count(dosage, repeat, steps, first)):
+        return End(last, "count")
+    events = _events(dosage, at, notes)
+    return End(exactly(events[1]), "timing.event") if events else None
+
+
+def _has_bound_end(repeat: Repeat) -> bool:
+    period_end = repeat.bounds_period.end if repeat.bounds_period else None
+    return bool(period_end is not None or repeat.bounds_duration or repeat.bounds_range)
+
+
+def _end_of_bounds(repeat: Repeat, first: PartialDate, path: str, notes: Notes) -> End | None:
     if repeat.bounds_period and repeat.bounds_period.end is not None:
-        end = notes.read_date(repeat.bounds_period.end, f"{path}.boundsPeriod.end")
-        if end and end.latest < first.earliest:
-            notes.problems.append(
-                f"{path}.boundsPeriod.end: expected a day after {first.earliest}, found {end.latest}"
-            )
+        last = notes.read_date(repeat.bounds_period.end, f"{path}.boundsPeriod.end")
+        if last and last.latest < first.earliest:
+            notes.add(f"{path}.boundsPeriod.end: expected a day after {first.earliest}, found {last.latest}")
             return None
-        return end
+        return End(last, "boundsPeriod") if last else None
     if repeat.bounds_duration:
-        return _after(repeat.bounds_duration, first, f"{path}.boundsDuration", notes)
+        last = after(repeat.bounds_duration, first, f"{path}.boundsDuration", notes)
+        return End(last, "boundsDuration") if last else None
     if repeat.bounds_range:
         low, high = repeat.bounds_range.low, repeat.bounds_range.high
-        shortest = _after(low, first, f"{path}.boundsRange.low", notes) if low else first
-        longest = _after(high, first, f"{path}.boundsRange.high", notes) if high else None
-        return PartialDate(shortest.earliest, longest.latest) if shortest and longest else None
-    return _after_count(repeat, steps, first)
-
-
-def _after_count(repeat: Repeat, steps: Sequence[DailyDose], first: PartialDate) -> PartialDate | None:
-    """The last day of so many doses, when it is known how many are taken a day."""
-    per_day = _times_per_day(repeat)
-    count = positive(repeat.count) if repeat.count is not None else None
-    if not (count and per_day and len(steps) == 1):
-        return None
-    most = positive(repeat.count_max) if repeat.count_max is not None else count
-    shortest, longest = (max(1, round(number / per_day)) for number in (count, most or count))
-    return PartialDate(_later(first.earliest, shortest - 1), _later(first.latest, longest - 1))
-
-
-def _times_per_day(repeat: Repeat) -> float | None:
-    unit = DURATION_UNITS.get(repeat.period_unit or "")
-    period = positive(repeat.period, unit) if repeat.period is not None and unit else None
-    times = positive(repeat.frequency if repeat.frequency is not None else 1)
-    return times / period if times and period else None
-
-
-def _after(
-    length: Quantity, first: PartialDate, path: str, notes: _Notes, times: int = 1
-) -> PartialDate | None:
-    """The last of so many days, weeks or months from `first` on, `times` over."""
-    to_last_day = _length(length, times)
-    if to_last_day is None:
-        shown = f"{length.comparator or ''}{length.value} {length.code or length.unit or ''}"[:40]
-        notes.problems.append(f"{path}: expected a length of time above 0, found {shown.strip()!r}")
-        return None
-    return PartialDate(to_last_day(first.earliest), to_last_day(first.latest))
-
-
-def _length(length: Quantity, times: int) -> Callable[[date], date] | None:
-    names = [(name or "").strip().lower() for name in (length.code, length.unit)]
-    if length.value is None or length.comparator:
-        return None
-    for name in names:
-        if name in DURATION_UNITS and (days := positive(length.value, DURATION_UNITS[name] * times)):
-            return lambda first: _later(first, max(1, round(days)) - 1)
-        if name in MONTH_UNITS and (months := positive(length.value, MONTH_UNITS[name] * times)):
-            return lambda first: _later(_months_later(first, months), -1)
+        shortest = after(low, first, f"{path}.boundsRange.low", notes) if low else first
+        longest = after(high, first, f"{path}.boundsRange.high", notes) if high else None
+        if shortest and longest:
+            return End(PartialDate(shortest.earliest, max(shortest.earliest, longest.latest)), "boundsRange")
     return None
 
 
-def _months_later(day: date, months: float) -> date:
-    whole = int(min(months, 12 * 8000))
-    year, month = divmod(day.year * 12 + day.month - 1 + whole, 12)
-    if year > date.max.year:
-        return date.max
-    same = date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-    return _later(same, round((months - whole) * 30.44))
+def _after_count(
+    dosage: Dosage, repeat: Repeat, steps: Sequence[DailyDose], first: PartialDate
+) -> PartialDate | None:
+    """The last day of so many doses, when it is known how many are taken a day."""
+    rate = _times_per_day(dosage)
+    if repeat.count is None or rate is None or len(steps) != 1:
+        return None
+    most = repeat.count if repeat.count_max is None else repeat.count_max
+    shortest, longest = positive(repeat.count, 1 / rate.high), positive(most, 1 / rate.low)
+    if shortest is None or longest is None:
+        return None
+    earliest = later(first.earliest, max(1, round(shortest)) - 1)
+    return PartialDate(earliest, max(earliest, later(first.latest, max(1, round(longest)) - 1)))
 
 
-def _later(day: date, days: float) -> date:
+def _times_per_day(dosage: Dosage) -> Rate | None:
     try:
-        return day + timedelta(days=days)
-    except OverflowError:
-        return date.max
-
-
-def _exactly(day: date) -> PartialDate:
-    return PartialDate(day, day)
+        return times_per_day(dosage.timing)
+    except UnreadableError:
+        return None
 
 
 def _with_ends(
-    courses: list[_Course], order: MedicationRequest, begin: PartialDate, on: date, notes: _Notes
-) -> tuple[list[_Course], str, bool]:
+    courses: list[Course], order: MedicationRequest, begin: PartialDate, on: date, notes: Notes
+) -> tuple[list[Course], str, bool]:
     """Closes what the dosage leaves open by the order's own end; with what that rests on, and if it is recorded."""
     ended = _end_of_period(order, begin, notes)
-    if all(course.last for course in courses):
-        return *_cut(courses, ended, f"to {_shown_end(courses)} by the dosage"), True
-    end, text = _end_of_supply(order, courses, begin, notes)
-    if end is None:
-        end, text = _end_in_words(courses)
-    if end is None and ended:
-        end, text = ended, _text_of_period(ended)
-    if end is None:
-        end, text = _end_of_validity(order, begin, notes)
-    has_end = end is not None
-    if end is None:
-        end, text = _exactly(on), _text_without_end(order)
-    closed = [
-        course if course.last else replace(course, last=_not_before(end, course.first)) for course in courses
-    ]
-    return *_cut(closed, ended, text), has_end
+    own = ", ".join(dict.fromkeys(course.end.rests_on for course in courses if course.end))
+    if all(course.end for course in courses):
+        text = f"to {_shown_end(courses)} by the dosage ({own})"
+        return *_within_period(*_with_repeats(courses, order, text, notes), ended), True
+    end = end_of_supply(order.dispense_request, courses, begin, notes)
+    if end is None and len(courses) == 1:
+        end = _end_in_text((courses[0].dose,), courses[0].first)
+    end = end or ended or _end_of_validity(order, begin, notes)
+    text = f"to {shown_day(end.day.latest)} by {end.rests_on}" if end else _text_without_end(order)
+    closed = [course if course.end else _closed(course, end or End(exactly(on), "")) for course in courses]
+    closed, text = _with_repeats(closed, order, text, notes)
+    text += f", earlier steps by the dosage ({own})" if own else ""
+    return *_within_period(closed, text, ended), end is not None
 
 
-def _end_of_period(order: MedicationRequest, begin: PartialDate, notes: _Notes) -> PartialDate | None:
+def _end_of_period(order: MedicationRequest, begin: PartialDate, notes: Notes) -> End | None:
     """The end that R5 records beside the dosages; also the day on which an order was ended or stopped."""
     period = order.effective_dose_period
     end = notes.read_date(period.end if period else None, f"{PERIOD_PATH}.end")
     if end and end.latest < begin.earliest:
-        notes.problems.append(f"{PERIOD_PATH}.end: expected a day after {begin.earliest}, found {end.latest}")
+        notes.add(f"{PERIOD_PATH}.end: expected a day after {begin.earliest}, found {end.latest}")
         return None
-    return end
+    return End(end, "the period of the order") if end else None
 
 
-def _text_of_period(end: PartialDate) -> str:
-    return f"to {end.latest} by the period of the order"
-
-
-def _cut(courses: list[_Course], end: PartialDate | None, text: str) -> tuple[list[_Course], str]:
-    """No course goes on after `end`, however long its dosage or the supply would last."""
-    if end is None or all(course.last and course.last.latest <= end.latest for course in courses):
+def _within_period(courses: list[Course], text: str, ended: End | None) -> tuple[list[Course], str]:
+    """No course goes on after the end of the order's own period, however long its dosage or supply would last."""
+    if ended is None or all(c.end and c.end.day.latest <= ended.day.latest for c in courses):
         return courses, text
-    begun = [course for course in courses if course.first.earliest <= end.latest] or courses[:1]
-    return [_cut_at(course, end) for course in begun], _text_of_period(end)
+    begun = [course for course in courses if course.first.earliest <= ended.day.latest] or courses[:1]
+    cut = [
+        course if course.end and course.end.day.latest <= ended.day.latest else _closed(course, ended)
+        for course in begun
+    ]
+    return cut, f"to {ended.day.latest} by {ended.rests_on}"
 
 
-def _cut_at(course: _Course, end: PartialDate) -> _Course:
-    is_over = course.last and course.last.latest <= end.latest
-    return course if is_over else replace(course, last=_not_before(end, course.first))
+def _closed(course: Course, end: End) -> Course:
+    return replace(course, end=replace(end, day=_not_before(end.day, course.first)))
 
 
-def _open_ended(courses: Sequence[_Course], on: date) -> list[_Course]:
-    """An end that could not be read may be any day up to today: the dose that ran last may still run."""
-    ends = [course.last.latest for course in courses if course.last]
+def _end_in_text(steps: Sequence[DailyDose], first: PartialDate) -> End | None:
+    """ "1 tablet daily for 30 days": the length that the text tells of its only step."""
+    days = steps[0].days if len(steps) == 1 else None
+    if not days:
+        return None
+    return End(PartialDate(later(first.earliest, days - 1), later(first.latest, days - 1)), "the dosage text")
+
+
+def _with_repeats(
+    courses: list[Course], order: MedicationRequest, text: str, notes: Notes
+) -> tuple[list[Course], str]:
+    """A length may be meant of each repeat too: those later days are possible, unless the supply ends before."""
+    end = courses[0].end
+    if len(courses) != 1 or end is None or end.rests_on not in LENGTHS:
+        return courses, text
+    repeats = repeats_allowed(order.dispense_request, notes)
+    if not repeats:
+        return courses, text
+    first = courses[0].first
+    supply = end_of_supply(order.dispense_request, courses, first, notes)
+    days = (end.day.latest - first.latest).days + 1
+    latest = supply.day.latest if supply else later(first.latest, days * (1 + repeats) - 1)
+    if latest <= end.day.latest:
+        return courses, text
+    longer = replace(courses[0], end=replace(end, day=PartialDate(end.day.earliest, latest)))
+    return [longer], f"{text}, possibly to {shown_day(latest)} with {repeats} repeat(s)"
+
+
+def _stopped_by(order: MedicationRequest, courses: Sequence[Course]) -> date | None:
+    """The day by which a stopped order had ended, when that is before the end it would have had.
+
+    A resource that says `stopped` was stopped by the day it was last changed. That is a bound and never
+    an end: it may have stopped on any day before.
+    """
+    if order.status != "stopped" or order.meta is None or order.meta.last_updated is None:
+        return None
+    changed = parse_fhir_date(order.meta.last_updated)
+    first = min(course.first.earliest for course in courses)
+    last = max(course.end.day.latest for course in courses if course.end)
+    return changed.latest if changed and first < changed.latest < last else None
+
+
+def _cut(courses: Sequence[Course], day: date) -> list[Course]:
+    """The courses up to a day."""
     return [
-        replace(course, last=_not_before(_exactly(on), course.first))
-        if course.last is None or course.last.latest == max(ends)
+        replace(course, end=replace(course.end, day=_not_after(course.end.day, day)))
+        for course in courses
+        if course.end and course.first.earliest <= day
+    ]
+
+
+def _open_ended(courses: Sequence[Course], on: date) -> list[Course]:
+    """An end that could not be read may be any day up to today: the dose that ran last may still run."""
+    ends = [course.end.day.latest for course in courses if course.end]
+    return [
+        _closed(course, End(exactly(on), ""))
+        if course.end is None or course.end.day.latest == max(ends)
         else course
         for course in courses
     ]
 
 
-def _shown_doses(courses: Sequence[_Course]) -> str:
-    in_turn = all(a.last is not None and a.last.latest < b.first.earliest for a, b in pairwise(courses))
+def _shown_doses(courses: Sequence[Course]) -> str:
+    in_turn = all(a.end is not None and a.end.day.latest < b.first.earliest for a, b in pairwise(courses))
     return ("; then " if in_turn else "; with ").join(dict.fromkeys(course.dose.text for course in courses))
 
 
@@ -445,75 +521,23 @@ def _not_before(end: PartialDate, first: PartialDate) -> PartialDate:
     return PartialDate(max(end.earliest, first.earliest), max(end.latest, first.latest))
 
 
-def _shown_end(courses: Sequence[_Course]) -> str:
-    ends = [course.last.latest for course in courses if course.last]
-    return max(ends).isoformat() if ends else "an unrecorded day"
+def _not_after(end: PartialDate, day: date) -> PartialDate:
+    return PartialDate(min(end.earliest, day), min(end.latest, day))
 
 
-def _end_of_supply(
-    order: MedicationRequest, courses: Sequence[_Course], begin: PartialDate, notes: _Notes
-) -> tuple[PartialDate | None, str]:
-    dispense = order.dispense_request
-    if dispense is None:
-        return None, ""
-    fills = 1 + _repeats(dispense.number_of_repeats_allowed, notes)
-    if dispense.expected_supply_duration:
-        path = "$.dispenseRequest.expectedSupplyDuration"
-        end = _after(dispense.expected_supply_duration, begin, path, notes, fills)
-        return end, f"to {end.latest} by the supply of {fills} fill(s)" if end else ""
-    days = _days_of_quantity(dispense.quantity, courses)
-    if days is None:
-        return None, ""
-    end = PartialDate(_later(begin.earliest, days * fills - 1), _later(begin.latest, days * fills - 1))
-    return end, f"to {end.latest} by the quantity of {fills} fill(s)"
+def _shown_end(courses: Sequence[Course]) -> str:
+    ends = [course.end.day.latest for course in courses if course.end]
+    return shown_day(max(ends)) if ends else "an unrecorded day"
 
 
-def _end_in_words(courses: Sequence[_Course]) -> tuple[PartialDate | None, str]:
-    """ "1 tablet daily for 30 days": the length that the text of the only course tells."""
-    days = courses[0].dose.days if len(courses) == 1 else None
-    if not days:
-        return None, ""
-    first = courses[0].first
-    end = PartialDate(_later(first.earliest, days - 1), _later(first.latest, days - 1))
-    return end, f"to {end.latest} by the dosage text"
-
-
-def _repeats(repeats: float | None, notes: _Notes) -> int:
-    if repeats is None or repeats == 0:
-        return 0
-    if not 0 < repeats <= MOST_REPEATS:
-        notes.problems.append("$.dispenseRequest.numberOfRepeatsAllowed: expected 0 or a small number")
-        return 0
-    return int(repeats)
-
-
-def _days_of_quantity(quantity: Quantity | None, courses: Sequence[_Course]) -> int | None:
-    """How many days a quantity lasts at the number of pieces (or mL) a day."""
-    dose = courses[0].dose if len(courses) == 1 else None
-    pieces = dose.pieces_per_day if dose else None
-    if quantity is None or quantity.value is None or quantity.comparator or not pieces:
-        return None
-    units = [
-        load_units().get((name or "").strip().lower()) for name in (quantity.code, quantity.unit) if name
-    ]
-    known = [unit for unit in units if unit]
-    fitting = (dose.piece_kind,) if dose and dose.piece_kind else (UnitKind.COUNT, UnitKind.VOLUME)
-    if units and not any(unit.kind in fitting for unit in known):
-        return None
-    days = positive(quantity.value, 1 / pieces)
-    return max(1, int(days + 1e-9)) if days and days < 1e6 else None
-
-
-def _end_of_validity(
-    order: MedicationRequest, begin: PartialDate, notes: _Notes
-) -> tuple[PartialDate | None, str]:
+def _end_of_validity(order: MedicationRequest, begin: PartialDate, notes: Notes) -> End | None:
     validity = order.dispense_request.validity_period if order.dispense_request else None
     path = "$.dispenseRequest.validityPeriod.end"
     end = notes.read_date(validity.end if validity else None, path)
     if end and end.latest < begin.earliest:
-        notes.problems.append(f"{path}: expected a day after {begin.earliest}, found {end.latest}")
-        return None, ""
-    return end, f"to {end.latest} by the validity period" if end else ""
+        notes.add(f"{path}: expected a day after {begin.earliest}, found {end.latest}")
+        return None
+    return End(end, "the validity period") if end else None
 
 
 def _text_without_end(order: MedicationRequest) -> str:
@@ -525,7 +549,7 @@ def _text_without_end(order: MedicationRequest) -> str:
 # --- certainty -------------------------------------------------------------------------------------------
 
 
-def _is_settled(order: MedicationRequest, courses: Sequence[_Course], has_end: bool, on: date) -> bool:
+def _is_settled(order: MedicationRequest, courses: Sequence[Course], has_end: bool, on: date) -> bool:
     """Whether the status leaves no doubt that the drug was taken to its last day.
 
     An active order goes on unless it was for a supply of which it is not known how long it lasts. A
@@ -539,7 +563,7 @@ def _is_settled(order: MedicationRequest, courses: Sequence[_Course], has_end: b
     return (
         order.status == "stopped"
         and has_end
-        and all(c.last is not None and c.last.latest <= on for c in courses)
+        and all(c.end is not None and c.end.day.latest <= on for c in courses)
     )
 
 
@@ -547,7 +571,7 @@ def _states_a_quantity(order: MedicationRequest) -> bool:
     return order.dispense_request is not None and order.dispense_request.quantity is not None
 
 
-def _why(order: MedicationRequest, start: PartialDate | None, notes: _Notes, doubt: str) -> str:
+def _why(order: MedicationRequest, start: _Start | None, notes: Notes, doubt: str) -> str:
     if doubt:
         return doubt
     if notes.problems:
@@ -570,19 +594,19 @@ class _Layer:
     is_certain: bool
 
 
-def _segments(courses: Sequence[_Course], on: date, is_certain: bool) -> Iterable[DoseSegment]:
+def _segments(courses: Sequence[Course], on: date, is_certain: bool) -> Iterable[DoseSegment]:
     """Consecutive days with one dose each; courses that overlap are added up. Nothing after `on`."""
     layers = [layer for course in courses for layer in _layers(course, on, is_certain)]
-    edges = sorted({layer.first_day for layer in layers} | {_later(layer.last_day, 1) for layer in layers})
+    edges = sorted({layer.first_day for layer in layers} | {later(layer.last_day, 1) for layer in layers})
     for first_day, next_day in pairwise(edges):
         present = [layer for layer in layers if layer.first_day <= first_day <= layer.last_day]
         if present:
             yield _segment(first_day, next_day - ONE_DAY, present)
 
 
-def _layers(course: _Course, on: date, is_certain: bool) -> Iterable[_Layer]:
+def _layers(course: Course, on: date, is_certain: bool) -> Iterable[_Layer]:
     """The days on which a course surely ran, and the days around them on which it may have."""
-    first, last = course.first, course.last or _exactly(on)
+    first, last = course.first, course.end.day if course.end else exactly(on)
     core = (first.latest, min(last.earliest, on))
     whole = (first.earliest, min(last.latest, on))
     if not is_certain or core[0] > core[1]:

@@ -1,4 +1,4 @@
-"""The words of dosing: units of an amount, and phrases of a dosage text with what they mean."""
+"""The words of dosing: units of amounts and of time, codes of how often, phrases of a dosage text."""
 
 from __future__ import annotations
 
@@ -85,7 +85,48 @@ def _phrase(row: Row) -> Phrase:
     kind = PhraseKind(row.one_of("kind", [kind.value for kind in PhraseKind]))
     if kind not in NUMERIC:
         return Phrase(kind, slot=row.text("value"))
+    return Phrase(kind, number=_fraction(row, "value"))
+
+
+@dataclass(frozen=True)
+class TimeUnit:
+    """`code` is the UCUM code (s, min, h, d, wk, mo, a), `days` its length; months and years vary with the calendar."""
+
+    code: str
+    days: float
+
+
+@lru_cache(maxsize=1)
+def load_time_units() -> dict[str, TimeUnit]:
+    return {
+        row.required("name"): TimeUnit(row.required("unit"), _fraction(row, "days"))
+        for row in read_rows("time_units.csv", ("name", "unit", "days", "source"))
+    }
+
+
+@lru_cache(maxsize=1)
+def load_event_timings() -> dict[str, str]:
+    """The codes of `timing.repeat.when` with the time of day each names; empty for "at every meal" and the like."""
+    rows = read_rows("event_timings.csv", ("code", "slot", "source"))
+    return {row.required("code"): row.text("slot") for row in rows}
+
+
+@lru_cache(maxsize=1)
+def load_timing_codes() -> dict[tuple[str, str], tuple[float, float]]:
+    """Times a day, fewest and most, by system and code of a `timing.code`."""
+    columns = ("system", "code", "per_day", "per_day_high", "display", "source")
+    return {
+        (row.required("system"), row.required("code")): (
+            _fraction(row, "per_day"),
+            _fraction(row, "per_day_high" if row.text("per_day_high") else "per_day"),
+        )
+        for row in read_rows("timing_codes.csv", columns)
+    }
+
+
+def _fraction(row: Row, column: str) -> float:
     try:
-        return Phrase(kind, number=float(Fraction(row.required("value"))))
-    except ValueError:
-        row.reject("value", "a number or a fraction")
+        value = float(Fraction(row.required(column)))
+    except (ValueError, ZeroDivisionError):
+        row.reject(column, "a number or a fraction")
+    return value if value > 0 else row.reject(column, "a number above 0")

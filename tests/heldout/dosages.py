@@ -33,17 +33,25 @@ def written_dosages(dose: Dose, pen: Pen) -> list[Resource]:
     ways = ["structured", "structured", "text", "text", "both"]
     ways += ["split"] if times == 2 else []
     ways += ["uneven split"] if not in_mg and dose.pieces_per_day in (3, 4, 5) else []
+    ways += (
+        ["alternate days"] if not in_mg and dose.piece != "mL" and dose.pieces_per_day in (1.5, 2.5) else []
+    )
+    ways += ["rate"] if times == 1 else []
     how = pen.choose("dosage", ways)
+    if how == "alternate days":
+        return _alternate(dose, pen)
+    if how == "rate":
+        return [_rate(dose, pen) | _beside(dose, pen)]
     if how == "split":
         return [_structured(dose, times, in_mg, pen) | {"timing": _at(when)} for when in ("MORN", "HS")]
     if how == "uneven split":
         return _uneven(dose, pen)
     if how == "text":
         return [
-            _beside(pen)
+            _beside(dose, pen)
             | {pen.choose("sig in", ["text", "text", "patientInstruction"]): _text(dose, times, in_mg, pen)}
         ]
-    dosage = _structured(dose, times, in_mg, pen) | {"timing": _timing(times, pen)} | _beside(pen)
+    dosage = _structured(dose, times, in_mg, pen) | {"timing": _timing(times, pen)} | _beside(dose, pen)
     if how == "both":
         dosage["text"] = _text(dose, times, in_mg, pen)
     return [dosage]
@@ -58,7 +66,30 @@ def _uneven(dose: Dose, pen: Pen) -> list[Resource]:
     ]
 
 
-def _beside(pen: Pen) -> Resource:
+def _alternate(dose: Dose, pen: Pen) -> list[Resource]:
+    """Two dosages, each every other day, of which one is a piece more."""
+    assert dose.pieces_per_day
+    fewer = dose.pieces_per_day - 0.5
+    amounts = [{"value": pieces} | _unit(dose.piece, pen) for pieces in (fewer, fewer + 1)]
+    timing = {"repeat": {"frequency": 1, "period": 2, "periodUnit": "d"}}
+    return [{"doseAndRate": [{"doseQuantity": amount}], "timing": timing} for amount in amounts]
+
+
+def _rate(dose: Dose, pen: Pen) -> Resource:
+    """The amount of a day as a rate."""
+    mg = {"value": dose.mg_per_day, "unit": "mg"}
+    return pen.choose(
+        "rate",
+        [
+            {"doseAndRate": [{"rateRatio": {"numerator": mg, "denominator": {"value": 1, "unit": "day"}}}]},
+            {"doseAndRate": [{"rateRatio": {"numerator": mg, "denominator": {"value": 24, "code": "h"}}}]},
+            {"doseAndRate": [{"rateQuantity": {"value": dose.mg_per_day, "unit": "mg/d"}}]},
+            {"doseAndRate": [{"rateQuantity": {"value": dose.mg_per_day, "system": UCUM, "code": "mg/d"}}]},
+        ],
+    )
+
+
+def _beside(dose: Dose, pen: Pen) -> Resource:
     """Elements that often stand in a dosage and change nothing."""
     return pen.random.choice(
         [
@@ -69,7 +100,7 @@ def _beside(pen: Pen) -> Resource:
             {"additionalInstruction": [{"text": "Take with food"}]},
             {
                 "maxDosePerPeriod": {
-                    "numerator": {"value": 400, "unit": "mg"},
+                    "numerator": {"value": max(400, dose.mg_per_day), "unit": "mg"},
                     "denominator": {"value": 1, "unit": "d"},
                 }
             },
@@ -96,6 +127,9 @@ def _structured(dose: Dose, times: int, in_mg: bool, pen: Pen) -> Resource:
     amount = (
         {"doseRange": {"low": quantity, "high": quantity}} if pen.chance(0.1) else {"doseQuantity": quantity}
     )
+    if not in_mg and dose.piece != "mL" and pen.chance(0.1):
+        mg = _mg_quantity(dose.mg_per_day / times, pen)
+        return {"doseAndRate": [amount, {"doseQuantity": mg}]}
     if pen.chance(0.15):
         amount["type"] = {"coding": [{"system": DOSE_RATE_TYPE, "code": "ordered"}]}
     return {"doseAndRate": [amount]}
@@ -142,6 +176,8 @@ def _at(when: str) -> Resource:
     return {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "when": [when]}}
 
 
+SNOMED_CT = "http://snomed.info/sct"
+SNOMED_TIMES = {1: "229797004", 2: "229799001", 3: "229798009"}
 CODES = {1: ("QD", "once daily"), 2: ("BID", "twice daily"), 3: ("TID", "three times daily")}
 
 
@@ -165,6 +201,13 @@ def _timing(times: int, pen: Pen) -> Resource:
         "when and frequency": {"repeat": {**day, "when": moments}},
         "clock": {"repeat": {**day, "timeOfDay": clock}},
         "clock alone": {"repeat": {"timeOfDay": clock}},
+        "SNOMED CT": {"code": {"coding": [{"system": SNOMED_CT, "code": SNOMED_TIMES[times]}]}},
+        "meals": {"repeat": {"when": ["CM", "CV", "CD"][:times]}},
+        "before meals": {"repeat": {**day, "when": ["ACM", "ACV", "ACD"][:times], "offset": 30}},
+        "with food": {"repeat": {**day, "when": ["C"]}},
+        "takes a minute": {"repeat": {**day, "duration": 1, "durationUnit": "min"}},
+        "fortnight": {"repeat": {"frequency": 14 * times, "period": 2, "periodUnit": "wk"}},
+        "minutes": {"repeat": {"frequency": times, "period": 1440, "periodUnit": "min"}},
         "every weekday": {"repeat": {**day, "dayOfWeek": ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]}},
     }
     return ways[pen.choose("timing", list(ways))]

@@ -40,7 +40,7 @@ def test_an_order_from_drug_to_days() -> None:
         "  drug      sertraline (SSRI), told by RxNorm 312941 and name",
         "  product   Zoloft 50 mg: 50 mg a unit, oral",
         "  dose      2 × 50 mg × 1/day = 100 mg/day",
-        "  days      from 2025-09-01, to 2025-11-24 by the dosage",
+        "  days      from 2025-09-01 by boundsPeriod, to 2025-11-24 by the dosage (boundsPeriod)",
         "            2025-09-01 to 2025-11-24: 100 mg/day",
         "  use       met as a treatment of depression: no other reason is recorded",
     ]

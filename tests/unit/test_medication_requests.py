@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.medication_requests import MedicationReading, read_medication_requests
+from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Answer, Prescription, StopReason, Topic
 
 ON = date(2026, 6, 30)
@@ -56,7 +58,9 @@ def test_an_order_becomes_a_prescription() -> None:
     assert (segment.low_mg, segment.high_mg, segment.days_certain) == (100, 100, True)
     assert prescription.treats_depression.answer is Answer.MET
     assert prescription.dose_text == "2 × 50 mg × 1/day = 100 mg/day"
-    assert prescription.days_text.startswith("from 2026-01-01, no end recorded, status active")
+    assert prescription.days_text == (
+        "from 2026-01-01 by authoredOn, no end recorded, status active: taken as continuing"
+    )
     assert (reading.unread, reading.set_aside) == ((), ())
 
 
@@ -237,6 +241,67 @@ def test_use_told_by_the_dosage(dosage: dict[str, Any], expected: Answer) -> Non
     assert prescribed(dosageInstruction=[dosage]).treats_depression.answer is expected
 
 
+def with_text(text: str, *dosages: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"text": text} | dosage for dosage in dosages]
+
+
+def pieces(number: float, **repeat: Any) -> dict[str, Any]:
+    timing = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"} | repeat}
+    return {"timing": timing, "doseAndRate": [{"doseQuantity": {"value": number, "unit": "tablet"}}]}
+
+
+@pytest.mark.parametrize(
+    ("dosages", "expected"),
+    [
+        # at two times of day, and one after the other
+        (
+            with_text(
+                "Take 1 tablet in the morning and 2 tablets at bedtime",
+                pieces(1, when=["MORN"]),
+                pieces(2, when=["HS"]),
+            ),
+            ["01-01..06-30 150"],
+        ),
+        (
+            with_text(
+                "Take 1 tablet daily for 7 days, then 2 tablets daily",
+                {"sequence": 1} | pieces(1),
+                {"sequence": 2} | pieces(2),
+            ),
+            ["01-01..01-07 50", "01-08..06-30 100"],
+        ),
+        # the text says another dose
+        (
+            with_text(
+                "Take 1 tablet in the morning and 3 tablets at bedtime",
+                pieces(1, when=["MORN"]),
+                pieces(2, when=["HS"]),
+            ),
+            ["01-01..06-30 None"],
+        ),
+    ],
+)
+def test_a_text_that_every_dosage_repeats_is_that_of_the_order(
+    dosages: list[dict[str, Any]], expected: list[str]
+) -> None:
+    segments = prescribed(dosageInstruction=dosages).segments
+    assert [
+        f"{s.first_day:%m-%d}..{s.last_day:%m-%d} {s.low_mg and round(s.low_mg)}" for s in segments
+    ] == expected
+
+
+def test_a_titration_pack_by_its_code() -> None:
+    pack = {"coding": [{"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "1653469"}]}
+    prescription = prescribed(
+        medicationCodeableConcept=pack, dosageInstruction=[{"text": "Take 1 tablet daily"}]
+    )
+    assert [(s.first_day, s.last_day, s.low_mg) for s in prescription.segments] == [
+        (date(2026, 1, 1), date(2026, 1, 7), 10),
+        (date(2026, 1, 8), date(2026, 1, 30), 20),
+    ]
+    assert prescription.days_text.endswith("to 2026-01-30 by the dosage (the length of the step)")
+
+
 def test_an_as_needed_dose_beside_a_regular_one_widens_the_range() -> None:
     prescription = prescribed(dosageInstruction=[{"text": "1 tablet daily"}, {"text": "1 tablet daily prn"}])
     segment = prescription.segments[0]
@@ -277,6 +342,109 @@ STATUS_REASON = "http://terminology.hl7.org/CodeSystem/medicationrequest-status-
 def test_stop_reasons(reason: dict[str, Any] | None, expected: StopReason) -> None:
     changes = {} if reason is None else {"statusReason": reason}
     assert prescribed(status="stopped", **changes).stop_reason is expected
+
+
+# --- orders that replace others ------------------------------------------------------------------------
+
+
+def all_read(*orders: dict[str, Any]) -> list[str]:
+    """Each order's days, `?` for those that are not certain; references lead to the orders themselves."""
+    resources = [ORDER | order for order in orders]
+    entries = [Entry(resource, None, f"entry[{at}]") for at, resource in enumerate(resources)]
+    by_name = {f"MedicationRequest/{resource['id']}": resource for resource in resources}
+    reading = read_medication_requests(entries, lambda reference, _: by_name.get(reference), ON)
+    return [
+        ", ".join(
+            f"{s.first_day:%m-%d}..{s.last_day:%m-%d}{'' if s.days_certain else '?'}" for s in p.segments
+        )
+        for p in reading.prescriptions
+    ]
+
+
+def replacing(id_: str) -> dict[str, Any]:
+    return {"priorPrescription": {"reference": f"MedicationRequest/{id_}"}}
+
+
+FEBRUARY, MARCH = "2026-02-01", "2026-03-01"
+
+
+@pytest.mark.parametrize(
+    ("orders", "expected"),
+    [
+        ([{"id": "1"}, {"id": "2", "authoredOn": MARCH} | replacing("1")], ["01-01..02-28", "03-01..06-30"]),
+        ([{"id": "2", "authoredOn": MARCH} | replacing("1"), {"id": "1"}], ["03-01..06-30", "01-01..02-28"]),
+        (
+            [
+                {"id": "1"},
+                {"id": "2", "authoredOn": FEBRUARY} | replacing("1"),
+                {"id": "3", "authoredOn": MARCH} | replacing("2"),
+            ],
+            ["01-01..01-31", "02-01..02-28", "03-01..06-30"],
+        ),
+        # it ended earlier by itself, or the new one does not begin later
+        (
+            [
+                {"id": "1", "dispenseRequest": {"quantity": {"value": 20}}},
+                {"id": "2", "authoredOn": MARCH} | replacing("1"),
+            ],
+            ["01-01..01-10", "03-01..06-30"],
+        ),
+        ([{"id": "1"}, {"id": "2"} | replacing("1")], ["01-01..06-30", "01-01..06-30"]),
+        # a start that is known to the month only
+        ([{"id": "1"}, {"id": "2", "authoredOn": "2026-03"} | replacing("1")],
+         ["01-01..02-28, 03-01..03-30?", "03-01..03-30?, 03-31..06-30"]),
+        # to nowhere, to itself, round in a circle, by an order that does not count
+        ([{"id": "1"}, {"id": "2", "authoredOn": MARCH} | replacing("9")], ["01-01..06-30", "03-01..06-30"]),
+        ([{"id": "1"} | replacing("1")], ["01-01..06-30"]),
+        (
+            [{"id": "1"} | replacing("2"), {"id": "2", "authoredOn": MARCH} | replacing("1")],
+            ["01-01..06-30", "03-01..06-30"],
+        ),
+        ([{"id": "1"}, {"id": "2", "authoredOn": MARCH, "status": "draft"} | replacing("1")], ["01-01..06-30"]),
+    ],
+)  # fmt: skip
+def test_an_order_ends_when_the_one_that_replaces_it_begins(
+    orders: list[dict[str, Any]], expected: list[str]
+) -> None:
+    assert all_read(*orders) == expected
+
+
+@pytest.mark.parametrize("prior", [7, "MedicationRequest/1", [], {"reference": 7}, {"reference": ["1"]}, {}])
+def test_a_prior_prescription_that_cannot_be_read_changes_nothing(prior: object) -> None:
+    later = {"id": "2", "authoredOn": MARCH, "priorPrescription": prior}
+    assert all_read({"id": "1"}, later) == ["01-01..06-30", "03-01..06-30"]
+
+
+def test_the_replaced_order_says_so() -> None:
+    find_first = {"MedicationRequest/rx1": ORDER}
+    newer = ORDER | {"id": "rx2", "authoredOn": MARCH} | replacing("rx1")
+    entries = [Entry(ORDER, None, "a"), Entry(newer, None, "b")]
+    first, _ = read_medication_requests(entries, lambda name, _: find_first.get(name), ON).prescriptions
+    assert first.days_text.endswith("; replaced from 2026-03-01 by MedicationRequest/rx2 (priorPrescription)")
+
+
+# --- orders repeated for one episode, and orders without an end ----------------------------------------
+
+
+def test_an_order_repeated_every_month_is_one_exposure_that_counts_once() -> None:
+    months = [f"{2024 + month // 12}-{month % 12 + 1:02}-03" for month in range(20)]
+    orders = [
+        ORDER | {"id": f"rx{at}", "authoredOn": day, "status": "active" if at == 19 else "completed"}
+        for at, day in enumerate(months)
+    ]
+    supplied = {"dispenseRequest": {"expectedSupplyDuration": {"value": 35, "unit": "days"}}}
+    entries = [Entry(order | supplied, None, f"entry[{at}]") for at, order in enumerate(orders)]
+    prescriptions = read_medication_requests(entries, find, ON).prescriptions
+    assert len(prescriptions) == 20
+    (exposure,) = build_exposures(prescriptions, max_gap_days=14)
+    (segment,) = exposure.segments
+    assert (segment.low_mg, segment.high_mg, segment.days_certain) == (100, 100, True)
+    assert (segment.first_day, segment.last_day) == (date(2024, 1, 3), date(2025, 9, 6))
+
+
+def test_an_active_order_of_1990_goes_on_to_today() -> None:
+    (exposure,) = build_exposures([prescribed(authoredOn="1990-05-17")], max_gap_days=14)
+    assert (exposure.first_day, exposure.last_day) == (date(1990, 5, 17), ON)
 
 
 # --- malformed data -----------------------------------------------------------------------------------
@@ -326,11 +494,16 @@ JUNK = st.one_of(
     st.integers(min_value=-(10**400), max_value=10**400),
     st.floats(),
     st.text(max_size=20),
+    st.lists(st.one_of(st.none(), st.integers(), st.text(max_size=5)), max_size=3),
+    st.sampled_from([float("nan"), float("inf"), -1, 0, 1e308, "MORN", "h", "mg"]),
     st.sampled_from(["2024-13-45", "9999-12-31", "0001-01-01", "1-0-1", "\ud800", "#rx1", "Medication/m"]),
     st.just([]),
     st.just({}),
 )
 FULL = ORDER | {
+    "meta": {"lastUpdated": "2026-02-01T00:00:00Z"},
+    "status": "stopped",
+    "priorPrescription": {"reference": "MedicationRequest/rx0"},
     "statusReason": {"text": "side effects"},
     "reasonCode": [DEPRESSION],
     "dosageInstruction": [
@@ -341,15 +514,44 @@ FULL = ORDER | {
                 "repeat": {
                     "frequency": 1, "period": 1, "periodUnit": "d", "when": ["MORN"],
                     "boundsPeriod": {"start": "2026-01-01", "end": "2026-03-01"},
+                    "count": 60, "countMax": 70, "frequencyMax": 2, "periodMax": 2, "offset": 30,
+                    "duration": 1, "durationMax": 2, "durationUnit": "h",
+                    "dayOfWeek": ["mon"], "timeOfDay": ["08:00:00"],
                 },
+                "event": ["2026-01-01", "2026-01-02"],
                 "code": {"coding": [{"code": "QD"}]},
             },
             "asNeededBoolean": False,
             "doseAndRate": [{"doseQuantity": {"value": 2, "unit": "tablet"}}],
-        }
+            "maxDosePerPeriod": {
+                "numerator": {"value": 200, "unit": "mg"}, "denominator": {"value": 1, "unit": "d"},
+            },
+        },
+        {
+            "sequence": 2,
+            "timing": {"repeat": {"boundsDuration": {"value": 2, "code": "wk"}, "when": ["AC"], "frequency": 1}},
+            "doseAndRate": [
+                {"type": {"text": "ordered"}, "rateRatio": {
+                    "numerator": {"value": 100, "unit": "mg"}, "denominator": {"value": 1, "unit": "d"}}},
+            ],
+        },
+        {
+            "timing": {
+                "repeat": {"boundsRange": {"low": {"value": 2, "code": "wk"}, "high": {"value": 3, "code": "wk"}}},
+                "event": ["2026-01-01"],
+            },
+            "doseAndRate": [
+                {"doseRange": {"low": {"value": 1, "unit": "tablet"}, "high": {"value": 2, "unit": "tablet"}}},
+                {"rateRange": {"low": {"value": 1, "unit": "mg/h"}, "high": {"value": 2, "unit": "mg/h"}}},
+                {"rateQuantity": {"value": 1, "unit": "mg/h"}},
+            ],
+        },
     ],
     "dispenseRequest": {
         "numberOfRepeatsAllowed": 1, "quantity": {"value": 30}, "expectedSupplyDuration": {"value": 30, "code": "d"},
+        "initialFill": {"quantity": {"value": 14}, "duration": {"value": 14, "code": "d"}},
+        "dispenseInterval": {"value": 30, "code": "d"},
+        "validityPeriod": {"start": "2026-01-01", "end": "2026-12-31"},
     },
 }  # fmt: skip
 
@@ -359,14 +561,34 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] * bool(path) + [place for key, child in members for place in places(child, (*path, key))]
 
 
-@settings(max_examples=300, deadline=None)
-@given(place=st.sampled_from(places(FULL)), junk=JUNK)
-def test_no_junk_anywhere_crashes_or_makes_the_order_vanish(place: tuple[Any, ...], junk: Any) -> None:
-    order = copy.deepcopy(FULL)
-    node = order
+def _change(node: Any, place: tuple[Any, ...], change: Callable[[Any, Any], object]) -> None:
+    """Changes the member at a place, if there still is one."""
     for step in place[:-1]:
-        node = node[step]
-    node[place[-1]] = junk
+        node = node[step] if _has(node, step) else None
+    if _has(node, place[-1]):
+        change(node, place[-1])
+
+
+def _has(node: Any, step: Any) -> bool:
+    if isinstance(node, list):
+        return isinstance(step, int) and step < len(node)
+    return isinstance(node, dict) and step in node
+
+
+@settings(max_examples=600, deadline=None)
+@given(
+    absent=st.lists(st.sampled_from(places(FULL)), max_size=12),
+    place=st.sampled_from(places(FULL)),
+    junk=JUNK,
+)
+def test_no_junk_anywhere_crashes_or_makes_the_order_vanish(
+    absent: list[tuple[Any, ...]], place: tuple[Any, ...], junk: Any
+) -> None:
+    order = copy.deepcopy(FULL)
+    _change(order, place, lambda node, name: node.__setitem__(name, junk))
+    for other in absent:
+        if other[0] not in ("medicationCodeableConcept", "resourceType"):
+            _change(order, other, lambda node, name: node.pop(name) if isinstance(node, dict) else None)
     reading = read_medication_requests([Entry(order, None, "here")], find, ON)
     names_another_drug = place[0] == "medicationCodeableConcept"
     assert names_another_drug or reading.prescriptions or reading.unread or reading.set_aside
