@@ -5,6 +5,7 @@
 Every MedicationRequest (in DSTU2: MedicationOrder) whose medication names an antidepressant, by a plain search
 of its text for ingredient and brand names that is independent of the reader, must be used, listed as unread
 or set aside, and have a dose or a reason why it has none. One that has not is printed and the exit status is 1.
+A MedicationDispense, MedicationStatement or MedicationAdministration of one must be used or listed as well.
 Files may be FHIR JSON, NDJSON or XML of any version from DSTU2 to R5.
 """
 
@@ -37,7 +38,11 @@ TABLES = Path(__file__).resolve().parent.parent / "cds_service" / "tables"
 VERSIONS = {"dstu2": "DSTU2", "stu3": "STU3", "r3": "STU3", "r4": "R4", "r4b": "R4B", "r5": "R5"}
 VERSION_IN_A_NAME = re.compile(r"(?:^|[-_/])(dstu-?2|stu-?3|r3|r4|r4b|r5)(?:[-_/]|$)")
 ORDER_TYPES = ("MedicationRequest", "MedicationOrder")
-COUNTS = ("patients", "other orders", "orders", "drug known", "set aside", "dose known")
+RECORD_TYPES = ("MedicationDispense", "MedicationStatement", "MedicationAdministration")
+COUNTS = (
+    *("patients", "other orders", "dispensed or stated"),
+    *("orders", "drug known", "set aside", "dose known"),
+)
 COUNTS_WITH_DOSAGE = ("with dosage", "dose known of these")
 VERDICTS = ("met", "not-met", "indeterminate", "excluded")
 
@@ -131,13 +136,22 @@ class _Report:
         used = {prescription.reference: prescription for prescription in history.prescriptions}
         set_aside = {problem.reference: problem.problem for problem in history.set_aside}
         unread = {problem.reference: problem.problem for problem in history.unread}
+        beside = {
+            reference for prescription in history.prescriptions for reference in prescription.references
+        }
+        accounted = beside | set_aside.keys() | unread.keys()
         for entry in collected.entries:
-            if entry.resource.get("resourceType") not in ORDER_TYPES:
+            resource_type, reference = entry.resource.get("resourceType"), _reference(entry)
+            if resource_type not in (*ORDER_TYPES, *RECORD_TYPES):
                 continue
             if not self.names.search(_drug_text(entry.resource, collected)):
-                counts["other orders"] += 1
+                counts["other orders"] += int(resource_type in ORDER_TYPES)
                 continue
-            reference = _reference(entry)
+            if resource_type in RECORD_TYPES:
+                counts["dispensed or stated"] += 1
+                if reference not in accounted:
+                    self.dropped.append(f"{folder.name} {reference} ({entry.place})")
+                continue
             prescription = used.get(reference)
             reason = set_aside.get(reference) or unread.get(reference, "")
             counts.update(_counts_of(entry, prescription, reference in set_aside))
