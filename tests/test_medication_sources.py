@@ -355,3 +355,30 @@ def test_records_of_other_drugs_are_of_no_interest() -> None:
 def test_a_dispensing_of_somebody_else_is_not_read() -> None:
     found = history(dispense("d1", "2025-09-01", subject={"reference": "Patient/p2"}))
     assert (found.prescriptions, len(found.unread)) == ((), 1)
+
+
+@pytest.mark.parametrize(
+    ("record", "words"),
+    [
+        (dispense("d1", "2025-09-01"), ("by whenHandedOver", "by the supply of 1 fill(s)")),
+        (statement(), ("from 2025-09-01 by effectivePeriod", "to 2025-11-24 by effectivePeriod")),
+        (administration("a1", "2025-09-01"), ("by the time it was given",)),
+        (statement(effectivePeriod={"start": "x"}), ("days not certain",)),
+    ],
+)
+def test_the_days_say_which_element_of_the_record_they_rest_on(
+    record: Resource, words: tuple[str, ...]
+) -> None:
+    (told,) = history(record).prescriptions
+    assert all(word in told.days_text for word in words), told.days_text
+
+
+def test_problems_name_the_elements_of_the_record() -> None:
+    for record, path in (
+        (dispense("d1", "x"), "$.whenHandedOver"),
+        (statement(effectivePeriod={"start": "x"}), "$.effectivePeriod.start"),
+        (statement(dosage=[{"text": 7}]), "$.dosage[0].text"),
+        (administration("a1", "x"), "$.effective"),
+    ):
+        (unread,) = history(record).unread
+        assert path in unread.problem

@@ -82,13 +82,15 @@ class _Context:
 class _Kind(Generic[RecordType]):
     """How one type of resource is read as an order.
 
-    `paths` name the elements of the order by those of the record; `why_aside` tells why a record does not
-    count; `orders` are the orders it is of; `finish` adds what only this type tells.
+    `paths` pair the elements of the record with those of the order, `names` what the order's are called in
+    texts with what the record's are; `why_aside` tells why a record does not count; `orders` are the orders
+    it is of; `finish` adds what only this type tells.
     """
 
     elements: type[RecordType]
     source: Source
     paths: tuple[tuple[str, str], ...]
+    names: tuple[tuple[str, str], ...]
     why_aside: Callable[[RecordType], str | None]
     orders: Callable[[RecordType], Sequence[Reference]]
     as_order: Callable[[RecordType], MedicationRequest]
@@ -115,7 +117,7 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     return replace(
         reading,
         prescriptions=tuple(
-            kind.finish(replace(told, source=kind.source, fulfils=fulfils), record, drug, context.on)
+            kind.finish(_told_by(kind, told, fulfils), record, drug, context.on)
             for told in reading.prescriptions
         ),
         unread=tuple(
@@ -123,6 +125,11 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
             for unread in reading.unread
         ),
     )
+
+
+def _told_by(kind: _Kind[Any], told: Prescription, fulfils: tuple[str, ...]) -> Prescription:
+    days_text = _renamed(told.days_text, kind.names)
+    return replace(told, source=kind.source, fulfils=fulfils, days_text=days_text)
 
 
 def _renamed(text: str, names: Iterable[tuple[str, str]]) -> str:
@@ -213,6 +220,7 @@ _DISPENSE = _Kind(
         ("$.daysSupply", "$.dispenseRequest.expectedSupplyDuration"),
         ("$.quantity", "$.dispenseRequest.quantity"),
     ),
+    names=(("authoredOn", "whenHandedOver"), ("expectedSupplyDuration", "daysSupply")),
     why_aside=_why_not_dispensed,
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
@@ -226,18 +234,16 @@ NOT_STATED = {"entered-in-error": "entered in error", "intended": "intended, not
 
 
 def _statement_as_order(record: MedicationStatement) -> MedicationRequest:
-    period = record.effective_period or Period()
     return MedicationRequest(
         status="completed" if record.status == NOT_TAKEN else record.status,
         status_reason=next(iter(record.status_reason), None),
         intent="order",
         medication_codeable_concept=record.medication_codeable_concept,
         medication_reference=record.medication_reference,
-        authored_on=period.start,
+        effective_dose_period=record.effective_period,
         reason_code=record.reason_code,
         reason_reference=record.reason_reference,
         dosage_instruction=record.dosage,
-        dispense_request=DispenseRequest(validity_period=Period(end=period.end)),
         modifier_extension=record.modifier_extension,
     )
 
@@ -255,8 +261,7 @@ def _as_of_statement(
         segments = _around(moment or asserted, segments, on)
     elif asserted and is_open and record.status == "active":
         segments = tuple(_sure_until(asserted.earliest, segments))
-    days_text = told.days_text.replace("the validity period", "the period stated")
-    return replace(told, segments=segments, days_text=days_text, is_denial=record.status == NOT_TAKEN)
+    return replace(told, segments=segments, is_denial=record.status == NOT_TAKEN)
 
 
 def _around(moment: Any, segments: Sequence[DoseSegment], on: date) -> tuple[DoseSegment, ...]:
@@ -288,12 +293,11 @@ _STATEMENT = _Kind(
     elements=MedicationStatement,
     source=Source.STATED,
     paths=(
-        ("$.effectivePeriod.start", "$.authoredOn"),
-        ("$.effectivePeriod.end", "$.dispenseRequest.validityPeriod.end"),
-        ("$.effectivePeriod", "$.dispenseRequest"),
-        ("$.effectiveDateTime", "$.authoredOn"),
+        ("$.effectivePeriod", "$.effectiveDosePeriod"),
+        ("$.effectiveDateTime", "$.effectiveDosePeriod"),
         ("$.dosage[", "$.dosageInstruction["),
     ),
+    names=(("the period of the order", "effectivePeriod"),),
     why_aside=lambda record: NOT_STATED.get(record.status or ""),
     orders=lambda record: record.based_on,
     as_order=_statement_as_order,
@@ -319,11 +323,10 @@ def _administration_as_order(record: MedicationAdministration) -> MedicationRequ
         intent="order",
         medication_codeable_concept=record.medication_codeable_concept,
         medication_reference=record.medication_reference,
-        authored_on=period.start,
+        effective_dose_period=Period(start=period.start, end=period.end or period.start),
         reason_code=record.reason_code,
         reason_reference=record.reason_reference,
         dosage_instruction=(dosage,),
-        dispense_request=DispenseRequest(validity_period=Period(end=period.end or period.start)),
         modifier_extension=record.modifier_extension,
     )
 
@@ -332,18 +335,18 @@ def _as_given(
     told: Prescription, record: MedicationAdministration, drug: DrugReading, on: date
 ) -> Prescription:
     del record, drug, on
-    return replace(told, days_text=told.days_text.replace("the validity period", "the time it was given"))
+    return told
 
 
 _ADMINISTRATION = _Kind(
     elements=MedicationAdministration,
     source=Source.ADMINISTERED,
     paths=(
-        ("$.effectivePeriod.start", "$.authoredOn"),
-        ("$.effectivePeriod", "$.dispenseRequest.validityPeriod"),
-        ("$.effectiveDateTime", "$.authoredOn"),
+        ("$.effectivePeriod", "$.effectiveDosePeriod"),
+        ("$.effectiveDateTime", "$.effectiveDosePeriod"),
         ("$.dosage", "$.dosageInstruction[0]"),
     ),
+    names=(("the period of the order", "the time it was given"),),
     why_aside=lambda record: NOT_GIVEN.get(record.status or ""),
     orders=lambda record: (record.request,) if record.request else (),
     as_order=_administration_as_order,
