@@ -1,0 +1,69 @@
+"""What stands around a dosage and says nothing of the dose: supplies, refills, numbers of forms, warnings."""
+
+from __future__ import annotations
+
+from cds_service.fhir_reading.dose_items import NOT_HERE, Read, Unclear
+from cds_service.fhir_reading.dose_numbers import range_at
+from cds_service.fhir_reading.dose_words import Tokens
+from cds_service.tables.dosing import PhraseKind
+
+ENDS_OF_SENTENCES = (".", ";", "!", "\n")
+BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")
+
+
+def read_supply(tokens: Tokens, at: int) -> Read:
+    """ "Disp: 30 tablets", "#30", "2 refills", "30 tablets, 3 refills", "30 day supply", "Rx # 1234"."""
+    end = _supply_before_number(tokens, at) or _supply_after_number(tokens, at)
+    return ((), end - at) if end else NOT_HERE
+
+
+def _supply_before_number(tokens: Tokens, at: int) -> int:
+    if not tokens.is_kind(at, PhraseKind.SUPPLY):
+        return 0
+    end = tokens.after(at, PhraseKind.SUPPLY)
+    while tokens.is_word(end, *BESIDE_A_NUMBER) or tokens.is_kind(end, PhraseKind.SUPPLY):
+        end += 1
+    number = _counted(tokens, end)
+    while number > end and tokens.is_word(number, "-") and tokens[number + 1].is_digits:  # "NDC 0049-4900-66"
+        number += 2
+    return number if number > end else 0
+
+
+def _supply_after_number(tokens: Tokens, at: int) -> int:
+    """Also the amount before it: "30 tablets, 3 refills"."""
+    end = _counted(tokens, at)
+    if end == at:
+        return 0
+    if tokens.is_kind(end, PhraseKind.SUPPLIED):
+        return end + 1
+    joint = end + 1 if tokens.is_word(end, ",") else end
+    refills = _counted(tokens, joint)
+    is_supply = (
+        refills > joint and tokens.is_kind(refills, PhraseKind.SUPPLIED) and tokens[end - 1].unit is not None
+    )
+    return refills + 1 if is_supply and at > 0 else 0
+
+
+def _counted(tokens: Tokens, at: int) -> int:
+    """The end of a number with or without a unit, or `at`."""
+    used = range_at(tokens, at)[2]
+    end = at + used
+    return end + (used > 0 and tokens[end].unit is not None)
+
+
+def is_warning(tokens: Tokens, at: int) -> bool:
+    return tokens.is_kind(at, PhraseKind.WARNING)
+
+
+def warning_at(tokens: Tokens, at: int) -> Read:
+    """A warning up to its end; unclear when what follows in its sentence has numbers, which may be a dose."""
+    end = at
+    while end < len(tokens) and not tokens.is_word(end, ",", *ENDS_OF_SENTENCES):
+        end += 1
+    after = end
+    while after < len(tokens) and not tokens.is_word(after, *ENDS_OF_SENTENCES):
+        after += 1
+    changes = (PhraseKind.NUMBER, PhraseKind.THEN, PhraseKind.CHANGE)
+    if any(tokens.is_kind(place, *changes) for place in range(end, after)):
+        return (Unclear("a warning with numbers"),), after - at
+    return (), after - at
