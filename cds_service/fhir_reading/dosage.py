@@ -306,7 +306,9 @@ def _mg(amount: Amount, product: Recognised) -> _Mg | None:
 def _mg_of_one(amount: Amount, product: Recognised) -> float | None:
     """mg in one piece or mL: as the product says, else as the text says; None when they differ."""
     per = Per.ML if amount.kind is UnitKind.VOLUME else Per.UNIT
-    known = product.strength.mg if product.strength and product.strength.per is per else None
+    is_of_product = amount.kind in (UnitKind.VOLUME, UnitKind.COUNT)
+    strength = product.strength if is_of_product else None
+    known = strength.mg if strength and strength.per is per else None
     if amount.mg_each is not None:
         return amount.mg_each if known is None or _is_close(known, amount.mg_each) else None
     if amount.mg_beside is None:
@@ -329,6 +331,8 @@ def _is_plausible(amount: Amount, each: float) -> bool:
 def _why_no_mg(amount: Amount, product: Recognised) -> str:
     if amount.kind is UnitKind.MASS:
         return "which ingredient of the combination the mg are of is not recorded"
+    if amount.kind in (UnitKind.DROP, UnitKind.SPRAY):
+        return f"how much a {amount.kind.value} holds is not known"
     if product.strength is None:
         return "the strength of the product is not known"
     if amount.is_bare:

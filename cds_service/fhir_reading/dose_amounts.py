@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from cds_service.fhir_reading.dose_items import (
     NOT_HERE,
+    Again,
     Amount,
     Beside,
     Concentration,
     Item,
     Ladder,
     Mark,
+    Moment,
     Most,
     Read,
     Strength,
@@ -84,8 +86,9 @@ def _mass(tokens: Tokens, at: int) -> Read:
         if used and tokens.is_word(end, "x") and not _counts_something_else(tokens, after) and low == high:
             after += tokens[after].counts_pieces
             return (Amount(times, times, UnitKind.COUNT, mg_each=low),), after - at
-    if tokens.is_kind(end, PhraseKind.TOTAL) and not _quantity_follows(tokens, end):
-        return (Total(Amount(low, high, UnitKind.MASS), False),), end + 1 - at
+    total = tokens[end].meaning(PhraseKind.TOTAL)
+    if total and not _quantity_follows(tokens, end):
+        return (Total(Amount(low, high, UnitKind.MASS), total.slot == "daily"),), end + 1 - at
     form = _form(tokens, end)
     if form > end:
         return (Strength(low if low == high else None),), form - at
@@ -149,7 +152,10 @@ def _counts_something_else(tokens: Tokens, at: int) -> bool:
 
 def _form(tokens: Tokens, at: int) -> int:
     """The end of the name of a form that stands here without a number ("film coated tablets"), or `at`."""
-    for end in range(at, at + MOST_WORDS_IN_A_FORM + 1):
+    begin = at
+    if tokens.is_word(begin, "12", "24") and tokens[begin + 1].text in ("h", "hr", "hrs", "hour", "hours"):
+        begin += 2  # "150 mg 12 hr tablet"
+    for end in range(begin, begin + MOST_WORDS_IN_A_FORM + 1):
         if tokens[end].counts_pieces and not tokens.is_kind(end, PhraseKind.EVERY):
             return end + 1
         if not tokens[end].text.isalpha() or tokens[end].meanings:
@@ -207,6 +213,14 @@ def read_bound(tokens: Tokens, at: int) -> Read:
         if amount is None:
             return NOT_HERE
         return (Total(amount, total.slot == "daily" or _is_daily(tokens, end)),), end - at
+    if (
+        tokens.is_word(at, "=")
+        and at
+        and tokens[at - 1].unit is None
+        and not tokens.is_word(at - 1, "(", ")")
+    ):
+        amount, end = _amount_after(tokens, at + 1)  # "... daily = 90 mg"
+        return ((Total(amount, False),), end - at) if amount else NOT_HERE
     is_limit = tokens.is_kind(at, PhraseKind.MAXIMUM)
     if not is_limit and not tokens.is_kind(at, PhraseKind.UP_TO):
         return NOT_HERE
@@ -284,7 +298,8 @@ def _resolved(items: Sequence[Item]) -> list[Item]:
     for item in items:
         if item is Mark.CLOSE and begin is not None:
             inside = resolved[begin + 1 :]
-            beside = _beside(inside)
+            has_amount = any(isinstance(before, Amount) for before in resolved[:begin])
+            beside = _beside(inside) or (_again(inside) if has_amount else None)
             resolved[begin:] = [beside] if beside else inside
             begin = None
         else:
@@ -303,6 +318,19 @@ def _beside(inside: Sequence[Item]) -> Beside | None:
         return None
     is_total = any(isinstance(part, Total) for part in parts) or Mark.EQUALS in inside
     return Beside(found, is_total)
+
+
+def _again(inside: Sequence[Item]) -> Total | Again | None:
+    """The dose said again in brackets: "(300 mg/day)", "(150 mg bid)", "(1 in the morning and 2 at night)"."""
+    items = joined(inside)
+    match items:
+        case [Amount() as amount, Times(is_weak=True)]:
+            return Total(amount, True)
+    told = tuple(item for item in items if isinstance(item, Amount | Times | Moment | Mark))
+    has_amount = any(isinstance(item, Amount) for item in told)
+    has_times = any(isinstance(item, Times | Moment) for item in told)
+    is_plain = len(told) == len(items) and {item for item in told if isinstance(item, Mark)} <= {Mark.AND}
+    return Again(told) if has_amount and has_times and is_plain else None
 
 
 def _add(items: list[Item], item: Item) -> None:

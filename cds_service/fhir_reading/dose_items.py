@@ -160,9 +160,16 @@ class Unclear:
     why: str
 
 
+@dataclass(frozen=True)
+class Again:
+    """The dose of a day said again in other words, in brackets."""
+
+    items: tuple[Amount | Times | Moment | Mark, ...]
+
+
 Item = (
-    Amount | Times | Moment | SomeDays | Length | Stretch | Strength | Concentration | Beside | Total | Most | Ladder
-    | Mark | Unclear
+    Amount | Times | Moment | SomeDays | Length | Stretch | Strength | Concentration | Beside | Again | Total | Most
+    | Ladder | Mark | Unclear
 )  # fmt: skip
 Read = tuple[tuple[Item, ...], int]
 NOT_HERE: Read = ((), 0)

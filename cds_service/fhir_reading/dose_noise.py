@@ -17,6 +17,19 @@ def read_supply(tokens: Tokens, at: int) -> Read:
     return ((), end - at) if end else NOT_HERE
 
 
+def read_company(tokens: Tokens, at: int) -> Read:
+    """ "with 8 oz of water"; another amount that is taken with it leaves open which is the dose."""
+    if not tokens.is_kind(at, PhraseKind.WITH):
+        return NOT_HERE
+    begin = at + 1 + tokens.is_word(at + 1, "about", "at least", "approximately", "a", "one")
+    end = _counted(tokens, begin)
+    is_drink = tokens.is_kind(end, PhraseKind.DRINK) or tokens.is_kind(end + 1, PhraseKind.DRINK)
+    if end > begin and is_drink:
+        return (), end + 1 + (not tokens.is_kind(end, PhraseKind.DRINK)) - at
+    is_amount = end > begin and tokens[end - 1].unit is not None
+    return ((Unclear(f'"{tokens[at].text}" another amount'),), 1) if is_amount else NOT_HERE
+
+
 def _supply_before_number(tokens: Tokens, at: int) -> int:
     if not tokens.is_kind(at, PhraseKind.SUPPLY):
         return 0

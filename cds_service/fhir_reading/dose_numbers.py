@@ -103,5 +103,6 @@ def _letter(tokens: Tokens, at: int) -> tuple[float, int]:
         return 0.0, 0
     unit = tokens[at + 1].unit
     counts = unit is not None and unit.kind is not UnitKind.MASS
-    often = tokens.is_kind(at + 1, PhraseKind.TIMES_PER_DAY, PhraseKind.MOMENT, PhraseKind.EACH_DAY)
+    after = tokens.after(at + 1, PhraseKind.HARMLESS)
+    often = tokens.is_kind(after, PhraseKind.TIMES_PER_DAY, PhraseKind.MOMENT, PhraseKind.EACH_DAY)
     return (roman.number, 1) if counts or (often and set(tokens[at].text) == {"i"}) else (0.0, 0)

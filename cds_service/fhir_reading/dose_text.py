@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
 from cds_service.fhir_reading.dose_amounts import (
     is_same,
@@ -23,6 +23,7 @@ from cds_service.fhir_reading.dose_amounts import (
     with_concentration,
 )
 from cds_service.fhir_reading.dose_items import (
+    Again,
     Amount,
     Beside,
     Concentration,
@@ -40,7 +41,7 @@ from cds_service.fhir_reading.dose_items import (
     Total,
     Unclear,
 )
-from cds_service.fhir_reading.dose_noise import is_warning, read_supply, warning_at
+from cds_service.fhir_reading.dose_noise import is_warning, read_company, read_supply, warning_at
 from cds_service.fhir_reading.dose_times import (
     read_date,
     read_days,
@@ -131,6 +132,7 @@ class _UnclearError(Exception):
 RULES = (
     read_date,
     read_supply,
+    read_company,
     read_bound,
     read_ladder,
     read_moment,
@@ -281,10 +283,13 @@ def _split(items: Sequence[Item]) -> list[list[Item]]:
         elif isinstance(item, Ladder):
             steps += _rungs(steps[-1], item)
         elif isinstance(item, Stretch):
-            steps.append([item])
+            if _are_behind_their_doses(items):
+                steps[-1].append(item)
+            else:
+                steps.append([item])
         elif isinstance(item, Length) and item.is_after:
             _change_after(steps, item, following)
-        elif _begins_step(steps[-1], item):
+        elif _begins_step(steps[-1], item, following):
             steps.append([item])
         else:
             steps[-1].append(item)
@@ -294,18 +299,25 @@ def _split(items: Sequence[Item]) -> list[list[Item]]:
     return told
 
 
-def _begins_step(step: Sequence[Item], item: Item) -> bool:
+def _are_behind_their_doses(items: Sequence[Item]) -> bool:
+    """ "2 tablets on day 1, then ..." and not "day 1: 2 tablets"; told by the first that the text names."""
+    first = next(item for item in items if isinstance(item, Stretch))
+    return first.first == 1 and any(isinstance(item, Amount) for item in items[: items.index(first)])
+
+
+def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) -> bool:
     """ "25 mg daily x 7 days, 50 mg daily x 7 days"; "for 1 week 25 mg, for 1 week 50 mg"."""
-    has_amount = any(isinstance(i, Amount) for i in step)
-    lengths = [i for i in step if isinstance(i, Length)]
-    if not has_amount or not lengths:
+    if not any(isinstance(i, Amount) for i in step) or not any(isinstance(i, Length | Stretch) for i in step):
         return False
-    begins_with_length = isinstance(step[0], Length)
-    if begins_with_length:
+    if isinstance(step[0], Length | Stretch):
         return isinstance(item, Length)
-    if not isinstance(item, Amount) or not isinstance(step[-1], Length):
+    if not isinstance(item, Amount) or not isinstance(step[-1], Length | Stretch):
         return False
-    if any(isinstance(i, Moment) for i in step):
+    moments = {i.slot for i in step if isinstance(i, Moment)}
+    next_moments = {
+        i.slot for i in takewhile(lambda i: not isinstance(i, Amount), following) if isinstance(i, Moment)
+    }
+    if moments and next_moments and not moments & next_moments:
         raise _UnclearError("whether the amounts are taken together or one after the other is not told")
     return True
 
@@ -368,8 +380,11 @@ def _with_stretches(steps: tuple[Step, ...], segments: Sequence[_Segment], stops
     if not stretches:
         return steps
     begins = [1]
-    for segment in segments:
+    for at, segment in enumerate(segments):
         stretch = segment.stretch
+        following = segments[at + 1].stretch if at + 1 < len(segments) else None
+        if at == 0 and stretch is None and following and segment.days is None:
+            stretch = Stretch(1, following.first - 1)  # "25 mg daily; from week 2: 50 mg"
         if (
             (stretch and stretch.first != begins[-1])
             or begins[-1] < 0
@@ -519,6 +534,8 @@ def _with_late_amounts(parts: tuple[Part, ...], items: Sequence[Item]) -> tuple[
     for item in items:
         if isinstance(item, Total):
             parts = _with_total(parts, item)
+        elif isinstance(item, Again):
+            parts = _said_again(parts, item)
         elif isinstance(item, Beside):
             parts = _with_late_beside(parts, item)
         elif isinstance(item, Concentration):
@@ -538,7 +555,11 @@ def _with_total(parts: tuple[Part, ...], total: Total) -> tuple[Part, ...]:
         for part in parts
     ]
     if all(mg) and all(part.rate and part.rate.low == part.rate.high for part in parts):
-        if is_same(sum(mg), total.amount.low) and total.amount.low == total.amount.high:
+        one = parts[0].amount.total_mg if len(parts) == 1 and parts[0].amount and not total.is_daily else None
+        totals = (sum(mg), one)
+        if total.amount.low == total.amount.high and any(
+            is_same(mg, total.amount.low) for mg in totals if mg
+        ):
             return parts
         raise _UnclearError("a total that does not fit")
     if len(parts) > 1 or parts[0].rate is None or parts[0].rate.low != parts[0].rate.high:
@@ -550,7 +571,30 @@ def _with_total(parts: tuple[Part, ...], total: Total) -> tuple[Part, ...]:
     return (_with(parts[0], Beside((each,), True)),)
 
 
+def _said_again(parts: tuple[Part, ...], again: Again) -> tuple[Part, ...]:
+    """ "300 mg daily (150 mg bid)": the more exact of the two, when they come to the same."""
+    others = _parts(again.items)
+    if _per_day(parts) is None or _per_day(parts) != _per_day(others):
+        raise _UnclearError("amounts that do not fit each other")
+    return others
+
+
+def _per_day(parts: tuple[Part, ...]) -> tuple[UnitKind, float] | None:
+    """mg a day, or pieces (mL, drops) where no mg are told; None when it cannot be told."""
+    kinds = {part.amount.kind for part in parts if part.amount}
+    if len(kinds) != 1 or not all(
+        part.amount and part.rate and part.rate.low == part.rate.high for part in parts
+    ):
+        return None
+    if any(part.amount.low != part.amount.high or part.amount.mg_each for part in parts if part.amount):
+        return None
+    amounts = sum(part.amount.low * part.rate.low for part in parts if part.amount and part.rate)
+    return kinds.pop(), round(amounts, 4)
+
+
 def _with_late_beside(parts: tuple[Part, ...], beside: Beside) -> tuple[Part, ...]:
+    if beside.is_total and len(beside.amounts) == 1:
+        return _with_total(parts, Total(beside.amounts[0], False))
     if len(parts) != 1 or parts[0].amount is None or parts[0].rate != Rate(1, 1):
         raise _UnclearError("several amounts")
     return (_with(parts[0], beside),)

@@ -217,8 +217,8 @@ def _hour_and_minute(tokens: Tokens, at: int) -> tuple[int, int, int]:
     digits = tokens[at].text
     if tokens.is_word(at + 1, ":") and tokens[at + 2].is_digits:
         hour, minute, used = digits, tokens[at + 2].text, 3
-        if tokens.is_word(at + 3, ":") and tokens[at + 4].is_digits:
-            used = 5
+        if tokens.is_word(at + 3, ":") and len(tokens[at + 4].text) == 2 and tokens[at + 4].is_digits:
+            used = 3 if tokens[at + 5].unit else 5
     elif len(digits) == 4 and digits.isdigit():
         hour, minute, used = digits[:2], digits[2:], 1
     else:
@@ -310,8 +310,9 @@ def _some_time(tokens: Tokens, at: int) -> Read:
     low, high, used = _length_in_days(tokens, begin, begin > at, is_first)
     if not used:
         return NOT_HERE
-    if high < 1:  # "30 minutes before breakfast", "over 2 hours"
-        return (), begin + used - at
+    if tokens[begin + used - 1].text[0] in "hm" and tokens[begin + used - 1].text not in NAMED_DAYS + MONTHS:
+        is_long = begin > at and high >= 1  # unlike "30 minutes before breakfast", "over 2 hours"
+        return ((Unclear("a length in hours"),) if is_long else ()), begin + used - at
     is_exact = low == high and round(high) >= 1
     return (Length(round(high) if is_exact else None, is_after),), begin + used - at
 
@@ -341,6 +342,7 @@ def _unsaid_length(tokens: Tokens, at: int) -> Read:
     return NOT_HERE
 
 
+MONTHS = ("mo", "mos", "mth", "mths", "month ( s )")
 NAMED_DAYS = ("day", "days", "week", "weeks", "wk", "wks", "month", "months")
 
 

@@ -75,6 +75,8 @@ class PhraseKind(Enum):
     SUPPLIED = "supplied"
     SITES = "sites"  # how many
     SPOON = "spoon"
+    WITH = "with"
+    DRINK = "drink"
     UNCLEAR = "unclear"
     WARNING = "warning"
     HARMLESS = "harmless"
