@@ -57,7 +57,7 @@ def _scheme(tokens: Tokens, at: int) -> Read:
     """ "1-0-2": pieces in the morning, at noon, in the evening (and at night)."""
     numbers: list[float] = []
     end = at
-    while tokens[end].is_digits:
+    while tokens[end].is_digits and len(numbers) <= 4:
         number, used = number_at(tokens, end)
         numbers.append(number)
         end += used

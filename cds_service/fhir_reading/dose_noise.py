@@ -31,7 +31,7 @@ def read_company(tokens: Tokens, at: int) -> Read:
 
 
 def _supply_before_number(tokens: Tokens, at: int) -> int:
-    if not tokens.is_kind(at, PhraseKind.SUPPLY):
+    if not tokens.is_kind(at, PhraseKind.SUPPLY) or tokens.is_word(at - 1, "take", "give"):
         return 0
     end = tokens.after(at, PhraseKind.SUPPLY)
     while tokens.is_word(end, *BESIDE_A_NUMBER) or tokens.is_kind(end, PhraseKind.SUPPLY):

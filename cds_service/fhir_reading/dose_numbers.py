@@ -20,6 +20,12 @@ def range_at(tokens: Tokens, at: int) -> tuple[float, float, int]:
 
 def number_at(tokens: Tokens, at: int) -> tuple[float, int]:
     """The number that stands here, and how many tokens it takes; none when there is none."""
+    if at not in tokens.numbers:
+        tokens.numbers[at] = _number(tokens, at)
+    return tokens.numbers[at]
+
+
+def _number(tokens: Tokens, at: int) -> tuple[float, int]:
     value, used = _once(tokens, at)
     if used and tokens.is_word(at + used, "("):
         again, more = _once(tokens, at + used + 1)

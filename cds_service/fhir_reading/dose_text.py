@@ -56,6 +56,7 @@ from cds_service.tables.dosing import PhraseKind, UnitKind
 __all__ = ["Amount", "DoseText", "Part", "Rate", "Step", "read_dose_text", "read_rate"]
 
 LONGEST_TEXT = 1000
+MOST_ITEMS = 100
 MOST_STEPS = 40
 
 
@@ -102,6 +103,8 @@ def read_dose_text(text: str) -> DoseText:
     if len(text) > LONGEST_TEXT:
         return DoseText(unclear="the text is too long to be a dosage")
     items = joined(_items(tokens_of(text)))
+    if len(items) > MOST_ITEMS:
+        return DoseText(unclear="the text is too long to be a dosage")
     said = DoseText(
         as_needed=Mark.AS_NEEDED in items,
         amounts=tuple(item for item in items if isinstance(item, Amount)),
@@ -112,7 +115,7 @@ def read_dose_text(text: str) -> DoseText:
         steps, stops = _steps(_without_bounds(items))
     except _UnclearError as error:
         return replace(said, unclear=str(error))
-    return replace(said, steps=steps, stops=stops)
+    return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
 
 
 def read_rate(text: str) -> Rate | None:
@@ -161,6 +164,7 @@ IN_DOUBT = (
     PhraseKind.EXCEPT,
     PhraseKind.ORDINAL,
 )
+HARMLESS = {PhraseKind.HARMLESS}
 PUNCTUATION = {
     ",": Mark.COMMA, ".": Mark.BREAK, ";": Mark.BREAK, "!": Mark.BREAK, "\n": Mark.BREAK, "(": Mark.OPEN,
     ")": Mark.CLOSE, "=": Mark.EQUALS, "x": Mark.WORD, "or": Mark.OR, "/": Mark.COMMA, ":": Mark.WORD,
@@ -178,6 +182,8 @@ def _items(tokens: Tokens) -> list[Item]:
 
 
 def _read(tokens: Tokens, at: int) -> Read:
+    if (tokens[at].is_mere_word and not tokens.is_word(at, "=")) or tokens[at].kinds == HARMLESS:
+        return (_mark(tokens, at),), 1
     if is_warning(tokens, at):
         return warning_at(tokens, at)
     for rule in RULES:
@@ -191,8 +197,8 @@ def _mark(tokens: Tokens, at: int) -> Item:
     token = tokens[at]
     if token.text in PUNCTUATION:
         return PUNCTUATION[token.text]
-    kinds = [meaning.kind for meaning in token.meanings]
-    mark = next((MARKS[kind] for kind in kinds if kind in MARKS), None)
+    kinds = token.kinds
+    mark = next((MARKS[meaning.kind] for meaning in token.meanings if meaning.kind in MARKS), None)
     if mark:
         return mark
     if PhraseKind.RANGE in kinds and PhraseKind.UP_TO not in kinds:
@@ -247,6 +253,8 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     items = [item for item in items if item not in (Mark.PLAN, Mark.DATE)]
     items, stops = _without_stop(items)
     segments = [_segment(part) for part in _split(items)]
+    if len(segments) > 1 and not all(segment.has_dose for segment in segments):
+        raise _UnclearError("what comes then is not told")
     steps = _inherited(tuple(Step(_parts(segment.items), segment.days) for segment in segments))
     steps = _with_stretches(steps, segments, stops)
     if has_date:
@@ -363,15 +371,12 @@ def _segment(items: Sequence[Item]) -> _Segment:
     stretches = [item for item in items if isinstance(item, Stretch)]
     if len(lengths) > 1 or len(stretches) > 1 or (lengths and stretches):
         raise _UnclearError("several lengths of time")
-    segment = _Segment(
+    return _Segment(
         tuple(item for item in items if not isinstance(item, Length | Stretch)),
         lengths.pop() if lengths else None,
         bool(lengths),
         stretches[0] if stretches else None,
     )
-    if not segment.has_dose and not any(isinstance(item, Length) for item in items):
-        raise _UnclearError("what comes then is not told")
-    return segment
 
 
 def _with_stretches(steps: tuple[Step, ...], segments: Sequence[_Segment], stops: bool) -> tuple[Step, ...]:
@@ -503,8 +508,8 @@ def _on_other_days(groups: Sequence[_Group]) -> list[_Group]:
 
 def _are_taken_both(one: _HowOften, other: _HowOften) -> bool:
     """Whether two amounts are meant together: "and" between them, or other times of day, or other days."""
-    if one and one[-1] is Mark.AND:
-        return True
+    if one and one[-1] in (Mark.AND, Mark.OR):
+        return one[-1] is Mark.AND
     slots, others = ({i.slot + i.clock for i in items if isinstance(i, Moment)} for items in (one, other))
     days, other_days = (
         frozenset(name for i in items if isinstance(i, SomeDays) for name in i.names)

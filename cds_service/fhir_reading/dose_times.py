@@ -42,11 +42,12 @@ def interval_at(tokens: Tokens, at: int) -> Interval:
         return 1 / often.number, 1 / often.number, 1
     if not tokens.is_kind(at, PhraseKind.EVERY, PhraseKind.PER, PhraseKind.ARTICLE):
         return 0.0, 0.0, 0
+    is_within = tokens.is_word(at, "in")  # "in 24 hours", unlike "in 2 weeks"
     at += 1
     begin = at + 1 if tokens.is_word(at, ".") else at
     low, high, used = _how_many(tokens, begin)
     days = tokens[begin + used].meaning(PhraseKind.DAYS)
-    if days is None or low <= 0:
+    if days is None or low <= 0 or (is_within and not low * days.number == high * days.number == 1):
         return 0.0, 0.0, 0
     return low * days.number, high * days.number, begin - at + used + 2
 
@@ -80,8 +81,9 @@ def _several_times(tokens: Tokens, at: int) -> Read:
     end = begin + used
     has_times = begin == at and tokens.is_kind(end, PhraseKind.TIMES)
     days = interval_at(tokens, end + 1 if has_times else end)
-    if begin > at and tokens.is_kind(end, PhraseKind.DAYS):  # "x 7 d"
-        return NOT_HERE
+    if begin > at and tokens.is_kind(end, PhraseKind.DAYS):  # "x 7 d", "x 5 days/week"
+        items, used = _days_of_a_week(tokens, begin)
+        return (items, used + 1) if used else NOT_HERE
     if (has_times or begin > at) and days[2]:
         return (_times(low, high, days),), end + has_times + days[2] - at
     if has_times and not tokens.is_word(end, "x"):
@@ -310,11 +312,21 @@ def _some_time(tokens: Tokens, at: int) -> Read:
     low, high, used = _length_in_days(tokens, begin, begin > at, is_first)
     if not used:
         return NOT_HERE
-    if tokens[begin + used - 1].text[0] in "hm" and tokens[begin + used - 1].text not in NAMED_DAYS + MONTHS:
+    one = tokens[begin + used - 1].meaning(PhraseKind.DAYS)
+    if one and one.number < 1:
         is_long = begin > at and high >= 1  # unlike "30 minutes before breakfast", "over 2 hours"
         return ((Unclear("a length in hours"),) if is_long else ()), begin + used - at
+    end = begin + used
+    if tokens.is_word(end, *NOT_HOW_LONG) or tokens.is_word(
+        at - 1, "start", "starting", "begin", "beginning"
+    ):
+        return (Unclear("a length of time that is not that of the dose"),), end - at
+    is_later = tokens.is_word(end, "later")
     is_exact = low == high and round(high) >= 1
-    return (Length(round(high) if is_exact else None, is_after),), begin + used - at
+    return (Length(round(high) if is_exact else None, is_after or is_later),), end + is_later - at
+
+
+NOT_HOW_LONG = ("before", "prior", "ago", "apart", "old", "off", "between", "from")
 
 
 def _length_in_days(tokens: Tokens, at: int, is_said: bool, is_first: bool) -> tuple[float, float, int]:
@@ -328,6 +340,8 @@ def _length_in_days(tokens: Tokens, at: int, is_said: bool, is_first: bool) -> t
     if not used and (is_article or is_first):
         low, high, used = 1.0, 1.0, int(is_article)
     days_of_one = tokens[at + used].meaning(PhraseKind.DAYS)
+    if is_said and used and tokens.is_word(at + used, "night", "nights", "mornings", "evenings"):
+        return low, high, used + 1
     if days_of_one is None or low <= 0 or not (used or is_first):
         return 0.0, 0.0, 0
     return low * days_of_one.number, high * days_of_one.number, used + 1
@@ -342,7 +356,6 @@ def _unsaid_length(tokens: Tokens, at: int) -> Read:
     return NOT_HERE
 
 
-MONTHS = ("mo", "mos", "mth", "mths", "month ( s )")
 NAMED_DAYS = ("day", "days", "week", "weeks", "wk", "wks", "month", "months")
 
 

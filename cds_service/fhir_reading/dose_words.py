@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from cds_service.tables.dosing import (
     Phrase,
@@ -41,12 +42,23 @@ class Token:
     is_date: bool = False
     is_glued: bool = False
 
-    def meaning(self, kind: PhraseKind) -> Phrase | None:
-        return next((meaning for meaning in self.meanings if meaning.kind is kind), None)
+    @cached_property
+    def kinds(self) -> frozenset[PhraseKind]:
+        return frozenset(meaning.kind for meaning in self.meanings)
 
-    @property
+    @cached_property
     def text(self) -> str:
         return " ".join(self.words)
+
+    @property
+    def is_mere_word(self) -> bool:
+        """Whether no table knows it, as a number, a date, a phrase or a unit."""
+        return not (self.meanings or self.unit or self.is_date)
+
+    def meaning(self, kind: PhraseKind) -> Phrase | None:
+        if kind not in self.kinds:
+            return None
+        return next(meaning for meaning in self.meanings if meaning.kind is kind)
 
     @property
     def counts_pieces(self) -> bool:
@@ -57,10 +69,11 @@ NOTHING = Token(("",))
 
 
 class Tokens:
-    """The tokens of a text; beyond its ends there is nothing."""
+    """The tokens of a text; beyond its ends there is nothing. `numbers` keeps those that were read, by place."""
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self._tokens = tokens
+        self.numbers: dict[int, tuple[float, int]] = {}
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -69,7 +82,7 @@ class Tokens:
         return self._tokens[at] if 0 <= at < len(self._tokens) else NOTHING
 
     def is_kind(self, at: int, *kinds: PhraseKind) -> bool:
-        return any(meaning.kind in kinds for meaning in self[at].meanings)
+        return not self[at].kinds.isdisjoint(kinds)
 
     def is_word(self, at: int, *words: str) -> bool:
         return self[at].text in words
@@ -133,5 +146,4 @@ def _is_mere_hyphen(tokens: Sequence[Token], at: int) -> bool:
     """Whether a hyphen only joins two words ("half-tablet"); between two of a kind it makes a range."""
     if not tokens[at].is_glued or not 0 < at < len(tokens) - 1:
         return False
-    before, after = ({meaning.kind for meaning in tokens[place].meanings} for place in (at - 1, at + 1))
-    return not before & after
+    return tokens[at - 1].kinds.isdisjoint(tokens[at + 1].kinds)
