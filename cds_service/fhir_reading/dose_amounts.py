@@ -135,11 +135,19 @@ def _ratio(tokens: Tokens, at: int, low: float, high: float) -> Read:
     if days[2]:
         after = at + days[2]
         form = _form(tokens, after)
-        is_strength = form > after and days[:2] == (1.0, 1.0)
-        return ((Strength(low),), form - at) if is_strength else NOT_HERE
+        is_of_patch = form > after or (
+            tokens[after - 1].text.startswith("h") and _pieces_follow(tokens, after)
+        )
+        return ((Strength(low),), form - at) if is_of_patch and days[:2] == (1.0, 1.0) else NOT_HERE
     if tokens.is_word(at, "/"):
         return (Unclear("an amount by weight, surface or hour"),), 1
     return NOT_HERE
+
+
+def _pieces_follow(tokens: Tokens, at: int) -> bool:
+    """ "6 mg/24 h: apply 1 patch daily"."""
+    places = ((place, range_at(tokens, place)[2]) for place in range(at, at + MOST_WORDS_IN_A_FORM))
+    return any(used and tokens[place + used].counts_pieces for place, used in places)
 
 
 def _counts_something_else(tokens: Tokens, at: int) -> bool:
@@ -324,7 +332,7 @@ def _again(inside: Sequence[Item]) -> Total | Again | None:
     """The dose said again in brackets: "(300 mg/day)", "(150 mg bid)", "(1 in the morning and 2 at night)"."""
     items = joined(inside)
     match items:
-        case [Amount() as amount, Times(is_weak=True)]:
+        case [Amount() as amount, Times(per_day=1, per_day_high=1)]:
             return Total(amount, True)
     told = tuple(item for item in items if isinstance(item, Amount | Times | Moment | Mark))
     has_amount = any(isinstance(item, Amount) for item in told)

@@ -44,6 +44,14 @@ class Rate:
 
 
 @dataclass(frozen=True)
+class Part:
+    """An amount and how often it is taken; either may be missing."""
+
+    amount: Amount | None = None
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True)
 class Times:
     """How often. A `weak` one ("daily") only says that it is each day."""
 
@@ -165,6 +173,10 @@ class Again:
     """The dose of a day said again in other words, in brackets."""
 
     items: tuple[Amount | Times | Moment | Mark, ...]
+
+
+class UnclearError(Exception):
+    """A text that can be read in several ways; the message says why."""
 
 
 Item = (
