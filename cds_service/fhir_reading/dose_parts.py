@@ -101,7 +101,8 @@ def _alternating(groups: Sequence[_Group]) -> list[_Group]:
     is_daily = all(
         isinstance(i, Times) and i.per_day == i.per_day_high and i.per_day in (1, 0.5) for i in often
     )
-    if len(groups) != 2 or not all(group.amount for group in groups) or not is_daily:
+    is_choice = any(Mark.OR in group.how_often for group in groups)
+    if len(groups) != 2 or not all(group.amount for group in groups) or not is_daily or is_choice:
         raise UnclearError('"alternate"')
     halves = zip(groups, ("one", "next"), strict=True)
     return [_Group(group.amount, [SomeDays(frozenset({name}), 1 / 2)]) for group, name in halves]

@@ -262,6 +262,8 @@ def _without_stop(items: Sequence[Item]) -> tuple[list[Item], bool]:
 
 def _split(items: Sequence[Item]) -> list[list[Item]]:
     """The items of each step: at "then", at a heading, and where another amount follows a length."""
+    if sum(isinstance(item, Length) and item.is_after for item in items) > 1:
+        raise UnclearError("whether the times count from the start or from each change is not told")
     steps: list[list[Item]] = [[]]
     for at, item in enumerate(items):
         following = items[at + 1 :]
@@ -313,12 +315,14 @@ def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) ->
 def _change_after(steps: list[list[Item]], length: Length, following: Sequence[Item]) -> None:
     """A length after which the dose changes belongs to the step before the change."""
     changed = replace(length, is_after=False)
-    if any(isinstance(item, Amount | Times) for item in following[:2]) or following[:1] == [Mark.THEN]:
+    next_ = following[0] if following else None
+    if next_ is Mark.THEN:
         steps[-1].append(changed)
-        if following[:1] != [Mark.THEN]:
-            steps.append([])
-    elif len(steps) > 1:
+    elif len(steps) > 1 and not isinstance(next_, Amount):
         steps[-2].append(changed)
+    elif isinstance(next_, Amount | Times | Moment):
+        steps[-1].append(changed)
+        steps.append([])
     else:
         raise UnclearError("what changes after a time is not told")
 

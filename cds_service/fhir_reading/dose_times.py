@@ -173,15 +173,17 @@ ENDS = (",", ".", ";", "\n", "(", ")", "/", "")
 
 
 def _is_night(tokens: Tokens, at: int) -> bool:
-    """ "20 mg on" (omni nocte), not the English word: behind an amount, and with nothing of its own behind it."""
+    """ "20 mg on" (omni nocte), not the English word: behind an amount or route, and with nothing of its own."""
     if not tokens.is_kind(at, PhraseKind.NIGHT_OR_ON):
         return False
     before, after = at - 1, at + 1
-    is_behind = tokens[before].unit is not None or tokens.is_kind(
-        before, PhraseKind.NUMBER, PhraseKind.ROMAN, PhraseKind.AND
-    )
+    numbers = (PhraseKind.NUMBER, PhraseKind.ROMAN)
+    is_counted = tokens.is_kind(before - 1, *numbers) or tokens.is_word(before - 1, ")")
+    has_amount = tokens[before].unit is not None and is_counted
+    is_behind = has_amount or tokens.is_word(before, ")", ":", ",", "-")
+    is_behind |= tokens.is_kind(before, *numbers, PhraseKind.AND, PhraseKind.HARMLESS)
     ends = tokens.is_word(after, *ENDS) or tokens.is_kind(
-        after, PhraseKind.AND, PhraseKind.AS_NEEDED, PhraseKind.FOR, PhraseKind.THEN
+        after, PhraseKind.AND, PhraseKind.AS_NEEDED, PhraseKind.FOR, PhraseKind.THEN, PhraseKind.HARMLESS
     )
     return is_behind and ends
 
@@ -217,7 +219,12 @@ def _clock(tokens: Tokens, at: int) -> Read:
 
 def _hour_and_minute(tokens: Tokens, at: int) -> tuple[int, int, int]:
     digits = tokens[at].text
-    if tokens.is_word(at + 1, ":") and tokens[at + 2].is_digits:
+    if (
+        len(digits) <= 2
+        and tokens.is_word(at + 1, ":")
+        and tokens[at + 2].is_digits
+        and not tokens[at + 3].unit
+    ):
         hour, minute, used = digits, tokens[at + 2].text, 3
         if tokens.is_word(at + 3, ":") and len(tokens[at + 4].text) == 2 and tokens[at + 4].is_digits:
             used = 3 if tokens[at + 5].unit else 5
