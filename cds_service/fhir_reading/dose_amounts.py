@@ -27,7 +27,7 @@ from cds_service.fhir_reading.dose_items import (
     Unclear,
 )
 from cds_service.fhir_reading.dose_numbers import number_at, range_at
-from cds_service.fhir_reading.dose_times import interval_at
+from cds_service.fhir_reading.dose_times import interval_at, read_how_often, read_length
 from cds_service.fhir_reading.dose_words import Tokens
 from cds_service.tables.dosing import PhraseKind, UnitKind
 
@@ -232,6 +232,8 @@ def read_bound(tokens: Tokens, at: int) -> Read:
     is_limit = tokens.is_kind(at, PhraseKind.MAXIMUM)
     if not is_limit and not tokens.is_kind(at, PhraseKind.UP_TO):
         return NOT_HERE
+    if any(isinstance(item, Times) for item in read_how_often(tokens, at + 1)[0]):  # "up to 3 times a day"
+        return NOT_HERE
     amount, end = _amount_after(tokens, at + 1)
     if amount is None:
         return NOT_HERE if not is_limit or _has_number(tokens, at) else ((), 1)
@@ -278,11 +280,38 @@ def read_ladder(tokens: Tokens, at: int) -> Read:
             days, end = interval, end + interval[2]
         else:
             break
-    is_to = tokens.is_word(end, "to", "until", "up to", "till")
-    to, after = _amount_after(tokens, end + 1) if is_to else (None, end)
-    if by is None or to is None or days[0] != days[1] or days[0] < 1 or days[0] != round(days[0]):
+    if by is None or days[0] != days[1] or days[0] < 1 or days[0] != round(days[0]):
         return NOT_HERE
-    return (Ladder(by, round(days[0]), to, change.slot == "up"),), after - at
+    to, after = _target(tokens, end, by)
+    if to is None:
+        return NOT_HERE
+    ladder = Ladder(by, round(days[0]), to, change.slot == "up")
+    return ((ladder, Mark.STOP) if to.low == 0 else (ladder,)), after - at
+
+
+def _target(tokens: Tokens, at: int, by: Amount) -> tuple[Amount | None, int]:
+    """ "to 100 mg", "until off", "then stop": nothing at all is an amount of 0."""
+    if tokens.is_kind(at, PhraseKind.STOP):
+        return replace(by, low=0.0, high=0.0), at + 1
+    if not tokens.is_word(at, "to", "until", "up to", "till"):
+        return None, at
+    at += 1
+    if tokens.is_kind(at, PhraseKind.STOP) or tokens.is_word(
+        at, "off", "zero", "stopped", "discontinued", "0"
+    ):
+        return replace(by, low=0.0, high=0.0), at + 1
+    while tokens.is_word(at, "a", "the", "target", "goal", "dose", "of"):
+        at += 1
+    return _amount_after(tokens, at)
+
+
+def read_later_change(tokens: Tokens, at: int) -> Read:
+    """ "increasing after one week to 100 mg": the length, and that another dose follows."""
+    if not tokens.is_kind(at, PhraseKind.CHANGE) or not tokens.is_kind(at + 1, PhraseKind.AFTER):
+        return NOT_HERE
+    items, used = read_length(tokens, at + 1)
+    is_to = tokens.is_word(at + 1 + used, "to")
+    return ((*items, Mark.THEN), used + 2) if used and is_to else NOT_HERE
 
 
 # --- amounts that say one thing -------------------------------------------------------------------------
@@ -419,8 +448,8 @@ def _with_one_beside(amount: Amount, other: Amount, is_total: bool) -> Item:
     if amount.kind is UnitKind.MASS:
         if other.total_mg is not None:
             return other if is_same(other.total_mg, amount.low) else AMOUNTS_DIFFER
-        if other.kind is UnitKind.COUNT and not is_total:
-            return replace(other, mg_beside=amount.low) if amount.low == amount.high else AMOUNTS_DIFFER
+        if other.kind is UnitKind.COUNT and not is_total and amount.low == amount.high:
+            return replace(other, mg_beside=amount.low)
         return _with_mass(other, amount, True)
     if other.kind is UnitKind.MASS:
         return _with_mass(amount, other, is_total)
@@ -460,6 +489,8 @@ def _one_amount(before: Amount, after: Amount, between: Sequence[Item]) -> Item 
     if UnitKind.UNREADABLE in (before.kind, after.kind):
         return None
     if after.kind is UnitKind.MASS and after.low == after.high and before.mg_each is None:
+        if before.is_bare and any(item in between for item in (Mark.COMMA, Mark.RANGE, Mark.OR)):
+            return None
         if before.kind is UnitKind.COUNT and (before.is_bare or Mark.OF in between):
             return replace(before, mg_each=after.low, is_bare=False)
         return _with_mass(before, after, False)

@@ -13,7 +13,13 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, takewhile
 
-from cds_service.fhir_reading.dose_amounts import joined, read_amount, read_bound, read_ladder
+from cds_service.fhir_reading.dose_amounts import (
+    joined,
+    read_amount,
+    read_bound,
+    read_ladder,
+    read_later_change,
+)
 from cds_service.fhir_reading.dose_items import (
     Amount,
     Item,
@@ -118,6 +124,7 @@ RULES = (
     read_company,
     read_bound,
     read_ladder,
+    read_later_change,
     read_moment,
     read_heading,
     read_how_often,
@@ -214,7 +221,6 @@ class _Segment:
 
     items: tuple[Item, ...]
     days: int | None = None
-    is_length_said: bool = False
     stretch: Stretch | None = None
 
     @property
@@ -342,11 +348,12 @@ def _rungs(start: list[Item], ladder: Ladder) -> list[list[Item]]:
         raise UnclearError("a dose that changes by steps which do not fit")
     length = Length(ladder.days)
     start.append(length)
-    rungs: list[list[Item]] = []
-    for step in range(1, round(number) + 1):
-        value = first.low + step * by_one
-        rungs.append([replace(first, low=value, high=value), length])
-    rungs[-1].pop()
+    values = [first.low + step * by_one for step in range(1, round(number) + 1)]
+    if to.low == 0:  # nothing is taken on the last rung
+        values.pop()
+    rungs: list[list[Item]] = [[replace(first, low=value, high=value), length] for value in values]
+    if to.low > 0:
+        rungs[-1].pop()
     return rungs
 
 
@@ -358,7 +365,6 @@ def _segment(items: Sequence[Item]) -> _Segment:
     return _Segment(
         tuple(item for item in items if not isinstance(item, Length | Stretch)),
         lengths.pop() if lengths else None,
-        bool(lengths),
         stretches[0] if stretches else None,
     )
 

@@ -96,6 +96,10 @@ def _times(low: float, high: float, days: Interval) -> Times:
 
 
 def _occasions(tokens: Tokens, at: int, number: float) -> Read:
+    other = tokens[at + 2].meaning(PhraseKind.OCCASIONS)
+    either = interval_at(tokens, at + 3)
+    if other and either[2] and tokens.is_kind(at + 1, PhraseKind.RANGE) and number <= other.number:
+        return (_times(number, other.number, either),), 3 + either[2]  # "once or twice daily"
     days = interval_at(tokens, at + 1)
     if days[2]:
         return (_times(number, number, days),), 1 + days[2]
