@@ -458,11 +458,9 @@ def _with_one_beside(amount: Amount, other: Amount, is_total: bool) -> Item:
 
 def _with_mass(amount: Amount, mass: Amount, is_total: bool) -> Item:
     is_total = is_total or amount.kind is not UnitKind.COUNT
-    if mass.low != mass.high:
+    if mass.low != mass.high:  # "1-2 tablets (50-100 mg)"
         is_same_range = amount.low != amount.high and is_same(mass.high / mass.low, amount.high / amount.low)
-        return (
-            replace(amount, mg_each=mass.low / amount.low) if is_same_range and is_total else AMOUNTS_DIFFER
-        )
+        return replace(amount, mg_each=mass.low / amount.low) if is_same_range else AMOUNTS_DIFFER
     if amount.mg_each is not None:
         fits = is_same(amount.high * amount.mg_each, mass.low) or (
             not is_total and amount.mg_each == mass.low

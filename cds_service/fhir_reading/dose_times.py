@@ -96,10 +96,8 @@ def _times(low: float, high: float, days: Interval) -> Times:
 
 
 def _occasions(tokens: Tokens, at: int, number: float) -> Read:
-    other = tokens[at + 2].meaning(PhraseKind.OCCASIONS)
-    either = interval_at(tokens, at + 3)
-    if other and either[2] and tokens.is_kind(at + 1, PhraseKind.RANGE) and number <= other.number:
-        return (_times(number, other.number, either),), 3 + either[2]  # "once or twice daily"
+    if tokens.is_kind(at + 1, PhraseKind.RANGE):
+        return _once_or_more(tokens, at, number)
     days = interval_at(tokens, at + 1)
     if days[2]:
         return (_times(number, number, days),), 1 + days[2]
@@ -110,6 +108,18 @@ def _occasions(tokens: Tokens, at: int, number: float) -> Read:
     if not is_said:
         return (Unclear(f'"{tokens[at].text}"'),), 1
     return (() if number == 1 else (Times(number, number),)), 1
+
+
+def _once_or_more(tokens: Tokens, at: int, number: float) -> Read:
+    """ "once or twice daily"."""
+    other = tokens[at + 2].meaning(PhraseKind.OCCASIONS)
+    often = tokens[at + 2].meaning(PhraseKind.TIMES_PER_DAY)
+    days = interval_at(tokens, at + 3)
+    if other and days[2] and number < other.number:
+        return (_times(number, other.number, days),), 3 + days[2]
+    if often and number < often.number:
+        return (Times(number, often.number),), 3
+    return (HOW_OFTEN_IS_NOT_CLEAR,), 1
 
 
 def _days_of_a_week(tokens: Tokens, at: int) -> Read:
