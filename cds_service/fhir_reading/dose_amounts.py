@@ -46,7 +46,7 @@ def is_same(one: float, other: float) -> bool:
 
 def read_amount(tokens: Tokens, at: int) -> Read:
     """The amount, strength or daily scheme that begins here."""
-    for rule in (_scheme, _mass, _some_of_a_strength, _count):
+    for rule in (_scheme, _named_strength, _mass, _some_of_a_strength, _count):
         items, used = rule(tokens, at)
         if used:
             return items, used
@@ -69,6 +69,15 @@ def _scheme(tokens: Tokens, at: int) -> Read:
     end += tokens[end].counts_pieces
     pieces = sum(numbers)
     return (Amount(pieces, pieces, UnitKind.COUNT), Times(1, 1)), end - at
+
+
+def _named_strength(tokens: Tokens, at: int) -> Read:
+    """ "Strength: 50 mg"."""
+    if not tokens.is_word(at, "strength"):
+        return NOT_HERE
+    begin = at + 1 + tokens.is_word(at + 1, ":", "=")
+    low, high, end = _quantity(tokens, begin, UnitKind.MASS)
+    return ((Strength(low),), end - at) if end > begin and low == high else NOT_HERE
 
 
 def _mass(tokens: Tokens, at: int) -> Read:

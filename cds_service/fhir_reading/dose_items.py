@@ -151,6 +151,7 @@ class Mark(Enum):
     STOP = "stop"
     PLAN = "plan"
     DATE = "date"
+    REFILLS = "refills"
     AS_NEEDED = "as needed"
     COMMA = ","
     BREAK = "."

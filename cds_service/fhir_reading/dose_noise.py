@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from cds_service.fhir_reading.dose_items import NOT_HERE, Read, Unclear
+from cds_service.fhir_reading.dose_items import NOT_HERE, Mark, Read, Unclear
 from cds_service.fhir_reading.dose_numbers import range_at
 from cds_service.fhir_reading.dose_words import Tokens
 from cds_service.tables.dosing import PhraseKind
 
 ENDS_OF_SENTENCES = (".", ";", "!", "\n")
+REFILLS = ("refill", "refills", "rf", "ref", "r", "repeats")
 BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")
 
 
 def read_supply(tokens: Tokens, at: int) -> Read:
     """ "Disp: 30 tablets", "#30", "2 refills", "30 tablets, 3 refills", "30 day supply", "Rx # 1234"."""
     end = _supply_before_number(tokens, at) or _supply_after_number(tokens, at)
-    return ((), end - at) if end else NOT_HERE
+    return ((Mark.REFILLS,) if _are_refills(tokens, at, end) else (), end - at) if end else NOT_HERE
+
+
+def _are_refills(tokens: Tokens, at: int, end: int) -> bool:
+    """Whether what is supplied is supplied again, so that a length is only that of one supply."""
+    are_named = any(tokens[place].words[0] in REFILLS for place in range(at, end))
+    numbers = [number for place in range(at, end) if (number := tokens[place].meaning(PhraseKind.NUMBER))]
+    return are_named and bool(numbers) and numbers[-1].number > 0
 
 
 def read_company(tokens: Tokens, at: int) -> Read:

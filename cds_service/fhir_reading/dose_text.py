@@ -169,7 +169,7 @@ def _items(tokens: Tokens) -> list[Item]:
 
 
 def _read(tokens: Tokens, at: int) -> Read:
-    if (tokens[at].is_mere_word and not tokens.is_word(at, "=")) or tokens[at].kinds == HARMLESS:
+    if (tokens[at].is_mere_word and not tokens.is_word(at, "=", "strength")) or tokens[at].kinds == HARMLESS:
         return (_mark(tokens, at),), 1
     if is_warning(tokens, at):
         return warning_at(tokens, at)
@@ -234,9 +234,10 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     unreadable = any(isinstance(item, Amount) and item.kind is UnitKind.UNREADABLE for item in items)
     if doubt or unreadable:
         raise UnclearError(doubt or "an amount in a unit that gives no mg")
-    is_plan = Mark.PLAN in items
-    has_date = Mark.DATE in items
-    items = [item for item in items if item not in (Mark.PLAN, Mark.DATE)]
+    has_date, has_refills, is_plan = (mark in items for mark in (Mark.DATE, Mark.REFILLS, Mark.PLAN))
+    if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
+        raise UnclearError("a change of dose that is not told in full")
+    items = [item for item in items if item not in (Mark.PLAN, Mark.DATE, Mark.REFILLS)]
     items, stops = _without_stop(items)
     segments = [_segment(part) for part in _split(items)]
     if len(segments) > 1 and not all(segment.has_dose for segment in segments):
@@ -245,6 +246,8 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     steps = _with_stretches(steps, segments, stops)
     if has_date:
         steps = tuple(replace(step, days=None) for step in steps)
+    if has_refills and not stops:
+        steps = (*steps[:-1], *(replace(step, days=None) for step in steps[-1:]))
     if is_plan and not (len(steps) > 1 and all(step.days for step in steps[:-1])):
         raise UnclearError("a change of dose that is not told in full")
     if stops and not (steps and steps[-1].days):
@@ -297,8 +300,12 @@ def _split(items: Sequence[Item]) -> list[list[Item]]:
 
 def _are_behind_their_doses(items: Sequence[Item]) -> bool:
     """ "2 tablets on day 1, then ..." and not "day 1: 2 tablets"; told by the first that the text names."""
-    first = next(item for item in items if isinstance(item, Stretch))
-    return first.first == 1 and any(isinstance(item, Amount) for item in items[: items.index(first)])
+    at = next(at for at, item in enumerate(items) if isinstance(item, Stretch))
+    stretch, following = items[at], items[at + 1 : at + 2]
+    is_first = isinstance(stretch, Stretch) and stretch.first == 1
+    return any(isinstance(item, Amount) for item in items[:at]) and (
+        is_first or following in ([], [Mark.THEN])
+    )
 
 
 def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) -> bool:
@@ -378,7 +385,9 @@ def _with_stretches(steps: tuple[Step, ...], segments: Sequence[_Segment], stops
     for at, segment in enumerate(segments):
         stretch = segment.stretch
         following = segments[at + 1].stretch if at + 1 < len(segments) else None
-        if at == 0 and stretch is None and following and segment.days is None:
+        if stretch is None and segment.days:
+            stretch = Stretch(begins[-1], begins[-1] + segment.days - 1)
+        if at == 0 and stretch is None and following:
             stretch = Stretch(1, following.first - 1)  # "25 mg daily; from week 2: 50 mg"
         if (
             (stretch and stretch.first != begins[-1])

@@ -328,8 +328,10 @@ def _some_time(tokens: Tokens, at: int) -> Read:
     is_after = tokens.is_kind(at, PhraseKind.AFTER)
     begin = at + 1 if is_after or tokens.is_kind(at, PhraseKind.FOR) else at
     begin += begin > at and tokens.is_word(begin, "the", "about", "another", "next")
-    is_first = begin > at and (tokens.is_word(begin, "first") or tokens.is_word(at, "after the first"))
-    begin += is_first and tokens.is_word(begin, "first")
+    ordinal = tokens[begin].meaning(PhraseKind.ORDINAL) if begin > at else None
+    is_named_first = ordinal is not None and ordinal.number == 1
+    is_first = is_named_first or tokens.is_word(at, "after the first")
+    begin += is_named_first
     low, high, used = _length_in_days(tokens, begin, begin > at, is_first)
     if not used:
         return NOT_HERE
