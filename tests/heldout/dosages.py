@@ -209,11 +209,11 @@ PIECES = (
     "Dose: {n} {piece}, Route: oral, Frequency: {often}",
     "Take {mg} mg ({n} {piece}) by mouth {often}",
     "{mg} mg = {n} {piece}, PO, {often}",
-    "{n} {piece}(s), Oral, {often}, # 30 {piece}(s), 3 Refill(s)",
-    "Take {n} {piece} ({mg} mg total) by mouth {often}., Disp-90 {piece}, R-3, Normal",
+    "{n} {piece}(s), Oral, {often}, # 30 {piece}(s), 0 Refill(s)",
+    "Take {n} {piece} ({mg} mg total) by mouth {often}., Disp-90 {piece}, R-0, Normal",
     "{n} {piece} {often}. Swallow whole. Do not crush or chew.",
     "Take {n} {piece} {often} with a full glass of water for depression",
-    "sig: {n} {short} p.o. {often}, qty 90, refills 3",
+    "sig: {n} {short} p.o. {often}, qty 90, refills 0",
     "{n} ({word}) {piece} {often}",
     "Take {word} ({n}) {piece} by mouth {often}",
     "{n} {piece} - {often}",
@@ -238,7 +238,7 @@ IN_MG = (
     "{mg} MG ORAL {OFTEN}",
     "{mg} mg, Oral, {often}",
     "Dose: {mg} mg; Route: oral; Frequency: {often}",
-    "{mg}mg po {often} for mood, #30, 2 refills",
+    "{mg}mg po {often} for mood, #30, 0 refills",
     "take {mg} mg orally {often} without regard to meals",
 )
 WORDS = {0.5: "half a", 1: "one", 1.5: "one and a half", 2: "two", 3: "three", 4: "four"}
