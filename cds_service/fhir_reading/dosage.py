@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from cds_service.fhir_reading.dose_items import MOST_BARE_PIECES
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text, read_rate
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, DoseAndRate, Quantity, Repeat, Timing
 from cds_service.tables.dosing import UnitKind, load_units
 from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 
-MOST_BARE_PIECES = 4
 DAYS_IN = {"s": 1 / 86400, "min": 1 / 1440, "h": 1 / 24, "d": 1.0, "wk": 7.0, "mo": 30.0, "a": 365.0}
 SAME_WITHIN = 0.01
 

@@ -99,9 +99,20 @@ def _mass(tokens: Tokens, at: int) -> Read:
     if total and not _quantity_follows(tokens, end):
         return (Total(Amount(low, high, UnitKind.MASS), total.slot == "daily"),), end + 1 - at
     form = _form(tokens, end)
+    if form == end and tokens.is_word(end, "each") and not tokens.is_kind(end + 1, *TIMES_OF_EACH):
+        form += 1  # "3 capsules, 75 mg each"
     if form > end:
         return (Strength(low if low == high else None),), form - at
     return (Amount(low, high, UnitKind.MASS),), end - at
+
+
+TIMES_OF_EACH = (
+    PhraseKind.DAYS,
+    PhraseKind.MOMENT,
+    PhraseKind.WEEKDAY,
+    PhraseKind.ORDINAL,
+    PhraseKind.NUMBER,
+)
 
 
 def _quantity_follows(tokens: Tokens, at: int) -> bool:
@@ -344,15 +355,22 @@ def _resolved(items: Sequence[Item]) -> list[Item]:
     for item in items:
         if item is Mark.CLOSE and begin is not None:
             inside = resolved[begin + 1 :]
-            has_amount = any(isinstance(before, Amount) for before in resolved[:begin])
-            beside = _beside(inside) or (_again(inside) if has_amount else None)
-            resolved[begin:] = [beside] if beside else inside
+            is_behind_amount = any(isinstance(before, Amount) for before in resolved[:begin])
+            resolved[begin:] = _bracketed(inside, is_behind_amount)
             begin = None
         else:
             if item is Mark.OPEN:
                 begin = len(resolved)
             resolved.append(item)
     return resolved
+
+
+def _bracketed(inside: Sequence[Item], is_behind_amount: bool) -> list[Item]:
+    told = [item for item in inside if item not in PASSED_OVER]
+    if len(told) == 1 and isinstance(told[0], Strength):  # "(75 mg each)"
+        return told
+    beside = _beside(inside) or (_again(inside) if is_behind_amount else None)
+    return [beside] if beside else list(inside)
 
 
 def _beside(inside: Sequence[Item]) -> Beside | None:

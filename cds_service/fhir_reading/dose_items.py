@@ -35,6 +35,9 @@ class Amount:
         return self.low * self.mg_each if self.mg_each is not None else None
 
 
+MOST_BARE_PIECES = 4.0  # a larger number without a unit can hardly be tablets
+
+
 @dataclass(frozen=True)
 class Rate:
     """Times per day, from `low` to `high`."""

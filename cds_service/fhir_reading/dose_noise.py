@@ -72,19 +72,27 @@ def _counted(tokens: Tokens, at: int) -> int:
     return end + (used > 0 and tokens[end].unit is not None)
 
 
-def is_warning(tokens: Tokens, at: int) -> bool:
-    return tokens.is_kind(at, PhraseKind.WARNING)
+CHANGES = (PhraseKind.NUMBER, PhraseKind.THEN, PhraseKind.CHANGE, PhraseKind.STOP)
 
 
-def warning_at(tokens: Tokens, at: int) -> Read:
-    """A warning up to its end; unclear when what follows in its sentence has numbers, which may be a dose."""
-    end = at
-    while end < len(tokens) and not tokens.is_word(end, ",", *ENDS_OF_SENTENCES):
-        end += 1
-    after = end
-    while after < len(tokens) and not tokens.is_word(after, *ENDS_OF_SENTENCES):
-        after += 1
-    changes = (PhraseKind.NUMBER, PhraseKind.THEN, PhraseKind.CHANGE)
-    if any(tokens.is_kind(place, *changes) for place in range(end, after)):
-        return (Unclear("a warning with numbers"),), after - at
+def read_warning(tokens: Tokens, at: int) -> Read:
+    """A warning up to its end; unclear when what follows in its sentence has numbers, which may be a dose.
+
+    A sentence that begins with a condition ("If a rash occurs, ...") is one if it has no numbers at all.
+    """
+    is_condition = tokens.is_kind(at, PhraseKind.CONDITION)
+    if not is_condition and not tokens.is_kind(at, PhraseKind.WARNING):
+        return NOT_HERE
+    end = _end_of(tokens, at, (*ENDS_OF_SENTENCES, ","))
+    after = _end_of(tokens, at, ENDS_OF_SENTENCES)
+    if is_condition and at and not tokens.is_word(at - 1, *ENDS_OF_SENTENCES):
+        return NOT_HERE
+    if any(tokens.is_kind(place, *CHANGES) for place in range(at if is_condition else end, after)):
+        return (Unclear("a condition or warning with numbers"),), after - at
     return (), after - at
+
+
+def _end_of(tokens: Tokens, at: int, ends: tuple[str, ...]) -> int:
+    while at < len(tokens) and not tokens.is_word(at, *ends):
+        at += 1
+    return at

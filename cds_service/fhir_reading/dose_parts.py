@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from cds_service.fhir_reading.dose_amounts import is_same, with_beside, with_concentration
 from cds_service.fhir_reading.dose_items import (
+    MOST_BARE_PIECES,
     Again,
     Amount,
     Beside,
@@ -44,7 +45,7 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
     groups = _groups([item for item in items if isinstance(item, Amount | Times | Moment | SomeDays | Mark)])
     if Mark.ALTERNATE in items:
         groups = _alternating(groups)
-    groups = _on_other_days(groups)
+    groups = _with_units(_on_other_days(groups))
     if any(not _are_taken_both(one.how_often, next_.how_often) for one, next_ in pairwise(groups)):
         raise UnclearError("several amounts")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
@@ -87,6 +88,19 @@ def _paired(items: Sequence[Item]) -> list[tuple[_Group, _Group]]:
         elif isinstance(item, Times | Moment | SomeDays) or (item is Mark.AND and how_often):
             how_often.append(item)
     return pairs
+
+
+def _with_units(groups: Sequence[_Group]) -> list[_Group]:
+    """ "75 mg in the morning, 37.5 at night": a number that is too large for pieces has the unit before it."""
+    masses = [group.amount for group in groups if group.amount and group.amount.kind is UnitKind.MASS]
+    if not masses:
+        return list(groups)
+    return [
+        replace(group, amount=replace(group.amount, kind=UnitKind.MASS, is_bare=False))
+        if group.amount and group.amount.is_bare and group.amount.low > MOST_BARE_PIECES
+        else group
+        for group in groups
+    ]
 
 
 def _alternating(groups: Sequence[_Group]) -> list[_Group]:

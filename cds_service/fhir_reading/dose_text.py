@@ -21,6 +21,7 @@ from cds_service.fhir_reading.dose_amounts import (
     read_later_change,
 )
 from cds_service.fhir_reading.dose_items import (
+    MOST_BARE_PIECES,
     Amount,
     Item,
     Ladder,
@@ -38,7 +39,7 @@ from cds_service.fhir_reading.dose_items import (
     Unclear,
     UnclearError,
 )
-from cds_service.fhir_reading.dose_noise import is_warning, read_company, read_supply, warning_at
+from cds_service.fhir_reading.dose_noise import read_company, read_supply, read_warning
 from cds_service.fhir_reading.dose_parts import parts_of
 from cds_service.fhir_reading.dose_times import (
     read_date,
@@ -119,6 +120,7 @@ def read_rate(text: str) -> Rate | None:
 # --- tokens to items ------------------------------------------------------------------------------------
 
 RULES = (
+    read_warning,
     read_date,
     read_supply,
     read_company,
@@ -145,6 +147,7 @@ MARKS = {
 }
 IN_DOUBT = (
     PhraseKind.UNCLEAR,
+    PhraseKind.CONDITION,
     PhraseKind.UP_TO,
     PhraseKind.MAXIMUM,
     PhraseKind.CHANGE,
@@ -171,8 +174,6 @@ def _items(tokens: Tokens) -> list[Item]:
 def _read(tokens: Tokens, at: int) -> Read:
     if (tokens[at].is_mere_word and not tokens.is_word(at, "=", "strength")) or tokens[at].kinds == HARMLESS:
         return (_mark(tokens, at),), 1
-    if is_warning(tokens, at):
-        return warning_at(tokens, at)
     for rule in RULES:
         read, used = rule(tokens, at)
         if used:
@@ -231,9 +232,11 @@ class _Segment:
 def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     """The steps that the items make, and whether the course stops after them."""
     doubt = next((item.why for item in items if isinstance(item, Unclear)), "")
-    unreadable = any(isinstance(item, Amount) and item.kind is UnitKind.UNREADABLE for item in items)
-    if doubt or unreadable:
+    amounts = [item for item in items if isinstance(item, Amount)]
+    if doubt or any(amount.kind is UnitKind.UNREADABLE for amount in amounts):
         raise UnclearError(doubt or "an amount in a unit that gives no mg")
+    if any(amount.low <= 0 or amount.mg_each == 0 for amount in amounts):
+        raise UnclearError("an amount of nothing")
     has_date, has_refills, is_plan = (mark in items for mark in (Mark.DATE, Mark.REFILLS, Mark.PLAN))
     if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
         raise UnclearError("a change of dose that is not told in full")
@@ -425,5 +428,7 @@ def _inherited(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 def _with_unit_of(earlier: Amount | None, amount: Amount) -> Amount:
     if amount.is_bare and earlier:
+        if earlier.kind is UnitKind.MASS and amount.low <= MOST_BARE_PIECES:
+            raise UnclearError("a number that can be mg or pieces")
         return replace(amount, kind=earlier.kind, mg_each=earlier.mg_each, is_bare=False)
     return amount

@@ -190,6 +190,8 @@ def _is_night(tokens: Tokens, at: int) -> bool:
     """ "20 mg on" (omni nocte), not the English word: behind an amount or route, and with nothing of its own."""
     if not tokens.is_kind(at, PhraseKind.NIGHT_OR_ON):
         return False
+    if len(tokens) == 1:
+        return True
     before, after = at - 1, at + 1
     numbers = (PhraseKind.NUMBER, PhraseKind.ROMAN)
     is_counted = tokens.is_kind(before - 1, *numbers) or tokens.is_word(before - 1, ")")

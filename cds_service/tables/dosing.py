@@ -77,6 +77,7 @@ class PhraseKind(Enum):
     SPOON = "spoon"
     WITH = "with"
     DRINK = "drink"
+    CONDITION = "condition"
     UNCLEAR = "unclear"
     WARNING = "warning"
     HARMLESS = "harmless"
