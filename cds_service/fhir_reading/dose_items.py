@@ -150,6 +150,7 @@ class Mark(Enum):
     DIVIDED = "divided"
     OTHER_DAYS = "other days"
     THEN = "then"
+    CHANGE = "change"
     ONWARD = "onward"
     STOP = "stop"
     PLAN = "plan"

@@ -38,6 +38,14 @@ def read_company(tokens: Tokens, at: int) -> Read:
     return ((Unclear(f'"{tokens[at].text}" another amount'),), 1) if is_amount else NOT_HERE
 
 
+def read_meals(tokens: Tokens, at: int) -> Read:
+    """ "With meals" says nothing of how often, unless it is one of several times ("with meals and at noon")."""
+    if not tokens.is_kind(at, PhraseKind.MEALS):
+        return NOT_HERE
+    is_one_of_several = tokens.is_kind(at + 1, PhraseKind.AND) or tokens.is_kind(at - 1, PhraseKind.AND)
+    return ((Unclear("how many meals is not told"),) if is_one_of_several else ()), 1
+
+
 def _supply_before_number(tokens: Tokens, at: int) -> int:
     if not tokens.is_kind(at, PhraseKind.SUPPLY) or tokens.is_word(at - 1, "take", "give"):
         return 0
@@ -85,8 +93,13 @@ def read_warning(tokens: Tokens, at: int) -> Read:
         return NOT_HERE
     end = _end_of(tokens, at, (*ENDS_OF_SENTENCES, ","))
     after = _end_of(tokens, at, ENDS_OF_SENTENCES)
-    if is_condition and at and not tokens.is_word(at - 1, *ENDS_OF_SENTENCES):
-        return NOT_HERE
+    begins = at == 0 or tokens.is_word(at - 1, *ENDS_OF_SENTENCES)
+    if (
+        is_condition
+        and not begins
+        and not any(tokens.is_kind(place, PhraseKind.WARNING) for place in range(at, after))
+    ):
+        return NOT_HERE  # "1 tablet if anxious", unlike "if sleepy do not drive"
     if any(tokens.is_kind(place, *CHANGES) for place in range(at if is_condition else end, after)):
         return (Unclear("a condition or warning with numbers"),), after - at
     return (), after - at

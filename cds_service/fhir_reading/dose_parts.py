@@ -46,6 +46,11 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
     if Mark.ALTERNATE in items:
         groups = _alternating(groups)
     groups = _with_units(_on_other_days(groups))
+    if (
+        len({any(isinstance(i, SomeDays) for i in group.how_often) for group in groups if group.how_often})
+        > 1
+    ):
+        raise UnclearError("whether an amount of some days comes on top of that of every day is not told")
     if any(not _are_taken_both(one.how_often, next_.how_often) for one, next_ in pairwise(groups)):
         raise UnclearError("several amounts")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
@@ -298,7 +303,7 @@ def _share(items: _HowOften) -> float | None:
     days = [item for item in items if isinstance(item, SomeDays)]
     if not days:
         return None
-    if len({item.share for item in days}) == 1 and len({item.names for item in days}) == 1:
+    if len({item.share for item in days}) == 1 and len({item.names for item in days if item.names}) <= 1:
         return days[0].share
     names = [item.names for item in days]
     if not all(names) or len(frozenset().union(*names)) < sum(map(len, names)):

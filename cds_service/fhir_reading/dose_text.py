@@ -22,6 +22,7 @@ from cds_service.fhir_reading.dose_amounts import (
 )
 from cds_service.fhir_reading.dose_items import (
     MOST_BARE_PIECES,
+    NOT_HERE,
     Amount,
     Item,
     Ladder,
@@ -39,7 +40,7 @@ from cds_service.fhir_reading.dose_items import (
     Unclear,
     UnclearError,
 )
-from cds_service.fhir_reading.dose_noise import read_company, read_supply, read_warning
+from cds_service.fhir_reading.dose_noise import read_company, read_meals, read_supply, read_warning
 from cds_service.fhir_reading.dose_parts import parts_of
 from cds_service.fhir_reading.dose_times import (
     read_date,
@@ -119,26 +120,10 @@ def read_rate(text: str) -> Rate | None:
 
 # --- tokens to items ------------------------------------------------------------------------------------
 
-RULES = (
-    read_warning,
-    read_date,
-    read_supply,
-    read_company,
-    read_bound,
-    read_ladder,
-    read_later_change,
-    read_moment,
-    read_heading,
-    read_how_often,
-    read_days,
-    read_length,
-    read_amount,
-)
 MARKS = {
     PhraseKind.AND: Mark.AND,
     PhraseKind.ALTERNATE: Mark.ALTERNATE,
     PhraseKind.DIVIDED: Mark.DIVIDED,
-    PhraseKind.THEN: Mark.THEN,
     PhraseKind.ONWARD: Mark.ONWARD,
     PhraseKind.STOP: Mark.STOP,
     PhraseKind.PLAN: Mark.PLAN,
@@ -159,6 +144,33 @@ PUNCTUATION = {
     ",": Mark.COMMA, ".": Mark.BREAK, ";": Mark.BREAK, "!": Mark.BREAK, "\n": Mark.BREAK, "(": Mark.OPEN,
     ")": Mark.CLOSE, "=": Mark.EQUALS, "x": Mark.WORD, "or": Mark.OR, "/": Mark.COMMA, ":": Mark.WORD,
 }  # fmt: skip
+
+
+def _read_then(tokens: Tokens, at: int) -> Read:
+    """ "then"; where the words say that another dose replaces the one before, with a mark of that."""
+    then = tokens[at].meaning(PhraseKind.THEN)
+    if then is None:
+        return NOT_HERE
+    return ((Mark.THEN, Mark.CHANGE) if then.slot == "change" else (Mark.THEN,)), 1
+
+
+RULES = (
+    read_warning,
+    read_meals,
+    read_date,
+    read_supply,
+    read_company,
+    read_bound,
+    read_ladder,
+    read_later_change,
+    read_moment,
+    read_heading,
+    read_how_often,
+    read_days,
+    read_length,
+    read_amount,
+    _read_then,
+)
 
 
 def _items(tokens: Tokens) -> list[Item]:
@@ -241,7 +253,7 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
         raise UnclearError("a change of dose that is not told in full")
     items = [item for item in items if item not in (Mark.PLAN, Mark.DATE, Mark.REFILLS)]
-    items, stops = _without_stop(items)
+    items, stops = _without_stop(_with_parts_of_a_day(items))
     segments = [_segment(part) for part in _split(items)]
     if len(segments) > 1 and not all(segment.has_dose for segment in segments):
         raise UnclearError("what comes then is not told")
@@ -256,6 +268,20 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     if stops and not (steps and steps[-1].days):
         raise UnclearError("when it stops is not told")
     return steps, stops
+
+
+def _with_parts_of_a_day(items: Sequence[Item]) -> list[Item]:
+    """ "1 tablet in the morning, then half a tablet at night": both on each day, and no step of its own."""
+    thens = [at for at, item in enumerate(items) if item is Mark.THEN]
+    has_lengths = any(isinstance(item, Length | Stretch | Ladder) for item in items) or Mark.STOP in items
+    if has_lengths or Mark.CHANGE in items or not thens:
+        return [item for item in items if item is not Mark.CHANGE]
+    slots = [
+        {item.slot for item in items[begin:end] if isinstance(item, Moment)}
+        for begin, end in pairwise([0, *thens, len(items)])
+    ]
+    are_apart = all(slots) and len(frozenset().union(*slots)) == sum(map(len, slots))
+    return [Mark.AND if item is Mark.THEN and are_apart else item for item in items]
 
 
 def _without_stop(items: Sequence[Item]) -> tuple[list[Item], bool]:

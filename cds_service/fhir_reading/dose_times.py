@@ -434,7 +434,10 @@ def read_date(tokens: Tokens, at: int) -> Read:
         begin += 1
         begin += tokens.is_word(begin, ",")
     used = _date(tokens, begin)
-    return ((Mark.DATE,), begin + used - at) if used else NOT_HERE
+    if not used:
+        return NOT_HERE
+    end = begin + used
+    return (Mark.DATE,), end + (_clock(tokens, end)[1] if tokens.is_kind(end, PhraseKind.AT) else 0) - at
 
 
 def _date(tokens: Tokens, at: int) -> int:

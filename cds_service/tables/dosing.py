@@ -50,7 +50,7 @@ class PhraseKind(Enum):
     ARTICLE = "article"  # 1: a number only before a unit
     ORDINAL = "ordinal"  # which
     AS_NEEDED = "as_needed"
-    THEN = "then"
+    THEN = "then"  # "change" where another dose replaces the one before
     ONWARD = "onward"
     STOP = "stop"
     CHANGE = "change"  # up or down
@@ -73,6 +73,7 @@ class PhraseKind(Enum):
     DIVIDED = "divided"
     SUPPLY = "supply"
     SUPPLIED = "supplied"
+    MEALS = "meals"
     SITES = "sites"  # how many
     SPOON = "spoon"
     WITH = "with"
@@ -101,7 +102,7 @@ NUMERIC = frozenset(
 
 LEXEME = re.compile(
     r"(?P<date>\d{4}-\d{1,2}-\d{1,2}(?!\d)|\d{1,2}/\d{1,2}/(?:\d{4}|\d\d)(?!\d)|\d{1,2}([.-])\d{1,2}\2(?:\d{4})(?!\d))"
-    r"|(?P<code>(?<![^\W_])[fgz]\d\d(?:\.\d+)?(?![^\W_]))"
+    r"|(?P<code>(?<![^\W_])(?:[fgz]\d\d(?:\.\d+)?|[a-pr-wy]\d\d\.\d+)(?![^\W_]))"
     r"|(?P<number>\d+(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|(?<![^\W_])\.\d+)"
     r"|(?P<word>[^\W\d_]+)"
     r"|(?P<mark>[^\w\s]|\n)"
