@@ -51,10 +51,23 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
         > 1
     ):
         raise UnclearError("whether an amount of some days comes on top of that of every day is not told")
+    groups = _without_repetition(groups)
     if any(not _are_taken_both(one.how_often, next_.how_often) for one, next_ in pairwise(groups)):
         raise UnclearError("several amounts")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
     return _with_late_amounts(parts, items)
+
+
+def _without_repetition(groups: Sequence[_Group]) -> list[_Group]:
+    """One of two groups that tell the same dose, the second in other words ("1 po qhs. Take 1 at bedtime")."""
+    if len(groups) != 2 or _are_taken_both(groups[0].how_often, groups[1].how_often):
+        return list(groups)
+    one, other = groups
+    rate, other_rate = _rate(one.how_often), _rate(other.how_often)
+    if not one.amount or not other.amount or rate is None or rate != other_rate or Mark.OR in one.how_often:
+        return list(groups)
+    amount = with_beside(one.amount, Beside((other.amount,), True))
+    return [replace(one, amount=amount)] if isinstance(amount, Amount) else list(groups)
 
 
 def _groups(items: Sequence[Item]) -> list[_Group]:
@@ -329,6 +342,8 @@ LATE = {"evening", "night"}
 
 def _is_one_occasion(one: Moment, other: Moment, items: _HowOften) -> bool:
     between = items[items.index(one) + 1 : items.index(other)] if one != other else []
+    if Mark.OR in between and Mark.AND in between:
+        raise UnclearError('"and/or"')
     if Mark.OR in between:
         return True
     if Mark.AND in items and len([i for i in items if isinstance(i, Moment)]) > 2:

@@ -222,7 +222,7 @@ def _clock(tokens: Tokens, at: int) -> Read:
         or (
             is_four and (has_at or has_hours or tokens[begin].text[0] == "0" or _follows_clock(tokens, begin))
         )
-        or (has_half and (has_at or hour >= 5))
+        or (has_half and (has_at or hour >= 5 or _follows_half_day(tokens, begin)))
         or (has_at and not is_four and tokens[begin + used].unit is None and not has_hours)
     )
     if not is_clock:
@@ -259,6 +259,13 @@ def _follows_clock(tokens: Tokens, at: int) -> bool:
     before = tokens[at - 2].text
     joined = tokens.is_kind(at - 1, PhraseKind.AND) or tokens.is_word(at - 1, ",", "/")
     return joined and tokens[at - 2].is_digits and len(before) == 4
+
+
+def _follows_half_day(tokens: Tokens, at: int) -> bool:
+    """The 3 pm in "8 am and 3 pm"."""
+    joined = tokens.is_kind(at - 1, PhraseKind.AND) or tokens.is_word(at - 1, ",", "/")
+    hour = tokens[at - 3].meaning(PhraseKind.NUMBER)
+    return joined and tokens.is_word(at - 2, "am", "pm") and hour is not None and hour.number >= 5
 
 
 def _part_of_day(hour: int) -> str:
@@ -327,6 +334,9 @@ def read_length(tokens: Tokens, at: int) -> Read:
 
 
 def _some_time(tokens: Tokens, at: int) -> Read:
+    if tokens.is_word(at, "at least", "about", "approximately"):  # "at least 30 minutes before"
+        items, used = _some_time(tokens, at + 1)
+        return ((), used + 1) if used and not items else NOT_HERE
     is_after = tokens.is_kind(at, PhraseKind.AFTER)
     begin = at + 1 if is_after or tokens.is_kind(at, PhraseKind.FOR) else at
     begin += begin > at and tokens.is_word(begin, "the", "about", "another", "next")
