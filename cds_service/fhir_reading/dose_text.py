@@ -139,7 +139,8 @@ IN_DOUBT = (
     PhraseKind.EXCEPT,
     PhraseKind.ORDINAL,
 )
-HARMLESS = {PhraseKind.HARMLESS}
+MERE_MARKS = {PhraseKind.HARMLESS, PhraseKind.AND, PhraseKind.AS_NEEDED, PhraseKind.UNCLEAR, PhraseKind.PLAN}
+MEANT_BY_PLACE = ("=", "strength", "at least", "about", "approximately")
 PUNCTUATION = {
     ",": Mark.COMMA, ".": Mark.BREAK, ";": Mark.BREAK, "!": Mark.BREAK, "\n": Mark.BREAK, "(": Mark.OPEN,
     ")": Mark.CLOSE, "=": Mark.EQUALS, "x": Mark.WORD, "or": Mark.OR, "/": Mark.COMMA, ":": Mark.WORD,
@@ -184,7 +185,10 @@ def _items(tokens: Tokens) -> list[Item]:
 
 
 def _read(tokens: Tokens, at: int) -> Read:
-    if (tokens[at].is_mere_word and not tokens.is_word(at, "=", "strength")) or tokens[at].kinds == HARMLESS:
+    kinds = tokens[at].kinds
+    if (tokens[at].is_mere_word or (kinds and kinds <= MERE_MARKS)) and not tokens.is_word(
+        at, *MEANT_BY_PLACE
+    ):
         return (_mark(tokens, at),), 1
     for rule in RULES:
         read, used = rule(tokens, at)

@@ -52,8 +52,8 @@ class Token:
 
     @property
     def is_mere_word(self) -> bool:
-        """Whether no table knows it, as a number, a date, a phrase or a unit."""
-        return not (self.meanings or self.unit or self.is_date)
+        """Whether it says nothing by itself: no number, date or phrase (a unit needs a number)."""
+        return not (self.meanings or self.is_date)
 
     def meaning(self, kind: PhraseKind) -> Phrase | None:
         if kind not in self.kinds:
