@@ -73,7 +73,7 @@ def _scheme(tokens: Tokens, at: int) -> Read:
 
 def _named_strength(tokens: Tokens, at: int) -> Read:
     """ "Strength: 50 mg"."""
-    if not tokens.is_word(at, "strength"):
+    if not tokens.is_kind(at, PhraseKind.STRENGTH):
         return NOT_HERE
     begin = at + 1 + tokens.is_word(at + 1, ":", "=")
     low, high, end = _quantity(tokens, begin, UnitKind.MASS)

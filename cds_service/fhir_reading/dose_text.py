@@ -8,7 +8,7 @@ often it is taken. Words without a meaning are passed over, but a number left ov
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -132,6 +132,7 @@ MARKS = {
 }
 IN_DOUBT = (
     PhraseKind.UNCLEAR,
+    PhraseKind.ABOUT,
     PhraseKind.CONDITION,
     PhraseKind.UP_TO,
     PhraseKind.MAXIMUM,
@@ -139,8 +140,6 @@ IN_DOUBT = (
     PhraseKind.EXCEPT,
     PhraseKind.ORDINAL,
 )
-MERE_MARKS = {PhraseKind.HARMLESS, PhraseKind.AND, PhraseKind.AS_NEEDED, PhraseKind.UNCLEAR, PhraseKind.PLAN}
-MEANT_BY_PLACE = ("=", "strength", "at least", "about", "approximately")
 PUNCTUATION = {
     ",": Mark.COMMA, ".": Mark.BREAK, ";": Mark.BREAK, "!": Mark.BREAK, "\n": Mark.BREAK, "(": Mark.OPEN,
     ")": Mark.CLOSE, "=": Mark.EQUALS, "x": Mark.WORD, "or": Mark.OR, "/": Mark.COMMA, ":": Mark.WORD,
@@ -155,23 +154,34 @@ def _read_then(tokens: Tokens, at: int) -> Read:
     return ((Mark.THEN, Mark.CHANGE) if then.slot == "change" else (Mark.THEN,)), 1
 
 
-RULES = (
-    read_warning,
-    read_meals,
-    read_date,
-    read_supply,
-    read_company,
-    read_bound,
-    read_ladder,
-    read_later_change,
-    read_moment,
-    read_heading,
-    read_how_often,
-    read_days,
-    read_length,
-    read_amount,
-    _read_then,
-)
+NUMBERS = (PhraseKind.NUMBER, PhraseKind.ROMAN, PhraseKind.ARTICLE)
+# Each rule, in order, with the kinds of words that what it reads may begin with.
+RULES: tuple[tuple[Callable[[Tokens, int], Read], frozenset[PhraseKind]], ...] = tuple(
+    (rule, frozenset(kinds))
+    for rule, kinds in (
+        (read_warning, (PhraseKind.WARNING, PhraseKind.CONDITION)),
+        (read_meals, (PhraseKind.MEALS,)),
+        (read_date, (PhraseKind.DATE, PhraseKind.DATE_FOLLOWS, PhraseKind.WEEKDAY, PhraseKind.MONTH, *NUMBERS)),
+        (read_supply, (PhraseKind.SUPPLY, *NUMBERS)),
+        (read_company, (PhraseKind.WITH,)),
+        (read_bound, (PhraseKind.TOTAL, PhraseKind.EQUALS, PhraseKind.MAXIMUM, PhraseKind.UP_TO)),
+        (read_ladder, (PhraseKind.CHANGE,)),
+        (read_later_change, (PhraseKind.CHANGE,)),
+        (read_moment, (PhraseKind.MOMENT, PhraseKind.AT, PhraseKind.NIGHT_OR_ON, *NUMBERS)),
+        (read_heading, (PhraseKind.DAYS, PhraseKind.ORDINAL)),
+        (read_how_often, (PhraseKind.EACH_DAY, PhraseKind.TIMES_PER_DAY, PhraseKind.OCCASIONS, PhraseKind.EVERY,
+                          PhraseKind.PER, PhraseKind.TIMES, PhraseKind.ALTERNATE, *NUMBERS)),
+        (read_days, (PhraseKind.WEEKDAY, PhraseKind.EXCEPT, PhraseKind.OTHER_DAYS, PhraseKind.HALF_OF_DAYS)),
+        (read_length, (PhraseKind.FOR, PhraseKind.AFTER, PhraseKind.ABOUT, *NUMBERS)),
+        (read_amount, (PhraseKind.STRENGTH, *NUMBERS)),
+        (_read_then, (PhraseKind.THEN,)),
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _rules_for(kinds: frozenset[PhraseKind]) -> tuple[Callable[[Tokens, int], Read], ...]:
+    return tuple(rule for rule, beginnings in RULES if kinds & beginnings)
 
 
 def _items(tokens: Tokens) -> list[Item]:
@@ -185,12 +195,7 @@ def _items(tokens: Tokens) -> list[Item]:
 
 
 def _read(tokens: Tokens, at: int) -> Read:
-    kinds = tokens[at].kinds
-    if (tokens[at].is_mere_word or (kinds and kinds <= MERE_MARKS)) and not tokens.is_word(
-        at, *MEANT_BY_PLACE
-    ):
-        return (_mark(tokens, at),), 1
-    for rule in RULES:
+    for rule in _rules_for(tokens[at].kinds):
         read, used = rule(tokens, at)
         if used:
             return read, used

@@ -334,7 +334,7 @@ def read_length(tokens: Tokens, at: int) -> Read:
 
 
 def _some_time(tokens: Tokens, at: int) -> Read:
-    if tokens.is_word(at, "at least", "about", "approximately"):  # "at least 30 minutes before"
+    if tokens.is_kind(at, PhraseKind.ABOUT):  # "at least 30 minutes before"
         items, used = _some_time(tokens, at + 1)
         return ((), used + 1) if used and not items else NOT_HERE
     is_after = tokens.is_kind(at, PhraseKind.AFTER)
@@ -451,7 +451,7 @@ def read_date(tokens: Tokens, at: int) -> Read:
 
 
 def _date(tokens: Tokens, at: int) -> int:
-    if tokens[at].is_date:
+    if tokens.is_kind(at, PhraseKind.DATE):
         return 1
     day_first = _day_of_month(tokens, at)
     month = at + day_first

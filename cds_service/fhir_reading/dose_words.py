@@ -6,8 +6,8 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 
 from cds_service.tables.dosing import (
     Phrase,
@@ -39,7 +39,6 @@ class Token:
     meanings: tuple[Phrase, ...] = ()
     unit: Unit | None = None
     is_digits: bool = False
-    is_date: bool = False
     is_glued: bool = False
 
     @cached_property
@@ -49,11 +48,6 @@ class Token:
     @cached_property
     def text(self) -> str:
         return " ".join(self.words)
-
-    @property
-    def is_mere_word(self) -> bool:
-        """Whether it says nothing by itself: no number, date or phrase (a unit needs a number)."""
-        return not (self.meanings or self.is_date)
 
     def meaning(self, kind: PhraseKind) -> Phrase | None:
         if kind not in self.kinds:
@@ -117,16 +111,22 @@ def _plain(text: str) -> str:
 def _token(found: Sequence[re.Match[str]], at: int) -> tuple[Token, int]:
     lexeme = found[at]
     if lexeme["date"]:
-        return Token((lexeme[0],), is_date=True), 1
+        return Token((lexeme[0],), (Phrase(PhraseKind.DATE),)), 1
+    if lexeme[0] == "-" and _is_glued(found, at) and _is_glued(found, at + 1):
+        return replace(_known(("-",)), is_glued=True), 1
     phrases, units = load_sig_phrases(), load_unit_words()
     for words, used in _runs(found, at):
         if words in phrases or words in units:
-            is_glued = words == ("-",) and _is_glued(found, at) and _is_glued(found, at + 1)
-            return Token(words, phrases.get(words, ()), units.get(words), is_glued=is_glued), used
+            return _known(words), used
     if lexeme["number"]:
         number = Phrase(PhraseKind.NUMBER, decimal(lexeme[0]))
         return Token((lexeme[0],), (number,), is_digits=True), 1
     return Token((lexeme[0],)), 1
+
+
+@lru_cache(maxsize=4096)
+def _known(words: Words) -> Token:
+    return Token(words, load_sig_phrases().get(words, ()), load_unit_words().get(words))
 
 
 def _runs(found: Sequence[re.Match[str]], at: int) -> Iterator[tuple[Words, int]]:

@@ -63,6 +63,7 @@ class PhraseKind(Enum):
     EACH = "each"
     TIMES = "times"
     DAYS = "days"  # how many
+    DATE = "date"  # in digits, so without rows of its own
     MONTH = "month"
     DATE_FOLLOWS = "date_follows"
     AT = "at"
@@ -70,6 +71,8 @@ class PhraseKind(Enum):
     MAXIMUM = "maximum"
     UP_TO = "up_to"
     TOTAL = "total"
+    EQUALS = "equals"
+    STRENGTH = "strength"
     DIVIDED = "divided"
     SUPPLY = "supply"
     SUPPLIED = "supplied"
@@ -79,6 +82,7 @@ class PhraseKind(Enum):
     WITH = "with"
     DRINK = "drink"
     CONDITION = "condition"
+    ABOUT = "about"
     UNCLEAR = "unclear"
     WARNING = "warning"
     HARMLESS = "harmless"
