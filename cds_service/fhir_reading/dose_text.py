@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 
 from cds_service.fhir_reading.dose_amounts import (
+    is_same,
     joined,
     read_amount,
     read_bound,
@@ -462,8 +463,14 @@ def _inherited(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _with_unit_of(earlier: Amount | None, amount: Amount) -> Amount:
-    if amount.is_bare and earlier:
+    """An amount with the unit, and the strength of a piece, that the step before it told."""
+    if earlier is None:
+        return amount
+    if amount.is_bare:
         if earlier.kind is UnitKind.MASS and amount.low <= MOST_BARE_PIECES:
             raise UnclearError("a number that can be mg or pieces")
         return replace(amount, kind=earlier.kind, mg_each=earlier.mg_each, is_bare=False)
-    return amount
+    if amount.kind is not earlier.kind or earlier.mg_each is None or amount.mg_each is not None:
+        return amount
+    fits = amount.mg_beside is None or is_same(amount.mg_beside, amount.high * earlier.mg_each)
+    return replace(amount, mg_each=earlier.mg_each) if fits else amount
