@@ -500,13 +500,9 @@ def _one_amount(before: Amount, after: Amount, between: Sequence[Item]) -> Item 
     """ "2 tablets 50 mg", "50 mg - take 2", "2 tabs = 100 mg", "1 tablet or 2 tablets"."""
     joints = [item for item in between if item is not Mark.WORD]
     if before.kind is after.kind:
-        if (
-            joints in ([Mark.RANGE], [Mark.OR])
-            and before.high <= after.low
-            and before.mg_each == after.mg_each
-        ):
-            return replace(after, low=before.low)
-        return None
+        is_range = joints in ([Mark.RANGE], [Mark.OR]) and before.mg_each == after.mg_each
+        is_first = before.low == before.high <= after.low  # unlike "25 mg to 50 mg to 75 mg"
+        return replace(after, low=before.low) if is_range and is_first else None
     if Mark.BREAK in between and not (before.kind is UnitKind.MASS and after.kind is UnitKind.COUNT):
         return None
     if Mark.EQUALS in between:

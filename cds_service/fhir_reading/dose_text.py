@@ -275,7 +275,7 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
         steps = (*steps[:-1], *(replace(step, days=None) for step in steps[-1:]))
     if is_plan and not (len(steps) > 1 and all(step.days for step in steps[:-1])):
         raise UnclearError("a change of dose that is not told in full")
-    if stops and not (steps and steps[-1].days):
+    if stops and not (steps and (steps[-1].days or has_date)):
         raise UnclearError("when it stops is not told")
     return steps, stops
 
