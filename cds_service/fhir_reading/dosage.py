@@ -237,7 +237,12 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
     if text.unclear:
         return (unknown_dose(f"the text is not clear ({text.unclear})"),)
     if structured.amount is None and structured.rate is None:
-        return _doses(text.steps, product)
+        is_silent_text = not text.steps and not text.amounts
+        return (
+            (dose_not_recorded("how much and how often it is taken"),)
+            if is_silent_text
+            else _doses(text.steps, product)
+        )
     return _doses(_filled(structured, text.steps, product), product)
 
 
@@ -416,7 +421,7 @@ def _contents(product: Recognised) -> list[tuple[float, float]]:
 
 def _most_mg_per_day(dosage: Dosage, product: Recognised) -> float | None:
     """The smallest maximum that structure and texts state, in mg per day; None without one."""
-    amounts = [getattr(read_dose_text(text), "most_per_day", None) for text in _texts(dosage)]
+    amounts = [read_dose_text(text).most_per_day for text in _texts(dosage)]
     in_text = [mg.high * mg.factor for amount in amounts if amount and (mg := in_mg(amount, product))]
     structured = most_mg_per_day(dosage, product)
     return min(in_text if structured is None else [structured, *in_text], default=None)

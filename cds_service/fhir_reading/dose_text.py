@@ -1,59 +1,64 @@
 """Dosage texts, such as "Take 1-2 tablets by mouth twice daily for 2 weeks then 3 daily", as amounts and times.
 
-A text is cut into words; the phrases of `tables/sig_phrases.csv` give them meaning; the meanings make
-steps ("then"), each with parts ("and"), each with an amount and how often it is taken. Words without a
-meaning are passed over, but a number left over or a word of doubt ("titrate", "up to") makes the text
-unclear: better no reading than half of one.
+A text is cut into words; the phrases of `tables/sig_phrases.csv` give them meaning; a small grammar makes of
+them amounts, times and lengths; these make steps ("then"), each with parts ("and"), each with an amount and how
+often it is taken. Words without a meaning are passed over, but a number left over or a word of doubt
+("titrate", "up to") makes the text unclear: better no reading than half of one.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 
-from cds_service.tables.dosing import Phrase, PhraseKind, UnitKind, load_sig_phrases, load_units
-from cds_service.tables.drugs import Words, decimal
+from cds_service.fhir_reading.dose_amounts import (
+    is_same,
+    joined,
+    read_amount,
+    read_bound,
+    read_ladder,
+    read_later_change,
+)
+from cds_service.fhir_reading.dose_items import (
+    MOST_BARE_PIECES,
+    NOT_HERE,
+    Amount,
+    Item,
+    Ladder,
+    Length,
+    Mark,
+    Moment,
+    Most,
+    Part,
+    Rate,
+    Read,
+    SomeDays,
+    Stretch,
+    Times,
+    Total,
+    Unclear,
+    UnclearError,
+)
+from cds_service.fhir_reading.dose_noise import read_company, read_meals, read_supply, read_warning
+from cds_service.fhir_reading.dose_parts import parts_of
+from cds_service.fhir_reading.dose_times import (
+    read_date,
+    read_days,
+    read_heading,
+    read_how_often,
+    read_length,
+    read_moment,
+)
+from cds_service.fhir_reading.dose_words import Tokens, tokens_of
+from cds_service.tables.dosing import PhraseKind, UnitKind
+
+__all__ = ["Amount", "DoseText", "Part", "Rate", "Step", "read_dose_text", "read_rate"]
 
 LONGEST_TEXT = 1000
-
-
-@dataclass(frozen=True)
-class Amount:
-    """How much at one time, from `low` to `high`, in mg, mL or pieces.
-
-    `mg_each` is the strength of one piece when the text states it; `mg_beside` an amount of mg beside
-    a count or volume ("2 tablets (50 mg)") that may be the strength or the total; `is_total` tells that
-    it is the total. `is_bare` numbers have no unit ("1 daily").
-    """
-
-    low: float
-    high: float
-    kind: UnitKind
-    mg_each: float | None = None
-    mg_beside: float | None = None
-    is_total: bool = False
-    is_bare: bool = False
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Times per day, from `low` to `high`."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Part:
-    """An amount and how often it is taken; either may be missing."""
-
-    amount: Amount | None = None
-    rate: Rate | None = None
+MOST_ITEMS = 100
+MOST_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -70,31 +75,40 @@ class Step:
 
 @dataclass(frozen=True)
 class DoseText:
-    """What a text says. `amounts` and `moments` (times of day) are all it mentions, also when `unclear`."""
+    """What a text says. `amounts` and `moments` (times of day) are all it mentions, also when `unclear`.
+
+    `most_per_day` is the most it allows in a day, which is no dose; `stops` tells that nothing is taken
+    after the last step.
+    """
 
     steps: tuple[Step, ...] = ()
     as_needed: bool = False
     unclear: str = ""
     amounts: tuple[Amount, ...] = ()
     moments: frozenset[str] = frozenset()
+    most_per_day: Amount | None = None
+    stops: bool = False
 
 
 @lru_cache(maxsize=8192)
 def read_dose_text(text: str) -> DoseText:
     """The dosing that a text states, as far as all of its numbers have a meaning."""
-    tokens = _tokens(_without_warnings(_plain(text)))
-    as_needed = any(token.kind is PhraseKind.AS_NEEDED for token in tokens)
-    items = _with_rates(_with_amounts(tokens))
-    amounts = tuple(item for item in items if isinstance(item, Amount))
-    moments = frozenset(item.slot for item in items if isinstance(item, _Moment) and not item.is_weekday)
-    doubt = _doubt(items)
-    if doubt:
-        return DoseText((), as_needed, doubt, amounts, moments)
+    if len(text) > LONGEST_TEXT:
+        return DoseText(unclear="the text is too long to be a dosage")
+    items = joined(_items(tokens_of(text)))
+    if len(items) > MOST_ITEMS:
+        return DoseText(unclear="the text is too long to be a dosage")
+    said = DoseText(
+        as_needed=Mark.AS_NEEDED in items,
+        amounts=tuple(item for item in items if isinstance(item, Amount)),
+        moments=frozenset(item.slot for item in items if isinstance(item, Moment)),
+        most_per_day=_most_per_day(items),
+    )
     try:
-        steps = _inherited(tuple(_step(items_of_step) for items_of_step in _split(items)))
-    except _UnclearError as error:
-        return DoseText((), as_needed, str(error), amounts, moments)
-    return DoseText(tuple(step for step in steps if step.parts), as_needed, "", amounts, moments)
+        steps, stops = _steps(_without_bounds(items))
+    except UnclearError as error:
+        return replace(said, unclear=str(error))
+    return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
 
 
 def read_rate(text: str) -> Rate | None:
@@ -105,456 +119,343 @@ def read_rate(text: str) -> Rate | None:
     return None
 
 
-class _UnclearError(Exception):
-    """A text that can be read in several ways."""
+# --- tokens to items ------------------------------------------------------------------------------------
 
-
-# --- words -------------------------------------------------------------------------------------------
-
-VULGAR_FRACTION = re.compile("[¼½¾⅓⅔]")
-ABBREVIATION = re.compile(r"\b(?:[a-z]\.)+[a-z]\b\.?")
-REWRITES = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        (
-            r"(?<![\d.,])(\d(?:[.,]\d)?) ?- ?(\d(?:[.,]\d)?) ?- ?(\d(?:[.,]\d)?)"
-            r"(?: ?- ?(\d(?:[.,]\d)?))?(?![\d.,-])",
-            "scheme",
-        ),
-        (r"\bq\.?\s*(\d+)\s*-\s*(\d+)\s*h\w*", r"every \1-\2 hours"),
-        (r"\bq\.?\s*(\d+)\s*h\w*", r"every \1 hours"),
-        (r"\bq\.?\s*(\d+)\s*d(?:ays?)?\b", r"every \1 days"),
-        (r"\bq\.?\s*(\d+)\s*w\w*", r"every \1 weeks"),
-        (r"\(?\b\d+(?:[.,]\d+)?\s*mg\s*/\s*(?:\d+(?:[.,]\d+)?\s*)?ml\b\)?", " "),
-        (r"\b(\d+(?:[.,]\d+)?)\s*mg\s*total\b", r"totals \1 mg"),
-        (r"\btotal (?:dose )?(?:of |= ?)?(\d+(?:[.,]\d+)?)\s*mg\b", r"totals \1 mg"),
-        (r"(?<=[^\W\d_])-(?=[^\W\d_])", " "),
-        (r"\b(\d+)\s*x\s*(?:/|per\b|a\b)?\s*(?:day|daily|d|tägl\w*|tgl)\b", r"\1 times daily"),
-        (r"\b(\d+)\s*x\s*(?:/|per\b|a\b)?\s*(?:week|weekly|wk)\b", r"\1 times weekly"),
-        (r"/\s*(?:24\s*h\w*|day|d)\b", " per day"),
-        (r"/\s*(?:week|wk)\b", " per week"),
-        (r"\b(\d+)\s*\(\s*(?:one|two|three|four|half)\s*\)", r"\1"),
-        (r"\b(?:one|two|three|four)\s*\(\s*(\d+)\s*\)", r"\1"),
-        (r"(?:\bat|@)\s*\d{1,2}(?:[:.]?\d{2})?\s*(?:am|a\.m\.?|h|hrs|hours)?(?![\w:])", " in the morning "),
-        (r"(?:\bat|@)\s*\d{1,2}(?:[:.]?\d{2})?\s*(?:pm|p\.m\.?)(?![\w:])", " in the evening "),
-        (r"\b\d{1,2}:\d{2}(?::\d{2})?\s*(?:am|pm)?(?![\w:])", " at noon "),
-    )
+MARKS = {
+    PhraseKind.AND: Mark.AND,
+    PhraseKind.ALTERNATE: Mark.ALTERNATE,
+    PhraseKind.DIVIDED: Mark.DIVIDED,
+    PhraseKind.ONWARD: Mark.ONWARD,
+    PhraseKind.STOP: Mark.STOP,
+    PhraseKind.PLAN: Mark.PLAN,
+    PhraseKind.AS_NEEDED: Mark.AS_NEEDED,
+    PhraseKind.EACH: Mark.OF,
+}
+IN_DOUBT = (
+    PhraseKind.UNCLEAR,
+    PhraseKind.ABOUT,
+    PhraseKind.CONDITION,
+    PhraseKind.UP_TO,
+    PhraseKind.MAXIMUM,
+    PhraseKind.CHANGE,
+    PhraseKind.EXCEPT,
+    PhraseKind.ORDINAL,
 )
+PUNCTUATION = {
+    ",": Mark.COMMA, ".": Mark.BREAK, ";": Mark.BREAK, "!": Mark.BREAK, "\n": Mark.BREAK, "(": Mark.OPEN,
+    ")": Mark.CLOSE, "=": Mark.EQUALS, "x": Mark.WORD, "or": Mark.OR, "/": Mark.COMMA, ":": Mark.WORD,
+}  # fmt: skip
 
 
-def _plain(text: str) -> str:
-    """Lower case, one spelling of numbers and common short forms."""
-    text = VULGAR_FRACTION.sub(lambda match: f" {unicodedata.numeric(match[0]):g} ", text[:LONGEST_TEXT])
-    text = unicodedata.normalize("NFKC", text).lower().replace("’", "'").replace("'", "")
-    text = text.replace("–", "-").replace("—", "-").replace("⁄", "/").replace("_", " ")
-    text = ABBREVIATION.sub(lambda match: match[0].replace(".", "") + " ", text)
-    for pattern, replacement in REWRITES:
-        text = pattern.sub(_daily_scheme if replacement == "scheme" else replacement, text)
-    return text
+def _read_then(tokens: Tokens, at: int) -> Read:
+    """ "then"; where the words say that another dose replaces the one before, with a mark of that."""
+    then = tokens[at].meaning(PhraseKind.THEN)
+    if then is None:
+        return NOT_HERE
+    return ((Mark.THEN, Mark.CHANGE) if then.slot == "change" else (Mark.THEN,)), 1
 
 
-def _daily_scheme(match: re.Match[str]) -> str:
-    """ "1-0-2": pieces in the morning, at noon, in the evening (and at night)."""
-    return f"{sum(decimal(group) for group in match.groups() if group):g} dailyscheme "
+NUMBERS = (PhraseKind.NUMBER, PhraseKind.ROMAN, PhraseKind.ARTICLE)
+# Each rule, in order, with the kinds of words that what it reads may begin with.
+RULES: tuple[tuple[Callable[[Tokens, int], Read], frozenset[PhraseKind]], ...] = tuple(
+    (rule, frozenset(kinds))
+    for rule, kinds in (
+        (read_warning, (PhraseKind.WARNING, PhraseKind.CONDITION)),
+        (read_meals, (PhraseKind.MEALS,)),
+        (read_date, (PhraseKind.DATE, PhraseKind.DATE_FOLLOWS, PhraseKind.WEEKDAY, PhraseKind.MONTH, *NUMBERS)),
+        (read_supply, (PhraseKind.SUPPLY, *NUMBERS)),
+        (read_company, (PhraseKind.WITH,)),
+        (read_bound, (PhraseKind.TOTAL, PhraseKind.EQUALS, PhraseKind.MAXIMUM, PhraseKind.UP_TO)),
+        (read_ladder, (PhraseKind.CHANGE,)),
+        (read_later_change, (PhraseKind.CHANGE,)),
+        (read_moment, (PhraseKind.MOMENT, PhraseKind.AT, PhraseKind.NIGHT_OR_ON, *NUMBERS)),
+        (read_heading, (PhraseKind.DAYS, PhraseKind.ORDINAL)),
+        (read_how_often, (PhraseKind.EACH_DAY, PhraseKind.TIMES_PER_DAY, PhraseKind.OCCASIONS, PhraseKind.EVERY,
+                          PhraseKind.PER, PhraseKind.TIMES, PhraseKind.ALTERNATE, *NUMBERS)),
+        (read_days, (PhraseKind.WEEKDAY, PhraseKind.EXCEPT, PhraseKind.OTHER_DAYS, PhraseKind.HALF_OF_DAYS)),
+        (read_length, (PhraseKind.FOR, PhraseKind.AFTER, PhraseKind.ABOUT, *NUMBERS)),
+        (read_amount, (PhraseKind.STRENGTH, *NUMBERS)),
+        (_read_then, (PhraseKind.THEN,)),
+    )
+)  # fmt: skip
 
 
-SENTENCE_END = re.compile(r"[.;!\n](?=\s|$)")
+@lru_cache(maxsize=1024)
+def _rules_for(kinds: frozenset[PhraseKind]) -> tuple[Callable[[Tokens, int], Read], ...]:
+    return tuple(rule for rule, beginnings in RULES if kinds & beginnings)
 
 
-def _without_warnings(text: str) -> str:
-    """Without the sentences that only warn ("do not exceed 200 mg a day")."""
-    warnings = [
-        words for words, meanings in load_sig_phrases().items() if meanings[0].kind is PhraseKind.WARNING
-    ]
-    sentences = SENTENCE_END.split(text)
-    if len(sentences) == 1 and not any(" ".join(words) in text for words in warnings):
-        return text
-    return " \n ".join(sentence for sentence in map(str.strip, sentences) if not _warns(sentence, warnings))
-
-
-def _warns(sentence: str, warnings: Sequence[Words]) -> bool:
-    words = tuple(sentence.split())
-    return any(words[: len(warning)] == warning for warning in warnings)
-
-
-NUMBER = r"\d+(?:[.,]\d+)?"
-TOKEN = re.compile(rf"(?P<mixed>\d+\s+\d/[2-4](?!\d))|(?P<fraction>\d/[2-4](?!\d))|(?P<number>{NUMBER})|"
-                   r"(?P<word>[^\W\d_]+|/day|[&+\-/%])")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Token:
-    """A number, or one or more words with their meaning; `kind` is None for words without one."""
-
-    words: Words
-    kind: PhraseKind | None = None
-    number: float = 0.0
-    slot: str = ""
-
-
-def _tokens(text: str) -> list[_Token]:
-    pieces = [(match.lastgroup, match[0]) for match in TOKEN.finditer(text)]
-    tokens: list[_Token] = []
-    at = 0
-    while at < len(pieces):
-        kind, piece = pieces[at]
-        if kind != "word":
-            tokens.append(_Token((piece,), PhraseKind.NUMBER, _number(piece)))
-            at += 1
-            continue
-        words, meanings = _longest_phrase([piece for _, piece in pieces[at : at + 8]])
-        tokens += [_token(words, meanings[0])] if meanings else [_Token(words)]
-        at += len(words)
-    return tokens
-
-
-def _token(words: Words, phrase: Phrase) -> _Token:
-    return _Token(words, phrase.kind, phrase.number, phrase.slot)
-
-
-def _number(piece: str) -> float:
-    whole, _, fraction = piece.rpartition(" ")
-    if "/" in fraction:
-        top, bottom = fraction.split("/")
-        return float(whole or 0) + float(top) / float(bottom)
-    return decimal(piece)
-
-
-def _longest_phrase(words: Sequence[str]) -> tuple[Words, tuple[Phrase, ...]]:
-    phrases = load_sig_phrases()
-    for length in range(len(words), 0, -1):
-        meanings = phrases.get(tuple(words[:length]))
-        if meanings:
-            return tuple(words[:length]), meanings
-    return (words[0],), ()
-
-
-# --- amounts -----------------------------------------------------------------------------------------
-
-
-class _Mark(Enum):
-    AND = "and"
-    THEN = "then"
-
-
-@dataclass(frozen=True)
-class _Days:
-    """A length of time: `for` it lasts, or `after` it something changes."""
-
-    days: int
-    is_after: bool = False
-
-
-@dataclass(frozen=True)
-class _Times:
-    """How often. A `weak` one ("daily") only says that it is each day."""
-
-    per_day: float
-    per_day_high: float
-    is_weak: bool = False
-
-
-@dataclass(frozen=True)
-class _Moment:
-    slot: str
-    is_weekday: bool = False
-
-
-@dataclass(frozen=True)
-class _Unclear:
-    why: str
-
-
-_Item = Amount | _Times | _Moment | _Days | _Mark | _Unclear
-
-
-def _with_amounts(tokens: Sequence[_Token]) -> list[_Item | _Token]:
-    """Numbers joined with what follows them: a unit, "times daily", "hours", "weeks"."""
-    items: list[_Item | _Token] = []
-    item: _Item | _Token
+def _items(tokens: Tokens) -> list[Item]:
+    items: list[Item] = []
     at = 0
     while at < len(tokens):
-        if tokens[at].kind is PhraseKind.NUMBER:
-            item, used = _from_number(tokens, at)
-        elif _is_every(tokens[at]) and at + 1 < len(tokens) and tokens[at + 1].kind is PhraseKind.NUMBER:
-            item, used = _from_every(tokens, at)
-        else:
-            item, used = tokens[at], 1
-        items.append(item)
+        read, used = _read(tokens, at)
+        items += read
         at += used
-    return _joined_amounts(items)
+    return items
 
 
-def _is_every(token: _Token) -> bool:
-    return token.words in (("every",), ("each",))
+def _read(tokens: Tokens, at: int) -> Read:
+    for rule in _rules_for(tokens[at].kinds):
+        read, used = rule(tokens, at)
+        if used:
+            return read, used
+    return (_mark(tokens, at),), 1
 
 
-def _from_every(tokens: Sequence[_Token], at: int) -> tuple[_Item, int]:
-    """ "every 6-8 hours", "every 2 days"."""
-    low, high, used = _number_or_range(tokens, at + 1)
-    unit = tokens[at + 1 + used].words[0] if at + 1 + used < len(tokens) else ""
-    days = {"h": 1 / 24, "d": 1.0, "w": 7.0}.get(unit[:1]) if unit not in ("with", "when") else None
-    if days is None or not low > 0:
-        return _Unclear("how often is not clear"), 1 + used
-    return _Times(1 / (high * days), 1 / (low * days)), 2 + used
+def _mark(tokens: Tokens, at: int) -> Item:
+    token = tokens[at]
+    if token.text in PUNCTUATION:
+        return PUNCTUATION[token.text]
+    kinds = token.kinds
+    mark = next((MARKS[meaning.kind] for meaning in token.meanings if meaning.kind in MARKS), None)
+    if mark:
+        return mark
+    if PhraseKind.RANGE in kinds and PhraseKind.UP_TO not in kinds:
+        return Mark.RANGE
+    if any(kind in IN_DOUBT for kind in kinds) and PhraseKind.HARMLESS not in kinds:
+        return Unclear(f'"{token.text}"')
+    return Mark.WORD
 
 
-def _from_number(tokens: Sequence[_Token], at: int) -> tuple[_Item, int]:
-    low, high, used = _number_or_range(tokens, at)
-    after = tokens[at + used] if at + used < len(tokens) else _Token(("",))
-    if after.kind is PhraseKind.TIMES or (after.words == ("x",) and _is_daily(tokens, at + used + 1)):
-        return _times(tokens, at, low, high, used)
-    units = load_units()
-    unit = units.get(after.words[0]) if len(after.words) == 1 else None
-    if unit:
-        if unit.kind is UnitKind.UNREADABLE:
-            return _Unclear(f"an amount in {after.words[0]}"), used + 1
-        extra = 1 if _is_parenthesised_plural(tokens, at + used + 1) else 0
-        return Amount(low * unit.factor, high * unit.factor, unit.kind), used + 1 + extra
-    days = _days_meant(after)
-    if days:
-        return _Days(round(high * days)), used + 1
-    return Amount(low, high, UnitKind.COUNT, is_bare=True), used
+# --- what bounds the dose -------------------------------------------------------------------------------
 
 
-def _is_parenthesised_plural(tokens: Sequence[_Token], at: int) -> bool:
-    return at < len(tokens) and tokens[at].words in (("s",), ("es",))
+def _most_per_day(items: Sequence[Item]) -> Amount | None:
+    bounds = {item.amount for item in items if isinstance(item, Most) and item.is_daily}
+    return bounds.pop() if len(bounds) == 1 else None
 
 
-def _is_daily(tokens: Sequence[_Token], at: int) -> bool:
-    return at < len(tokens) and tokens[at].kind in (PhraseKind.EACH_DAY, PhraseKind.TIMES_PER_DAY)
+def _without_bounds(items: Sequence[Item]) -> list[Item]:
+    """Without the limits; "up to" is one only for what is taken as needed, and otherwise a dose that is left open."""
+    is_open = any(isinstance(item, Most) and item.is_permission for item in items)
+    has_rate = any(isinstance(item, Times | Moment) for item in items)
+    if is_open and not (Mark.AS_NEEDED in items and has_rate and any(isinstance(i, Amount) for i in items)):
+        raise UnclearError('"up to"')
+    return [item for item in items if not isinstance(item, Most) and item is not Mark.AS_NEEDED]
 
 
-def _times(tokens: Sequence[_Token], at: int, low: float, high: float, used: int) -> tuple[_Item, int]:
-    """ "3 times a day", "2-3 times weekly"."""
-    following = tokens[at + used + 1] if at + used + 1 < len(tokens) else _Token(("",))
-    if following.kind is PhraseKind.EACH_DAY:
-        return _Times(low, high), used + 2
-    if following.kind is PhraseKind.TIMES_PER_DAY and following.number == 1 / 7:
-        return _Times(low / 7, high / 7), used + 2
-    return _Unclear("how often is not clear"), used + 1
+# --- steps ----------------------------------------------------------------------------------------------
 
 
-def _days_meant(token: _Token) -> float | None:
-    meanings = load_sig_phrases().get(token.words, ())
-    return next((meaning.number for meaning in meanings if meaning.kind is PhraseKind.DAYS), None)
+@dataclass(frozen=True)
+class _Segment:
+    """The items of one step, with its length or the days that its heading names."""
+
+    items: tuple[Item, ...]
+    days: int | None = None
+    stretch: Stretch | None = None
+
+    @property
+    def has_dose(self) -> bool:
+        return any(isinstance(item, Amount | Times | Moment | SomeDays | Total) for item in self.items)
 
 
-def _number_or_range(tokens: Sequence[_Token], at: int) -> tuple[float, float, int]:
-    """ "2", "1-2", "one to two", "50 mg - 100 mg" (the unit is looked at by the caller)."""
-    low = tokens[at].number
-    if (
-        at + 2 < len(tokens)
-        and tokens[at + 1].kind is PhraseKind.RANGE
-        and tokens[at + 2].kind is PhraseKind.NUMBER
-    ):
-        return min(low, tokens[at + 2].number), max(low, tokens[at + 2].number), 3
-    return low, low, 1
+def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
+    """The steps that the items make, and whether the course stops after them."""
+    doubt = next((item.why for item in items if isinstance(item, Unclear)), "")
+    amounts = [item for item in items if isinstance(item, Amount)]
+    if doubt or any(amount.kind is UnitKind.UNREADABLE for amount in amounts):
+        raise UnclearError(doubt or "an amount in a unit that gives no mg")
+    if any(amount.low <= 0 or amount.mg_each == 0 for amount in amounts):
+        raise UnclearError("an amount of nothing")
+    has_date, has_refills, is_plan = (mark in items for mark in (Mark.DATE, Mark.REFILLS, Mark.PLAN))
+    if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
+        raise UnclearError("a change of dose that is not told in full")
+    items = [item for item in items if item not in (Mark.PLAN, Mark.DATE, Mark.REFILLS)]
+    items, stops = _without_stop(_with_parts_of_a_day(items))
+    segments = [_segment(part) for part in _split(items)]
+    if len(segments) > 1 and not all(segment.has_dose for segment in segments):
+        raise UnclearError("what comes then is not told")
+    steps = _inherited(tuple(Step(parts_of(segment.items), segment.days) for segment in segments))
+    steps = _with_stretches(steps, segments, stops)
+    if has_date:
+        steps = tuple(replace(step, days=None) for step in steps)
+    if has_refills and not stops:
+        steps = (*steps[:-1], *(replace(step, days=None) for step in steps[-1:]))
+    if is_plan and not (len(steps) > 1 and all(step.days for step in steps[:-1])):
+        raise UnclearError("a change of dose that is not told in full")
+    if stops and not (steps and (steps[-1].days or has_date)):
+        raise UnclearError("when it stops is not told")
+    return steps, stops
 
 
-def _joined_amounts(items: Sequence[_Item | _Token]) -> list[_Item | _Token]:
-    """Amounts side by side that say one thing: "2 x 50 mg", "2 tablets (50 mg)", "50 mg tablet: take 2"."""
-    joined: list[_Item | _Token] = []
-    for item in items:
-        before = _last_amount(joined)
-        if isinstance(item, Amount) and before is not None:
-            merged = _merged(joined[before], item, joined[before + 1 :])
-            if merged is not None:
-                del joined[before:]
-                joined.append(merged)
-                continue
-        joined.append(item)
-    return joined
+def _with_parts_of_a_day(items: Sequence[Item]) -> list[Item]:
+    """ "1 tablet in the morning, then half a tablet at night": both on each day, and no step of its own."""
+    thens = [at for at, item in enumerate(items) if item is Mark.THEN]
+    has_lengths = any(isinstance(item, Length | Stretch | Ladder) for item in items) or Mark.STOP in items
+    if has_lengths or Mark.CHANGE in items or not thens:
+        return [item for item in items if item is not Mark.CHANGE]
+    slots = [
+        {item.slot for item in items[begin:end] if isinstance(item, Moment)}
+        for begin, end in pairwise([0, *thens, len(items)])
+    ]
+    are_apart = all(slots) and len(frozenset().union(*slots)) == sum(map(len, slots))
+    return [Mark.AND if item is Mark.THEN and are_apart else item for item in items]
 
 
-def _last_amount(items: Sequence[_Item | _Token]) -> int | None:
-    """The place of an amount that only unmarked words separate from the end."""
-    for at in range(len(items) - 1, -1, -1):
-        item = items[at]
-        if isinstance(item, Amount):
-            return at
-        if not isinstance(item, _Token) or item.kind not in PASSED_OVER:
-            return None
-    return None
+def _without_stop(items: Sequence[Item]) -> tuple[list[Item], bool]:
+    """ "then stop" at the end, also "stop after 2 weeks"."""
+    if Mark.STOP not in items:
+        return list(items), False
+    at = items.index(Mark.STOP)
+    rest = [item for item in items[at + 1 :] if item is not Mark.THEN]
+    if rest and not (len(rest) == 1 and isinstance(rest[0], Length)):
+        raise UnclearError('"stop"')
+    before = list(items[:at])
+    while before and before[-1] in (Mark.THEN, Mark.AND):
+        before.pop()
+    return [*before, *(replace(item, is_after=False) for item in rest if isinstance(item, Length))], True
 
 
-PASSED_OVER = (None, PhraseKind.EACH, PhraseKind.RANGE, PhraseKind.HARMLESS, PhraseKind.FOR)
-
-
-def _merged(before: object, after: Amount, between: Sequence[object]) -> Amount | None:
-    if not isinstance(before, Amount):
-        return None
-    words = [word for token in between if isinstance(token, _Token) for word in token.words]
-    if before.kind is after.kind:
-        is_range = words in (["-"], ["to"], ["or"])
-        return (
-            Amount(min(before.low, after.low), max(before.high, after.high), after.kind) if is_range else None
-        )
-    if after.kind is UnitKind.MASS and after.low == after.high and before.mg_each is None:
-        if before.is_bare or "of" in words or "x" in words:
-            return replace(before, mg_each=after.low, is_bare=False)
-        is_total = "totals" in words or before.kind is UnitKind.VOLUME
-        return replace(before, mg_beside=after.low, is_total=is_total)
-    if before.kind is UnitKind.MASS and before.low == before.high and after.mg_each is None:
-        if after.kind is UnitKind.VOLUME:
-            return replace(after, mg_beside=before.low, is_total=True)
-        if not between and not after.is_bare:  # "100 mg (2 tablets)" may be the total or the strength
-            return replace(after, mg_beside=before.low)
-        return replace(after, mg_each=before.low, is_bare=False)
-    return None
-
-
-# --- how often -----------------------------------------------------------------------------------------
-
-
-def _with_rates(items: Iterable[_Item | _Token]) -> list[_Item]:
-    """Tokens turned into what they mean; those without a meaning for the dose are dropped."""
-    meant: list[_Item] = []
-    pending_after = False
-    for item in items:
-        if not isinstance(item, _Token):
-            meant.append(replace(item, is_after=pending_after) if isinstance(item, _Days) else item)
-            pending_after = False
-            continue
-        pending_after = item.kind is PhraseKind.AFTER
-        meaning = _meaning(item)
-        if meaning is not None:
-            meant.append(meaning)
-    return meant
-
-
-def _meaning(token: _Token) -> _Item | None:
-    match token.kind:
-        case PhraseKind.TIMES_PER_DAY:
-            return _Times(token.number, token.number)
-        case PhraseKind.EACH_DAY:
-            return _Times(1, 1, is_weak=True)
-        case PhraseKind.MOMENT:
-            return _Moment(token.slot)
-        case PhraseKind.WEEKDAY:
-            return _Moment(token.slot, is_weekday=True)
-        case PhraseKind.AND:
-            return _Mark.AND
-        case PhraseKind.THEN:
-            return _Mark.THEN
-        case PhraseKind.UNCLEAR | PhraseKind.WARNING:
-            return _Unclear(f'"{" ".join(token.words)}"')
-        case _:
-            return None
-
-
-# --- steps and parts -----------------------------------------------------------------------------------
-
-
-def _doubt(items: Sequence[_Item]) -> str:
-    return next((item.why for item in items if isinstance(item, _Unclear)), "")
-
-
-def _split(items: Sequence[_Item]) -> list[list[_Item]]:
-    steps: list[list[_Item]] = [[]]
-    for item in items:
-        if item is _Mark.THEN:
-            steps.append([])
-        elif isinstance(item, _Days) and item.is_after and len(steps) > 1:
-            steps[-2].append(replace(item, is_after=False))
+def _split(items: Sequence[Item]) -> list[list[Item]]:
+    """The items of each step: at "then", at a heading, and where another amount follows a length."""
+    if sum(isinstance(item, Length) and item.is_after for item in items) > 1:
+        raise UnclearError("whether the times count from the start or from each change is not told")
+    steps: list[list[Item]] = [[]]
+    for at, item in enumerate(items):
+        following = items[at + 1 :]
+        if item is Mark.THEN or item is Mark.ONWARD:
+            if item is Mark.THEN or any(isinstance(i, Amount | Times | Moment | Total) for i in following):
+                steps.append([])
+        elif isinstance(item, Ladder):
+            steps += _rungs(steps[-1], item)
+        elif isinstance(item, Stretch):
+            if _are_behind_their_doses(items):
+                steps[-1].append(item)
+            else:
+                steps.append([item])
+        elif isinstance(item, Length) and item.is_after:
+            _change_after(steps, item, following)
+        elif _begins_step(steps[-1], item, following):
+            steps.append([item])
         else:
             steps[-1].append(item)
-    return steps
+    told = [step for step in steps if any(item is not Mark.AND for item in step)]
+    if not steps[-1] and Mark.THEN in items:
+        raise UnclearError("what comes then is not told")
+    return told
 
 
-def _step(items: Sequence[_Item]) -> Step:
-    lengths = {item.days for item in items if isinstance(item, _Days)}
-    if len(lengths) > 1 or any(isinstance(item, _Days) and item.is_after for item in items):
-        raise _UnclearError("several lengths of time")
-    groups = _groups([item for item in items if not isinstance(item, _Days)])
-    if any(not _are_taken_both(one, next_) for one, next_ in pairwise(how_often for _, how_often in groups)):
-        raise _UnclearError("several amounts")
-    parts = tuple(Part(amount, _rate(how_often)) for amount, how_often in groups)
-    return Step(_added_up(parts), lengths.pop() if lengths else None)
+def _are_behind_their_doses(items: Sequence[Item]) -> bool:
+    """ "2 tablets on day 1, then ..." and not "day 1: 2 tablets"; told by the first that the text names."""
+    at = next(at for at, item in enumerate(items) if isinstance(item, Stretch))
+    stretch, following = items[at], items[at + 1 : at + 2]
+    is_first = isinstance(stretch, Stretch) and stretch.first == 1
+    return any(isinstance(item, Amount) for item in items[:at]) and (
+        is_first or following in ([], [Mark.THEN])
+    )
 
 
-_HowOften = list[_Times | _Moment | _Mark]
+def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) -> bool:
+    """ "25 mg daily x 7 days, 50 mg daily x 7 days"; "for 1 week 25 mg, for 1 week 50 mg"."""
+    if not any(isinstance(i, Amount) for i in step) or not any(isinstance(i, Length | Stretch) for i in step):
+        return False
+    if isinstance(step[0], Length | Stretch):
+        return isinstance(item, Length)
+    if not isinstance(item, Amount) or not isinstance(step[-1], Length | Stretch):
+        return False
+    moments = {i.slot for i in step if isinstance(i, Moment)}
+    next_moments = {
+        i.slot for i in takewhile(lambda i: not isinstance(i, Amount), following) if isinstance(i, Moment)
+    }
+    if moments and next_moments and not moments & next_moments:
+        raise UnclearError("whether the amounts are taken together or one after the other is not told")
+    return True
 
 
-def _groups(items: Sequence[_Item]) -> list[tuple[Amount | None, _HowOften]]:
-    """Each amount with the times that belong to it: those behind it, or all of them in front of the first."""
-    groups: list[tuple[Amount | None, _HowOften]] = [(None, [])]
-    for item in items:
-        if isinstance(item, Amount):
-            if groups[-1][0] is None and not any(isinstance(i, _Moment | _Times) for i in groups[-1][1]):
-                groups[-1] = (item, [])
-            elif groups[-1][0] is None and len(groups) == 1:
-                groups[-1] = (item, groups[-1][1])
-            else:
-                groups.append((item, []))
-        elif isinstance(item, _Times | _Moment | _Mark):
-            groups[-1][1].append(item)
-    return [group for group in groups if group[0] or any(i is not _Mark.AND for i in group[1])]
+def _change_after(steps: list[list[Item]], length: Length, following: Sequence[Item]) -> None:
+    """A length after which the dose changes belongs to the step before the change."""
+    changed = replace(length, is_after=False)
+    next_ = following[0] if following else None
+    if next_ is Mark.THEN:
+        steps[-1].append(changed)
+    elif len(steps) > 1 and not isinstance(next_, Amount):
+        steps[-2].append(changed)
+    elif isinstance(next_, Amount | Times | Moment):
+        steps[-1].append(changed)
+        steps.append([])
+    else:
+        raise UnclearError("what changes after a time is not told")
 
 
-def _are_taken_both(one: _HowOften, other: _HowOften) -> bool:
-    """Whether two amounts are meant together: "and" between them, or other times of day."""
-    slots, others = ({item.slot for item in items if isinstance(item, _Moment)} for items in (one, other))
-    return bool(one and one[-1] is _Mark.AND) or bool(slots and others and not slots & others)
+def _rungs(start: list[Item], ladder: Ladder) -> list[list[Item]]:
+    """The steps of a ladder from the amount of the step before it, which gets its length too."""
+    amounts = [item for item in start if isinstance(item, Amount)]
+    if len(amounts) != 1 or any(isinstance(item, Length) for item in start):
+        raise UnclearError("a dose that changes by steps from an unknown one")
+    first, by, to = amounts[0], ladder.by, ladder.to
+    by_one = by.low if ladder.is_up else -by.low
+    ends = (first.low, first.high, to.low, to.high)
+    kinds = {first.kind, by.kind, to.kind}
+    number = (to.low - first.low) / by_one
+    is_whole = abs(number - round(number)) < 1e-6 and 1 <= round(number) < MOST_STEPS
+    if len(kinds) > 1 or by.low != by.high or ends[0] != ends[1] or ends[2] != ends[3] or not is_whole:
+        raise UnclearError("a dose that changes by steps which do not fit")
+    length = Length(ladder.days)
+    start.append(length)
+    values = [first.low + step * by_one for step in range(1, round(number) + 1)]
+    if to.low == 0:  # nothing is taken on the last rung
+        values.pop()
+    rungs: list[list[Item]] = [[replace(first, low=value, high=value), length] for value in values]
+    if to.low > 0:
+        rungs[-1].pop()
+    return rungs
 
 
-def _added_up(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """ "1 tablet and half a tablet daily": an amount without its own times is added to the next."""
-    if len(parts) < 2 or all(part.rate for part in parts):
-        return parts
-    *first, last = parts
-    amounts = [part.amount for part in parts]
-    kinds = {(amount.kind, amount.mg_each, amount.mg_beside) for amount in amounts if amount}
-    if any(part.rate for part in first) or last.rate is None or len(kinds) != 1 or None in amounts:
-        raise _UnclearError("several amounts")
-    given = [amount for amount in amounts if amount]
-    total = replace(given[0], low=sum(a.low for a in given), high=sum(a.high for a in given), is_bare=False)
-    return (Part(total, last.rate),)
+def _segment(items: Sequence[Item]) -> _Segment:
+    lengths = {item.days for item in items if isinstance(item, Length)}
+    stretches = [item for item in items if isinstance(item, Stretch)]
+    if len(lengths) > 1 or len(stretches) > 1 or (lengths and stretches):
+        raise UnclearError("several lengths of time")
+    return _Segment(
+        tuple(item for item in items if not isinstance(item, Length | Stretch)),
+        lengths.pop() if lengths else None,
+        stretches[0] if stretches else None,
+    )
 
 
-def _rate(items: _HowOften) -> Rate | None:
-    """One rate from all that is said of how often; several that differ are unclear."""
-    strong = {(t.per_day, t.per_day_high) for t in items if isinstance(t, _Times) and not t.is_weak}
-    if len(strong) > 1:
-        raise _UnclearError("several frequencies")
-    weekdays = {item.slot for item in items if isinstance(item, _Moment) and item.is_weekday}
-    occasions = _occasions(items)
-    low, high = strong.pop() if strong else (float(occasions or 1),) * 2
-    if (occasions > 1 and not low == high == occasions) or (occasions == 1 and low > 1):
-        raise _UnclearError("frequency and times of day differ")
-    if weekdays:
-        share = len(weekdays) / 7
-        return Rate(share, share) if abs(low - share) < 1e-6 else Rate(low * share, high * share)
-    if not items or all(item is _Mark.AND for item in items):
-        return None
-    return Rate(low, high)
+def _with_stretches(steps: tuple[Step, ...], segments: Sequence[_Segment], stops: bool) -> tuple[Step, ...]:
+    """Steps under headings get their days; the headings must follow each other without a gap."""
+    stretches = [segment.stretch for segment in segments if segment.stretch]
+    if not stretches:
+        return steps
+    begins = [1]
+    for at, segment in enumerate(segments):
+        stretch = segment.stretch
+        following = segments[at + 1].stretch if at + 1 < len(segments) else None
+        if stretch is None and segment.days:
+            stretch = Stretch(begins[-1], begins[-1] + segment.days - 1)
+        if at == 0 and stretch is None and following:
+            stretch = Stretch(1, following.first - 1)  # "25 mg daily; from week 2: 50 mg"
+        if (
+            (stretch and stretch.first != begins[-1])
+            or begins[-1] < 0
+            or (stretch is None and segment is not segments[-1])
+        ):
+            raise UnclearError("days that do not follow each other")
+        begins.append(stretch.last + 1 if stretch and stretch.last else -1)
+    timed = [
+        replace(step, days=end - begin if end > 0 else step.days)
+        for step, (begin, end) in zip(steps, pairwise(begins), strict=True)
+    ]
+    if not stops:
+        timed[-1] = replace(timed[-1], days=segments[-1].days)
+    return tuple(timed)
 
 
-def _occasions(items: _HowOften) -> int:
-    """Times of day named. Two without "and" between them mean one occasion ("in the evening at bedtime")."""
-    slots: list[set[str]] = []
-    joined = True
-    for item in items:
-        if isinstance(item, _Moment) and not item.is_weekday:
-            if joined or not slots:
-                slots.append(set())
-            slots[-1].add(item.slot)
-            joined = False
-        elif item is _Mark.AND:
-            joined = True
-    return len({frozenset(group) for group in slots})
+# --- what a step leaves unsaid --------------------------------------------------------------------------
 
 
 def _inherited(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """A step takes over what it leaves unsaid: "1 tablet daily for 7 days, then 2"."""
     if len(steps) < 2 or any(len(step.parts) != 1 for step in steps):
         return steps
-    parts = [step.parts[0] for step in steps]
-    first_rate = next((part.rate for part in parts if part.rate), None)
     amount: Amount | None = None
-    rate = first_rate
+    rate = next((step.parts[0].rate for step in steps if step.parts[0].rate), None)
     complete: list[Step] = []
-    for step, part in zip(steps, parts, strict=True):
+    for step in steps:
+        (part,) = step.parts
         amount = _with_unit_of(amount, part.amount) if part.amount else amount
         rate = part.rate or rate
         complete.append(replace(step, parts=(Part(amount, rate),)))
@@ -562,6 +463,14 @@ def _inherited(steps: tuple[Step, ...]) -> tuple[Step, ...]:
 
 
 def _with_unit_of(earlier: Amount | None, amount: Amount) -> Amount:
-    if amount.is_bare and earlier:
+    """An amount with the unit, and the strength of a piece, that the step before it told."""
+    if earlier is None:
+        return amount
+    if amount.is_bare:
+        if earlier.kind is UnitKind.MASS and amount.low <= MOST_BARE_PIECES:
+            raise UnclearError("a number that can be mg or pieces")
         return replace(amount, kind=earlier.kind, mg_each=earlier.mg_each, is_bare=False)
-    return amount
+    if amount.kind is not earlier.kind or earlier.mg_each is None or amount.mg_each is not None:
+        return amount
+    fits = amount.mg_beside is None or is_same(amount.mg_beside, amount.high * earlier.mg_each)
+    return replace(amount, mg_each=earlier.mg_each) if fits else amount

@@ -267,7 +267,7 @@ def _bare_strength(name: str, components: frozenset[str]) -> Strength | None:
 
 def _is_part_of_product(word: str) -> bool:
     """Salts, release (24 hr) and form; not words of a direction."""
-    if not word.isalpha():
+    if not word.isalpha() or word in HOURS:
         return True
     is_said_of_it = word in _common_words() and word not in _words_of_directions()
     return is_said_of_it or word in load_form_words()
@@ -275,7 +275,8 @@ def _is_part_of_product(word: str) -> bool:
 
 @lru_cache(maxsize=1)
 def _words_of_directions() -> frozenset[str]:
-    return frozenset[str]().union(*load_sig_phrases())
+    """Words that say something by themselves: `daily`, not the `rd` of `3 rd`."""
+    return frozenset(phrase[0] for phrase in load_sig_phrases() if len(phrase) == 1)
 
 
 HOURS = ("h", "hr", "hrs", "hour", "hours")

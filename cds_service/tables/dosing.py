@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
@@ -17,6 +18,8 @@ class UnitKind(Enum):
     MASS = "mass"
     VOLUME = "volume"
     COUNT = "count"
+    DROP = "drop"
+    SPRAY = "spray"
     UNREADABLE = "unreadable"
 
 
@@ -29,20 +32,57 @@ class Unit:
 
 
 class PhraseKind(Enum):
-    TIMES_PER_DAY = "times_per_day"
-    EACH_DAY = "each_day"
-    MOMENT = "moment"
-    WEEKDAY = "weekday"
-    NUMBER = "number"
+    """What a phrase does in a dosage text; some need a `value`, as the comment tells."""
+
+    TIMES_PER_DAY = "times_per_day"  # how many
+    EACH_DAY = "each_day"  # 1
+    OCCASIONS = "occasions"  # how many: once, twice
+    MOMENT = "moment"  # time of day
+    WEEKDAY = "weekday"  # days of the week, separated by spaces
+    HALF_OF_DAYS = "half_of_days"  # which half: odd, even, one, next
+    OTHER_DAYS = "other_days"
+    EXCEPT = "except"
+    ALTERNATE = "alternate"
+    EVERY = "every"
+    PER = "per"
+    NUMBER = "number"  # which
+    ROMAN = "roman"  # which: a number only before a unit or a time
+    ARTICLE = "article"  # 1: a number only before a unit
+    ORDINAL = "ordinal"  # which
     AS_NEEDED = "as_needed"
-    THEN = "then"
+    THEN = "then"  # "change" where another dose replaces the one before
+    ONWARD = "onward"
+    STOP = "stop"
+    CHANGE = "change"  # up or down
+    BY = "by"
+    PLAN = "plan"
     FOR = "for"
     AFTER = "after"
     AND = "and"
     RANGE = "range"
     EACH = "each"
     TIMES = "times"
-    DAYS = "days"
+    DAYS = "days"  # how many
+    DATE = "date"  # in digits, so without rows of its own
+    MONTH = "month"
+    DATE_FOLLOWS = "date_follows"
+    AT = "at"
+    NIGHT_OR_ON = "night_or_on"
+    MAXIMUM = "maximum"
+    UP_TO = "up_to"
+    TOTAL = "total"
+    EQUALS = "equals"
+    STRENGTH = "strength"
+    DIVIDED = "divided"
+    SUPPLY = "supply"
+    SUPPLIED = "supplied"
+    MEALS = "meals"
+    SITES = "sites"  # how many
+    SPOON = "spoon"
+    WITH = "with"
+    DRINK = "drink"
+    CONDITION = "condition"
+    ABOUT = "about"
     UNCLEAR = "unclear"
     WARNING = "warning"
     HARMLESS = "harmless"
@@ -50,14 +90,32 @@ class PhraseKind(Enum):
 
 @dataclass(frozen=True)
 class Phrase:
-    """A meaning of some words: `number` for times per day, numbers and days, `slot` for moments and weekdays."""
+    """A meaning of some words: `number` for what is counted, `slot` for moments and weekdays."""
 
     kind: PhraseKind
     number: float = 0.0
     slot: str = ""
 
 
-NUMERIC = frozenset({PhraseKind.TIMES_PER_DAY, PhraseKind.EACH_DAY, PhraseKind.NUMBER, PhraseKind.DAYS})
+NUMERIC = frozenset(
+    {
+        PhraseKind.TIMES_PER_DAY, PhraseKind.EACH_DAY, PhraseKind.OCCASIONS, PhraseKind.NUMBER, PhraseKind.ROMAN,
+        PhraseKind.ARTICLE, PhraseKind.ORDINAL, PhraseKind.DAYS, PhraseKind.SITES,
+    }
+)  # fmt: skip
+
+LEXEME = re.compile(
+    r"(?P<date>\d{4}-\d{1,2}-\d{1,2}(?!\d)|\d{1,2}/\d{1,2}/(?:\d{4}|\d\d)(?!\d)|\d{1,2}([.-])\d{1,2}\2(?:\d{4})(?!\d))"
+    r"|(?P<code>(?<![^\W_])(?:[fgz]\d\d(?:\.\d+)?|[a-pr-wy]\d\d\.\d+)(?![^\W_]))"
+    r"|(?P<number>\d+(?:,\d{3})+(?:\.\d+)?(?![\d,])|\d+(?:[.,]\d+)?|(?<![^\W_])\.\d+)"
+    r"|(?P<word>[^\W\d_]+)"
+    r"|(?P<mark>[^\w\s]|\n)"
+)  # fmt: skip
+
+
+def lexemes(text: str) -> list[re.Match[str]]:
+    """Numbers, words and marks of a text in lower case; dates and diagnosis codes as one piece each."""
+    return list(LEXEME.finditer(text))
 
 
 @lru_cache(maxsize=1)
@@ -72,13 +130,30 @@ def load_units() -> dict[str, Unit]:
 
 
 @lru_cache(maxsize=1)
+def load_unit_words() -> dict[Words, Unit]:
+    """The units as a text spells them, by their words; ratios such as mg/mL are left to the grammar."""
+    spelled = {name: unit for name, unit in load_units().items() if "/" not in name and not name.isdigit()}
+    return {_words_of(name): unit for name, unit in spelled.items()}
+
+
+@lru_cache(maxsize=1)
 def load_sig_phrases() -> dict[Words, tuple[Phrase, ...]]:
     """Every phrase by its words; some words have several meanings, of which the context decides."""
     phrases: dict[Words, tuple[Phrase, ...]] = {}
     for row in read_rows("sig_phrases.csv", ("phrase", "kind", "value", "source")):
-        words = tuple(row.required("phrase").split())
+        words = _words_of(row.required("phrase"))
         phrases[words] = (*phrases.get(words, ()), _phrase(row))
     return phrases
+
+
+@lru_cache(maxsize=1)
+def longest_phrase() -> int:
+    """Words in the longest phrase or unit."""
+    return max(map(len, (*load_sig_phrases(), *load_unit_words())))
+
+
+def _words_of(phrase: str) -> Words:
+    return tuple(lexeme[0] for lexeme in lexemes(phrase))
 
 
 def _phrase(row: Row) -> Phrase:

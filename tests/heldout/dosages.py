@@ -219,11 +219,20 @@ OFTEN = {
     1: ("daily", "once daily", "once a day", "every day", "OD", "qd", "every morning", "at night", "nocte", "mane",
         "ONCE A DAY", "1 time daily", "1 (one) time each day", "in the morning", "at bedtime", "qhs", "q am", "qAM",
         "every 24 hours", "each morning", "once every morning", "nightly", "every evening", "1x/day", "q24h",
-        "once daily in the morning", "every night at bedtime", "daily with breakfast"),
+        "once daily in the morning", "every night at bedtime", "daily with breakfast", "q.d.", "o.d.", "OM", "ON", "hs",
+        "at 8 am", "at 9:00 PM", "at 0800", "daily at 21:00", "each night at bedtime", "once every day", "qday",
+        "per day",
+        "every 24 hrs", "1 x daily", "each AM", "qpm", "once nightly", "with dinner", "on rising", "at 10pm",
+        "daily once"),
     2: ("twice daily", "BD", "bid", "twice a day", "2 times daily", "2 (two) times a day", "every 12 hours", "b.i.d.",
-        "morning and night", "q12h", "2x/day", "TWICE A DAY", "in the morning and at bedtime", "two times a day"),
+        "morning and night", "q12h", "2x/day", "TWICE A DAY", "in the morning and at bedtime", "two times a day", "BDS",
+        "am & pm", "at 8 am and 8 pm", "0800 and 2000", "every 12 hrs", "q 12 hours", "with breakfast and dinner",
+        "every morning and every evening", "mane and nocte", "2 (two) times per day", "b.d", "2 x daily",
+        "q AM and q HS"),
     3: ("three times daily", "TDS", "tid", "three times a day", "3 times daily", "t.i.d.", "every 8 hours", "q8h",
-        "3 (three) times a day"),
+        "3 (three) times a day", "morning, noon and night", "three times/day", "3x/d", "q 8 hrs", "T.D.S.",
+        "thrice daily",
+        "at 0800, 1400 and 2000", "with breakfast, lunch and dinner", "in the morning, at noon, and at bedtime"),
 }  # fmt: skip
 PIECES = (
     "Take {n} {piece} by mouth {often}",
@@ -242,14 +251,24 @@ PIECES = (
     "{n}{short} {often}",
     "Dose: {n} {piece}, Route: oral, Frequency: {often}",
     "Take {mg} mg ({n} {piece}) by mouth {often}",
+    "{mg} mg = {n} {piece}, PO, {often}",
+    "{n} {piece}(s), Oral, {often}, # 30 {piece}(s), 0 Refill(s)",
+    "Take {n} {piece} ({mg} mg total) by mouth {often}., Disp-90 {piece}, R-0, Normal",
+    "{n} {piece} {often}. Swallow whole. Do not crush or chew.",
+    "Take {n} {piece} {often} with a full glass of water for depression",
+    "sig: {n} {short} p.o. {often}, qty 90, refills 0",
+    "{n} ({word}) {piece} {often}",
+    "Take {word} ({n}) {piece} by mouth {often}",
+    "{n} {piece} - {often}",
 )
 UK = {
     (1, 1): ("one to be taken each day", "ONE TO BE TAKEN DAILY", "One to be taken at night", "1 OD", "Take ONE daily",
-             "One daily", "1 nocte", "1-0-0", "0-0-1", "Take ONE tablet ONCE a day", "ONE EVERY MORNING", "1 daily"),
+             "One daily", "1 nocte", "1-0-0", "0-0-1", "Take ONE tablet ONCE a day", "ONE EVERY MORNING", "1 daily",
+             "1 ON", "1 om", "i od", "1 at night mdu", "ONE AT NIGHT AS DIRECTED", "1 o.d. pc", "one mane"),
     (2, 1): ("two to be taken at night", "TWO TO BE TAKEN EACH MORNING", "2 nocte", "0-0-2", "Take TWO daily"),
     (1, 2): ("one to be taken twice a day", "1 BD", "1-0-1", "ONE TWICE DAILY", "Take ONE twice a day"),
     (1, 3): ("one to be taken three times a day", "1 TDS", "1-1-1", "ONE THREE TIMES A DAY"),
-    (2, 2): ("two to be taken twice a day", "2 BD", "2-0-2"),
+    (2, 2): ("two to be taken twice a day", "2 BD", "2-0-2", "ii bd", "2 BDS"),
 }  # fmt: skip
 IN_MG = (
     "Take {mg} mg by mouth {often}",
@@ -260,6 +279,10 @@ IN_MG = (
     "Take {mg}mg {often} with water",
     "{mg} milligrams by mouth {often}",
     "{mg} MG ORAL {OFTEN}",
+    "{mg} mg, Oral, {often}",
+    "Dose: {mg} mg; Route: oral; Frequency: {often}",
+    "{mg}mg po {often} for mood, #30, 0 refills",
+    "take {mg} mg orally {often} without regard to meals",
 )
 WORDS = {0.5: "half a", 1: "one", 1.5: "one and a half", 2: "two", 3: "three", 4: "four"}
 
