@@ -79,7 +79,7 @@ def test_a_dosage_that_gives_no_dose_is_shown_with_the_reason(tmp_path: Path) ->
     write(tmp_path / "made" / "order.json", json.dumps(R4 | {"dosageInstruction": [{"text": "as directed"}]}))
     done = report(tmp_path)
     assert done.returncode == 0
-    assert "| made MedicationRequest/rx1 | as directed | dose unknown: " in done.stdout
+    assert "| made MedicationRequest/rx1 | as directed | dose not recorded: " in done.stdout
 
 
 def test_an_antidepressant_that_is_nowhere_mentioned_fails_the_report(tmp_path: Path) -> None:

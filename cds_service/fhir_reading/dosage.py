@@ -237,12 +237,9 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
     if text.unclear:
         return (unknown_dose(f"the text is not clear ({text.unclear})"),)
     if structured.amount is None and structured.rate is None:
-        is_silent_text = not text.steps and not text.amounts
-        return (
-            (dose_not_recorded("how much and how often it is taken"),)
-            if is_silent_text
-            else _doses(text.steps, product)
-        )
+        if not text.steps and not text.amounts:
+            return (dose_not_recorded("how much and how often it is taken"),)
+        return _doses(text.steps, product)
     return _doses(_filled(structured, text.steps, product), product)
 
 

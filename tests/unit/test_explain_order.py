@@ -78,7 +78,7 @@ def test_a_titration_has_a_line_a_step() -> None:
     [
         (medication_request(medication="metformin 500 mg"), "metformin 500 mg: not an antidepressant"),
         (medication_request(medication="sertralin and citalopram"), "not known, "),
-        (medication_request(dosage=None), "dose not recorded"),
+        (medication_request(dosage="as directed"), "dose not recorded: how much and how often"),
         (medication_request(dosage="1 tablet daily as needed"), "taken only as needed"),
         (medication_request(status="draft"), "set aside sertraline 100 mg tablet: a draft"),
         (medication_request(subject=None), "dose      1 × 100 mg"),
