@@ -11,6 +11,7 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 
 FHIR_DATE = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d{2})(?:-(?P<day>\d{2})(?P<time>T.+)?)?)?",
@@ -39,6 +40,11 @@ def parse_fhir_date(text: object) -> PartialDate | None:
     """The days that a FHIR date, dateTime or instant may mean; None when it is not one."""
     if not isinstance(text, str) or len(text) > LONGEST_FHIR_DATE:
         return None
+    return _parse(text)
+
+
+@lru_cache(maxsize=8192)
+def _parse(text: str) -> PartialDate | None:
     if len(text) == 10:
         return _exact_day(text)
     found = FHIR_DATE.fullmatch(text)

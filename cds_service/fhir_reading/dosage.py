@@ -151,6 +151,7 @@ def dose_from_name(product: Recognised) -> tuple[DailyDose, ...]:
     return (dose_not_recorded(f"no dosage{shown}"),)
 
 
+@lru_cache(maxsize=8192)
 def is_silent(dosage: Dosage) -> bool:
     """Whether a dosage says nothing of how much and how often: at most a route, and from when to when."""
     repeat = dosage.timing.repeat if dosage.timing else None

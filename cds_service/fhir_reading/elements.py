@@ -242,11 +242,17 @@ def key_of_concept(concept: object) -> ConceptKey | None:
     if not isinstance(coding, list) or len(coding) != 1 or not isinstance(coding[0], dict):
         return None
     only = coding[0]
-    key = only.get("system"), only.get("code"), only.get("display"), concept.get("text")
-    for part in key:
-        if part is not None and (type(part) is not str or len(part) > LONGEST_IN_KEY):
-            return None
-    return key
+    system, code, display, text = key = (
+        only.get("system"), only.get("code"), only.get("display"), concept.get("text")
+    )  # fmt: skip
+    # Written out, since every result and diagnosis passes here.
+    is_key = (
+        (system is None or (type(system) is str and len(system) <= LONGEST_IN_KEY))
+        and (code is None or (type(code) is str and len(code) <= LONGEST_IN_KEY))
+        and (display is None or (type(display) is str and len(display) <= LONGEST_IN_KEY))
+        and (text is None or (type(text) is str and len(text) <= LONGEST_IN_KEY))
+    )
+    return key if is_key else None
 
 
 def concept_of_key(key: ConceptKey) -> CodeableConcept:

@@ -9,7 +9,6 @@ from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
@@ -36,15 +35,10 @@ class Notes:
     def read_date(self, text: str | None, path: str) -> PartialDate | None:
         if text is None:
             return None
-        day = _date(text)
+        day = parse_fhir_date(text)
         if day is None:
             self.add(f"{path}: expected a date, found {text[:40]!r}")
         return day
-
-
-@lru_cache(maxsize=8192)
-def _date(text: str) -> PartialDate | None:
-    return parse_fhir_date(text)
 
 
 @dataclass(frozen=True)

@@ -409,6 +409,10 @@ class Exposure:
         return tuple(dict.fromkeys(references))
 
     @cached_property
+    def assumed(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(order.assumed for order in self.prescriptions if order.assumed))
+
+    @cached_property
     def named_by(self) -> tuple[str, ...]:
         """The terminology services that named the drug of one or more of the orders."""
         return tuple(sorted({order.named_by for order in self.prescriptions if order.named_by}))
@@ -450,8 +454,7 @@ class Trial:
     @property
     def assumed(self) -> tuple[str, ...]:
         """What its dose rests on that no record says, if the site chose to assume it."""
-        orders = self.exposure.prescriptions
-        return tuple(dict.fromkeys(order.assumed for order in orders if order.assumed))
+        return self.exposure.assumed
 
     @property
     def is_adequate(self) -> Answer:
