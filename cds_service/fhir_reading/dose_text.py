@@ -8,7 +8,7 @@ often it is taken. Words without a meaning are passed over, but a number left ov
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise, takewhile
@@ -98,17 +98,36 @@ def read_dose_text(text: str) -> DoseText:
     items = joined(_items(tokens_of(text)))
     if len(items) > MOST_ITEMS:
         return DoseText(unclear="the text is too long to be a dosage")
+    is_needed_in = [Mark.AS_NEEDED in clause for clause in _clauses_with_amounts(items)]
+    is_in_part = any(is_needed_in) and not is_needed_in[0]
     said = DoseText(
-        as_needed=Mark.AS_NEEDED in items,
+        as_needed=Mark.AS_NEEDED in items and not is_in_part,
         amounts=tuple(item for item in items if isinstance(item, Amount)),
         moments=frozenset(item.slot for item in items if isinstance(item, Moment)),
         most_per_day=_most_per_day(items),
     )
+    if is_in_part:
+        return replace(said, unclear="a part of it is taken only as needed")
     try:
         steps, stops = _steps(_without_bounds(items))
     except UnclearError as error:
         return replace(said, unclear=str(error))
     return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
+
+
+def _clauses_with_amounts(items: Sequence[Item]) -> list[list[Item]]:
+    """The items up to each next amount: what is said behind an amount is said of it."""
+    clauses: list[list[Item]] = []
+    for item in items:
+        begins = isinstance(item, Amount) and (not clauses or _has_rate(clauses[-1]))
+        if begins or not clauses:
+            clauses.append([])
+        clauses[-1].append(item)
+    return clauses
+
+
+def _has_rate(items: Iterable[Item]) -> bool:
+    return any(isinstance(item, Times | Moment | SomeDays) for item in items)
 
 
 def read_rate(text: str) -> Rate | None:

@@ -102,3 +102,22 @@ def test_timing_codes(code: str, per_day: float) -> None:
 
 def test_an_unknown_timing_code_is_no_rate() -> None:
     assert read_rate("XYZZY") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "only_as_needed"),
+    [
+        ("1 tablet at night as needed for sleep", True),
+        ("Take as needed 1 tablet daily", True),
+        ("Take 1 tablet daily. As needed for pain", True),
+        ("50 mg daily (2 x 25 mg) as needed", True),
+        ("1 tablet every day. may take 2 tablets if needed", False),
+        ("1 tablet daily, may take 1 extra tablet prn", False),
+        ("1 tablet every morning and 1 tablet at bedtime as needed", False),
+        ("1 tablet daily for 7 days, then 2 tablets as needed", False),
+    ],
+)
+def test_what_is_only_in_part_as_needed_has_no_certain_dose(text: str, only_as_needed: bool) -> None:
+    reading = read_dose_text(text)
+    assert reading.as_needed is only_as_needed
+    assert bool(reading.unclear) is not only_as_needed
