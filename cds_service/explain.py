@@ -149,7 +149,7 @@ def explanation_text(order: ExplainedOrder) -> str:
         rows += [
             ("dose", told.dose_text),
             ("days", told.days_text),
-            *(("", _segment_text(segment)) for segment in told.segments),
+            *(("", _segment_text(segment, _unit(order.drug))) for segment in told.segments),
             ("use", f"{use.answer.value} as a treatment of depression: {use.text}"),
         ]
     if order.set_aside:
@@ -174,19 +174,26 @@ def _product_rows(drug: DrugReading) -> list[tuple[str, str]]:
         return []
     unit = "mL" if drug.strength and drug.strength.per is Per.ML else "unit"
     strength = f"{drug.strength.mg:g} mg a {unit}" if drug.strength else "strength not known"
+    if drug.contents:
+        strength = "a pack of " + " and ".join(f"{part.pieces:g} × {part.mg:g} mg" for part in drug.contents)
     form = f", {drug.form.value}" if drug.form else ""
     return [("product", f"{drug.name}: {strength}{form}")]
 
 
-def _segment_text(segment: DoseSegment) -> str:
+def _unit(drug: DrugReading) -> str:
+    is_per_session = isinstance(drug, Recognised) and drug.antidepressant.is_per_session
+    return "mg a session" if is_per_session else "mg/day"
+
+
+def _segment_text(segment: DoseSegment, unit: str) -> str:
     days = f"{segment.first_day} to {segment.last_day}"
     certain = "" if segment.days_certain else " (days not certain)"
-    return f"{days}: {_mg_text(segment)}{certain}"
+    return f"{days}: {_dose_text(segment, unit)}{certain}"
 
 
-def _mg_text(segment: DoseSegment) -> str:
+def _dose_text(segment: DoseSegment, unit: str) -> str:
     if segment.low_mg is None:
         return "dose unknown"
     if segment.high_mg is None or segment.low_mg == segment.high_mg:
-        return f"{segment.low_mg:g} mg/day"
-    return f"{segment.low_mg:g} to {segment.high_mg:g} mg/day"
+        return f"{segment.low_mg:g} {unit}"
+    return f"{segment.low_mg:g} to {segment.high_mg:g} {unit}"

@@ -23,6 +23,7 @@ from fhir_fixtures.builders import (
     PHQ9_TOTAL,
     RXNORM,
     SNOMED_CT,
+    Concept,
     concept,
     condition,
     medication_request,
@@ -285,3 +286,20 @@ def test_trap_12_an_esketamine_kit_is_one_session(code: str) -> None:
     (segment,) = prescription.segments
     assert (segment.low_mg, prescription.treats_depression.answer) == (None, Answer.NOT_MET)
     assert "esketamine is not counted as a trial" in prescription.treats_depression.text
+
+
+@pytest.mark.parametrize(
+    ("medication", "dosage", "mg"),
+    [
+        ((RXNORM, "2119389"), "1 kit twice a week", 84.0),
+        ((RXNORM, "2119390"), "1 kit once a week", 56.0),
+        ("Spravato 84 mg dose kit", "84 mg intranasally twice a week", 84.0),
+        ("esketamine 28 mg nasal spray", "56 mg once weekly", 56.0),
+    ],
+)
+def test_trap_12_the_dose_of_esketamine_is_that_of_a_session(
+    medication: Concept, dosage: str, mg: float
+) -> None:
+    """Twice a week is not a seventh of it each day."""
+    prescription = prescribed(medication=medication, dosage=dosage)
+    assert (prescription.segments[0].low_mg, "a session" in prescription.dose_text) == (mg, True)

@@ -35,7 +35,7 @@ from cds_service.fhir_reading.timing import (
     times_per_day,
 )
 from cds_service.tables.dosing import UnitKind
-from cds_service.tables.drugs import Per
+from cds_service.tables.drugs import Per, Strength
 
 
 @dataclass(frozen=True)
@@ -71,11 +71,20 @@ def read_dosage(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
     """The daily doses a dosage orders, one after the other; one, unless text or pack tells steps."""
     if dosage.modifier_extension:
         return (unknown_dose("the dosage has a modifier extension, whose meaning is not known"),)
+    product = _as_session(product)
     doses = _stated_doses(dosage, product)
     if doses == DISAGREE:
         return doses
     most = _most_mg_per_day(dosage, product)
     return tuple(_believed(_within(dose, most), product) for dose in doses)
+
+
+def _as_session(product: Recognised) -> Recognised:
+    """A kit of a drug that is given in sessions is one session: all of its devices together."""
+    if not (product.antidepressant.is_per_session and product.contents):
+        return product
+    mg = sum(part.pieces * part.mg for part in product.contents)
+    return replace(product, strength=Strength(mg, Per.UNIT), contents=())
 
 
 def read_dosages(dosages: Sequence[Dosage], product: Recognised) -> list[tuple[DailyDose, ...]]:
@@ -359,6 +368,9 @@ def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
             return unknown_dose(spaced.text)
         pieces = part.rate.high
         return DailyDose(spaced.mg_per_day, spaced.mg_per_day, spaced.text, None, pieces, UnitKind.COUNT)
+    if product.antidepressant.is_per_session:
+        shown = f"{mg.text} a session, {_often(part.rate)}"
+        return DailyDose(mg.low, mg.high, shown, None, part.rate.high, UnitKind.COUNT)
     if is_patch(product) and not is_same_rate(part.rate, ONCE_A_DAY):
         return unknown_dose("how long each patch is worn is not recorded")
     return _multiplied(part.amount, part.rate, mg, product)

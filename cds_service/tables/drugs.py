@@ -75,7 +75,8 @@ class Antidepressant:
     """One row of `antidepressants.csv`.
 
     `dose_component` is the ingredient whose mg are compared with the minimum. `is_conditional` drugs
-    count only with care for what they are for. `counting_form` is the only form whose use counts, if
+    count only with care for what they are for; doses of those that `is_per_session` are mg a session.
+    `counting_form` is the only form whose use counts, if
     the row says so. Above `most_mg_per_day` a dose is not believed; None when nothing bounds it.
     """
 
@@ -86,6 +87,7 @@ class Antidepressant:
     use: TrialUse
     use_text: str
     is_conditional: bool
+    is_per_session: bool
     counting_form: Form | None
     most_mg_per_day: float | None
 
@@ -158,6 +160,7 @@ def _antidepressant(row: Row, rows: Mapping[str, Row]) -> Antidepressant:
         use=TrialUse(row.one_of("indication_rule", [use.value for use in TrialUse])),
         use_text=row.text("default_rationale") if counts in ("no", "special") else row.text("non_trial_rule"),
         is_conditional=counts == "conditional",
+        is_per_session=counts == "special",
         counting_form=Form(row.one_of("counting_form", [f.value for f in Form])) if form else None,
         most_mg_per_day=_most_mg_per_day(row, minimum_mg),
     )

@@ -97,6 +97,22 @@ def test_why_not_in_words(resource: dict[str, Any], expected: str) -> None:
     as_json(resource)
 
 
+@pytest.mark.parametrize(
+    ("code", "dosage", "lines"),
+    [
+        (
+            "2119389",
+            "1 kit twice a week",
+            ("a pack of 3 × 28 mg", "84 mg a session, 1/3.5 days", ": 84 mg a session"),
+        ),
+        ("1653469", "1 tablet daily", ("a pack of 7 × 10 mg and 23 × 20 mg", ": 10 mg/day", ": 20 mg/day")),
+    ],
+)
+def test_packs_and_sessions(code: str, dosage: str, lines: tuple[str, ...]) -> None:
+    found = explained(medication_request(medication=(RXNORM, code), dosage=dosage))
+    assert all(line in found for line in lines), found
+
+
 def test_every_order_of_a_bundle_is_explained() -> None:
     found = explained(vignettes([1])[0].bundle)
     assert found.count("MedicationRequest/trd-v01-") == 3
