@@ -111,4 +111,4 @@ def _letter(tokens: Tokens, at: int) -> tuple[float, int]:
     counts = unit is not None and unit.kind is not UnitKind.MASS
     after = tokens.after(at + 1, PhraseKind.HARMLESS)
     often = tokens.is_kind(after, PhraseKind.TIMES_PER_DAY, PhraseKind.MOMENT, PhraseKind.EACH_DAY)
-    return (roman.number, 1) if counts or (often and set(tokens[at].text) == {"i"}) else (0.0, 0)
+    return (roman.number, 1) if counts or (often and set(tokens[at].text) <= {"i", "s"}) else (0.0, 0)

@@ -29,6 +29,7 @@ from cds_service.fhir_reading.dose_items import (
 )
 from cds_service.tables.dosing import UnitKind
 
+LEAST_OF_DAYS = 1 / 4  # "daily" beside what is rarer still is no slip of the pen: "1 daily, weekly scripts"
 _HowOften = list[Times | Moment | SomeDays | Mark]
 
 
@@ -288,6 +289,9 @@ def _rate(items: _HowOften) -> Rate | None:
         raise UnclearError("several frequencies")
     occasions = _occasions(items)
     low, high = strong.pop() if strong else (float(occasions or 1),) * 2
+    is_daily = any(isinstance(t, Times) and t.is_weak for t in items)
+    if is_daily and high < LEAST_OF_DAYS:
+        raise UnclearError("whether it is taken daily or more rarely is not told")
     if (occasions > 1 and not low == high == occasions) or (occasions == 1 and low > 1):
         raise UnclearError("frequency and times of day differ")
     share = _share(items)

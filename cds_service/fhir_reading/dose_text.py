@@ -53,6 +53,7 @@ from cds_service.fhir_reading.dose_times import (
 )
 from cds_service.fhir_reading.dose_words import Tokens, tokens_of
 from cds_service.tables.dosing import PhraseKind, UnitKind
+from cds_service.tables.drugs import load_form_words, load_names
 
 __all__ = ["Amount", "DoseText", "Part", "Rate", "Step", "read_dose_text", "read_rate"]
 
@@ -95,7 +96,9 @@ def read_dose_text(text: str) -> DoseText:
     """The dosing that a text states, as far as all of its numbers have a meaning."""
     if len(text) > LONGEST_TEXT:
         return DoseText(unclear="the text is too long to be a dosage")
-    items = joined(_items(tokens_of(text)))
+    tokens = tokens_of(text)
+    found = _items(tokens)
+    items = [*joined(found), *_not_understood(tokens, found)]
     if len(items) > MOST_ITEMS:
         return DoseText(unclear="the text is too long to be a dosage")
     is_needed_in = [Mark.AS_NEEDED in clause for clause in _clauses_with_amounts(items)]
@@ -149,6 +152,7 @@ MARKS = {
     PhraseKind.PLAN: Mark.PLAN,
     PhraseKind.AS_NEEDED: Mark.AS_NEEDED,
     PhraseKind.EACH: Mark.OF,
+    PhraseKind.OR: Mark.OR,
 }
 IN_DOUBT = (
     PhraseKind.UNCLEAR,
@@ -235,6 +239,20 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if any(kind in IN_DOUBT for kind in kinds) and PhraseKind.HARMLESS not in kinds:
         return Unclear(f'"{token.text}"')
     return Mark.WORD
+
+
+def _not_understood(tokens: Tokens, items: Sequence[Item]) -> Sequence[Item]:
+    """Doubt about a word that no table has, where each must be known.
+
+    In another language, or behind the bare numbers of a scheme, it may well say "weekly" or "paused".
+    """
+    places = range(len(tokens))
+    if Mark.SCHEME not in items and not any(tokens.is_kind(at, PhraseKind.FOREIGN) for at in places):
+        return []
+    known = load_names().keys() | {(word,) for word in load_form_words()}
+    words = (tokens[at] for at in places if tokens[at].text.isalpha() and tokens[at].text not in PUNCTUATION)
+    unknown = (word for word in words if not word.meanings and word.unit is None and word.words not in known)
+    return [Unclear(f'"{word.text}"') for word in unknown][:1]
 
 
 # --- what bounds the dose -------------------------------------------------------------------------------
@@ -374,10 +392,11 @@ def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) ->
         return isinstance(item, Length)
     if not isinstance(item, Amount) or not isinstance(step[-1], Length | Stretch):
         return False
+    own = list(takewhile(lambda i: not isinstance(i, Amount), following))
+    if item.is_bare and not any(isinstance(i, Times | Moment | SomeDays | Length | Stretch) for i in own):
+        raise UnclearError("a number without a unit behind a length of time")  # "3 weeks out of 4"
     moments = {i.slot for i in step if isinstance(i, Moment)}
-    next_moments = {
-        i.slot for i in takewhile(lambda i: not isinstance(i, Amount), following) if isinstance(i, Moment)
-    }
+    next_moments = {i.slot for i in own if isinstance(i, Moment)}
     if moments and next_moments and not moments & next_moments:
         raise UnclearError("whether the amounts are taken together or one after the other is not told")
     return True

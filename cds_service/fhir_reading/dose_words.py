@@ -23,6 +23,7 @@ from cds_service.tables.drugs import Words, decimal
 
 VULGAR_FRACTION = re.compile("[¼½¾⅓⅔]")
 FRACTIONS = {"¼": " 1/4 ", "½": " 1/2 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 "}
+STARS = re.compile(r"\*{2,}|\*(?=[^\W\d_])|(?<=[^\W\d_])\*")  # for emphasis, unlike "2*1"
 TAG = re.compile(r"</?[a-z][^<>]*>")
 ABBREVIATION = re.compile(r"(?<![^\W_])(?:[a-z]\.)+[a-z](?![^\W_])\.?")
 MARKS = str.maketrans(
@@ -103,7 +104,7 @@ def tokens_of(text: str) -> Tokens:
 def _plain(text: str) -> str:
     """Lower case, without markup and quotes, one spelling of dashes, fractions and abbreviations."""
     text = VULGAR_FRACTION.sub(lambda match: FRACTIONS[match[0]], html.unescape(text))
-    text = unicodedata.normalize("NFKC", text).lower().translate(MARKS)
+    text = unicodedata.normalize("NFKC", STARS.sub(" ", text)).lower().translate(MARKS)
     text = TAG.sub("\n", text)
     return ABBREVIATION.sub(lambda match: match[0].replace(".", "") + " ", text)
 
