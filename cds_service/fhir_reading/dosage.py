@@ -63,6 +63,7 @@ def dose_not_recorded(what: str) -> DailyDose:
     return DailyDose(None, None, f"dose not recorded: {what}")
 
 
+LEAST_ROUNDED_MG = 10.0  # of less, half a milligram is more than rounding
 DISAGREE = (unknown_dose("text and structure disagree"),)
 
 
@@ -246,6 +247,8 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
         return _doses(text.steps, product) if lacks_strength and text.steps else ordered
     if text.unclear:
         return (unknown_dose(f"the text is not clear ({text.unclear})"),)
+    if text.stops and any(step.days is None for step in text.steps[:-1]):
+        return (unknown_dose("it stops, and when is not told"),)
     if structured.amount is None and structured.rate is None:
         if not text.steps and not text.amounts:
             return (dose_not_recorded("how much and how often it is taken"),)
@@ -259,7 +262,7 @@ def _contradicts(ordered: Sequence[DailyDose], reading: _Reading) -> bool:
     if text.unclear:
         return any(not _fits(amount, ordered[0], reading) for amount in text.amounts)
     if any(step.is_complete for step in text.steps):
-        stated = _doses(text.steps, product)
+        stated = _doses(_unrounded(text.steps, reading.structured.amount), product)
         if all(dose.low_mg is not None for dose in (*stated, *ordered)):
             return not _are_same(stated, ordered)
     if len(text.steps) > 1:
@@ -271,6 +274,32 @@ def _contradicts(ordered: Sequence[DailyDose], reading: _Reading) -> bool:
     if rates and reading.structured.rate and not parts[0].amount:
         return not is_same_rate(rates[0], reading.structured.rate)
     return any(not _fits(amount, ordered[0], reading) for amount in text.amounts)
+
+
+def _unrounded(steps: Sequence[Step], given: Amount | None) -> tuple[Step, ...]:
+    """The steps of a text with the structure's mg where the text has them as a whole number ("38 mg" for 37.5)."""
+    if (
+        given is None
+        or given.kind is not UnitKind.MASS
+        or given.low != given.high
+        or given.low < LEAST_ROUNDED_MG
+    ):
+        return tuple(steps)
+    whole = (math.floor(given.low), math.ceil(given.low))
+    return tuple(
+        replace(
+            step,
+            parts=tuple(
+                replace(part, amount=given)
+                if part.amount
+                and part.amount.kind is UnitKind.MASS
+                and part.amount.low == part.amount.high in whole
+                else part
+                for part in step.parts
+            ),
+        )
+        for step in steps
+    )
 
 
 def _fits(amount: Amount, ordered: DailyDose, reading: _Reading) -> bool:
