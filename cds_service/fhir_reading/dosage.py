@@ -223,7 +223,15 @@ def _words(concept: CodeableConcept) -> list[str]:
 
 
 def _texts(dosage: Dosage) -> list[str]:
-    return [text for text in (dosage.text, dosage.patient_instruction) if text and text.strip()]
+    """The texts that tell the dose, or must fit it; of the additional instructions those that tell one."""
+    own = [text for text in (dosage.text, dosage.patient_instruction) if text and text.strip()]
+    added = [text for concept in dosage.additional_instruction for text in _words(concept)]
+    return [*own, *(text for text in added if _tells_amount(read_dose_text(text)))]
+
+
+def _tells_amount(text: DoseText) -> bool:
+    parts = [part for step in text.steps for part in step.parts]
+    return any(part.amount and not part.amount.is_bare for part in parts)
 
 
 # --- structure and text together ----------------------------------------------------------------------

@@ -34,6 +34,7 @@ from cds_service.tables.dosing import PhraseKind, UnitKind
 
 MOST_WORDS_IN_A_FORM = 4  # "50 mg film coated tablet"
 MOST_IN_A_SCHEME = 8.0
+MOST_TIMES_OF_DAY = 4
 AMOUNTS_DIFFER = Unclear("amounts that do not fit each other")
 SAME_WITHIN = 0.005
 
@@ -58,14 +59,16 @@ def _scheme(tokens: Tokens, at: int) -> Read:
     """ "1-0-2": pieces in the morning, at noon, in the evening (and at night)."""
     numbers: list[float] = []
     end = at
-    while tokens[end].is_digits and len(numbers) <= 4:
+    while tokens[end].is_digits and len(numbers) <= MOST_TIMES_OF_DAY:
         number, used = number_at(tokens, end)
         numbers.append(number)
         end += used
         if not tokens.is_word(end, "-"):
             break
         end += 1
-    if len(numbers) not in (3, 4) or tokens.is_word(end - 1, "-") or max(numbers) > MOST_IN_A_SCHEME:
+    if len(numbers) > MOST_TIMES_OF_DAY:
+        return (Unclear("a scheme of more times of day than four"),), end - at
+    if len(numbers) < 3 or tokens.is_word(end - 1, "-") or max(numbers) > MOST_IN_A_SCHEME:
         return NOT_HERE
     end += tokens[end].counts_pieces
     return _of_a_day(sum(numbers)), end - at

@@ -102,7 +102,11 @@ def _small_word(tokens: Tokens, at: int) -> tuple[float, int]:
 def _letter(tokens: Tokens, at: int) -> tuple[float, int]:
     """ "ii tabs", "T tab", "a tablet": a letter is a number only before what it counts."""
     article = tokens[at].meaning(PhraseKind.ARTICLE)
-    if article and tokens[at + 1].counts_pieces and not tokens.is_kind(at - 1, PhraseKind.NUMBER):
+    is_counting = tokens[at + 1].counts_pieces or (
+        tokens.is_kind(at, PhraseKind.FOREIGN)  # "morgens eine", "un le matin"
+        and (tokens.is_kind(at - 1, PhraseKind.MOMENT) or tokens.is_kind(at + 1, PhraseKind.MOMENT))
+    )
+    if article and is_counting and not tokens.is_kind(at - 1, PhraseKind.NUMBER):
         return article.number, 1
     roman = tokens[at].meaning(PhraseKind.ROMAN)
     if roman is None:

@@ -51,7 +51,7 @@ from cds_service.fhir_reading.dose_times import (
     read_length,
     read_moment,
 )
-from cds_service.fhir_reading.dose_words import Tokens, tokens_of
+from cds_service.fhir_reading.dose_words import Token, Tokens, tokens_of
 from cds_service.tables.dosing import PhraseKind, UnitKind
 from cds_service.tables.drugs import load_form_words, load_names
 
@@ -102,7 +102,10 @@ def read_dose_text(text: str) -> DoseText:
     if len(items) > MOST_ITEMS:
         return DoseText(unclear="the text is too long to be a dosage")
     is_needed_in = [Mark.AS_NEEDED in clause for clause in _clauses_with_amounts(items)]
-    is_in_part = any(is_needed_in) and not is_needed_in[0]
+    is_behind_first = is_needed_in == [True, *[False] * (len(is_needed_in) - 1)] != [True]
+    is_in_part = any(is_needed_in) and (
+        not is_needed_in[0] or (is_behind_first and items[0] is not Mark.AS_NEEDED)
+    )
     said = DoseText(
         as_needed=Mark.AS_NEEDED in items and not is_in_part,
         amounts=tuple(item for item in items if isinstance(item, Amount)),
@@ -231,6 +234,8 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if token.text in PUNCTUATION:
         return PUNCTUATION[token.text]
     kinds = token.kinds
+    if kinds >= {PhraseKind.ARTICLE, PhraseKind.FOREIGN} and not _is_and(tokens, at):
+        return Unclear(f'"{token.text}"')
     mark = next((MARKS[meaning.kind] for meaning in token.meanings if meaning.kind in MARKS), None)
     if mark:
         return mark
@@ -241,6 +246,12 @@ def _mark(tokens: Tokens, at: int) -> Item:
     return Mark.WORD
 
 
+def _is_and(tokens: Tokens, at: int) -> bool:
+    """The "en" of "1 en 2", which is "one" at the beginning and behind another "and"."""
+    is_behind_and = tokens.is_kind(at - 1, PhraseKind.AND) or tokens.is_word(at - 1, ",")
+    return tokens.is_kind(at, PhraseKind.AND) and at > 0 and not is_behind_and
+
+
 def _not_understood(tokens: Tokens, items: Sequence[Item]) -> Sequence[Item]:
     """Doubt about a word that no table has, where each must be known.
 
@@ -249,10 +260,13 @@ def _not_understood(tokens: Tokens, items: Sequence[Item]) -> Sequence[Item]:
     places = range(len(tokens))
     if Mark.SCHEME not in items and not any(tokens.is_kind(at, PhraseKind.FOREIGN) for at in places):
         return []
-    known = load_names().keys() | {(word,) for word in load_form_words()}
     words = (tokens[at] for at in places if tokens[at].text.isalpha() and tokens[at].text not in PUNCTUATION)
-    unknown = (word for word in words if not word.meanings and word.unit is None and word.words not in known)
+    unknown = (word for word in words if not word.meanings and word.unit is None and not _is_product(word))
     return [Unclear(f'"{word.text}"') for word in unknown][:1]
+
+
+def _is_product(word: Token) -> bool:
+    return word.words in load_names() or word.text in load_form_words()
 
 
 # --- what bounds the dose -------------------------------------------------------------------------------

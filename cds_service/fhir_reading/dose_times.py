@@ -26,7 +26,7 @@ from cds_service.tables.dosing import PhraseKind
 
 HOW_OFTEN_IS_NOT_CLEAR = Unclear("how often is not clear")
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TO = ("-", "to", "through", "thru", "~")
+TO = ("-", "to", "through", "thru", "~", "bis", "a", "à", "au", "til", "till")
 Interval = tuple[float, float, int]
 
 
@@ -313,6 +313,12 @@ def read_days(tokens: Tokens, at: int) -> Read:
     if half and not tokens.is_kind(at - 1, PhraseKind.FOR, PhraseKind.AFTER):
         return (SomeDays(frozenset({half.slot}), 1 / 2),), 1
     names, used = _weekday_range(tokens, at)
+    joint = tokens[at + used]
+    is_told = not joint.text.isalpha() or tokens.is_kind(
+        at + used, PhraseKind.AND, PhraseKind.WEEKDAY, PhraseKind.NUMBER
+    )
+    if used and not is_told and _names(tokens[at + used + 1]):
+        return (Unclear("what a word between days of the week means"),), used
     return ((_on(names),), used) if used else NOT_HERE
 
 

@@ -272,7 +272,8 @@ def _without_shared_day(courses: list[Course]) -> list[Course]:
 
 def _are_consecutive(dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]]) -> bool:
     """Whether dosages without dates follow each other: other sequence numbers, or lengths that differ."""
-    lengths = [_has_length(dosage, steps) for dosage, steps in zip(dosages, doses, strict=True)]
+    order = sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at]))
+    lengths = [_has_length(dosages[at], doses[at]) for at in order]
     sequences = {dosage.sequence for dosage in dosages}
     if len(sequences) == 1 and None not in sequences:
         return False
