@@ -42,6 +42,7 @@ from cds_service.fhir_reading.dose_items import (
     UnclearError,
 )
 from cds_service.fhir_reading.dose_noise import read_company, read_meals, read_supply, read_warning
+from cds_service.fhir_reading.dose_numbers import is_joint
 from cds_service.fhir_reading.dose_parts import parts_of
 from cds_service.fhir_reading.dose_times import (
     read_date,
@@ -234,7 +235,7 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if token.text in PUNCTUATION:
         return PUNCTUATION[token.text]
     kinds = token.kinds
-    if kinds >= {PhraseKind.ARTICLE, PhraseKind.FOREIGN} and not _is_and(tokens, at):
+    if kinds >= {PhraseKind.ARTICLE, PhraseKind.FOREIGN} and not is_joint(tokens, at):
         return Unclear(f'"{token.text}"')
     mark = next((MARKS[meaning.kind] for meaning in token.meanings if meaning.kind in MARKS), None)
     if mark:
@@ -244,12 +245,6 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if any(kind in IN_DOUBT for kind in kinds) and PhraseKind.HARMLESS not in kinds:
         return Unclear(f'"{token.text}"')
     return Mark.WORD
-
-
-def _is_and(tokens: Tokens, at: int) -> bool:
-    """The "en" of "1 en 2", which is "one" at the beginning and behind another "and"."""
-    is_behind_and = tokens.is_kind(at - 1, PhraseKind.AND) or tokens.is_word(at - 1, ",")
-    return tokens.is_kind(at, PhraseKind.AND) and at > 0 and not is_behind_and
 
 
 def _not_understood(tokens: Tokens, items: Sequence[Item]) -> Sequence[Item]:
