@@ -295,6 +295,8 @@ def _rate(items: _HowOften) -> Rate | None:
     if (occasions > 1 and not low == high == occasions) or (occasions == 1 and low > 1):
         raise UnclearError("frequency and times of day differ")
     share = _share(items)
+    if is_daily and share == 1 / 7:
+        raise UnclearError("whether it is taken daily or on one day is not told")
     if share is not None:
         return Rate(share, share) if abs(low - share) < 1e-6 else _shared(low, high, share)
     if not any(isinstance(item, Times | Moment) for item in items):

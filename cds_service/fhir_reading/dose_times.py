@@ -409,6 +409,8 @@ def _length_in_days(tokens: Tokens, at: int, is_said: bool, is_first: bool) -> t
     if not used and (is_article or is_first):
         low, high, used = 1.0, 1.0, int(is_article)
     days_of_one = tokens[at + used].meaning(PhraseKind.DAYS)
+    if not is_said and tokens.is_kind(at + used, PhraseKind.HALF_OF_DAYS):  # "1 one day, 2 the next"
+        return 0.0, 0.0, 0
     if is_said and used and tokens.is_word(at + used, "night", "nights", "mornings", "evenings"):
         return low, high, used + 1
     if days_of_one is None or low <= 0 or not (used or is_first):

@@ -147,4 +147,6 @@ def _is_mere_hyphen(tokens: Sequence[Token], at: int) -> bool:
     """Whether a hyphen only joins two words ("half-tablet"); between two of a kind it makes a range."""
     if not tokens[at].is_glued or not 0 < at < len(tokens) - 1:
         return False
+    if tokens[at - 1].unit and tokens[at + 1].is_digits:  # "50mg-100mg"
+        return False
     return tokens[at - 1].kinds.isdisjoint(tokens[at + 1].kinds)
