@@ -44,6 +44,7 @@ class _Group:
 def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
     """The parts of a step; raises `UnclearError` when they can be put together in several ways."""
     groups = _groups([item for item in items if isinstance(item, Amount | Times | Moment | SomeDays | Mark)])
+    groups = _without_nothing(groups)
     if Mark.ALTERNATE in items:
         groups = _alternating(groups)
     groups = _with_units(_on_other_days(groups))
@@ -57,6 +58,16 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
         raise UnclearError("several amounts")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
     return _with_late_amounts(parts, items)
+
+
+def _without_nothing(groups: Sequence[_Group]) -> list[_Group]:
+    """Without the times of day at which nothing is taken: "morning 1, lunch 0, bed 2"."""
+    nothing = [group for group in groups if group.amount and group.amount.high <= 0]
+    others = [group for group in groups if group not in nothing]
+    are_told = all(any(isinstance(item, Moment) for item in group.how_often) for group in groups)
+    if nothing and not (others and are_told):
+        raise UnclearError("an amount of nothing")
+    return others
 
 
 def _without_repetition(groups: Sequence[_Group]) -> list[_Group]:

@@ -303,7 +303,9 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     amounts = [item for item in items if isinstance(item, Amount)]
     if doubt or any(amount.kind is UnitKind.UNREADABLE for amount in amounts):
         raise UnclearError(doubt or "an amount in a unit that gives no mg")
-    if any(amount.low <= 0 or amount.mg_each == 0 for amount in amounts):
+    if any(amount.low <= 0 < amount.high or amount.mg_each == 0 for amount in amounts):
+        raise UnclearError("an amount of nothing")
+    if amounts and all(amount.high <= 0 for amount in amounts):
         raise UnclearError("an amount of nothing")
     has_date, has_refills, is_plan = (mark in items for mark in (Mark.DATE, Mark.REFILLS, Mark.PLAN))
     if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
