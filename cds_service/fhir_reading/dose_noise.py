@@ -8,7 +8,7 @@ from cds_service.fhir_reading.dose_words import Tokens
 from cds_service.tables.dosing import PhraseKind
 
 ENDS_OF_SENTENCES = (".", ";", "!", "\n")
-REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats")
+REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats", "rpt", "rpts")
 BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")
 
 

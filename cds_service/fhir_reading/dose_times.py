@@ -401,9 +401,10 @@ def _length_in_days(tokens: Tokens, at: int, is_said: bool, is_first: bool) -> t
     fraction = {"7": 1, "52": 7, "12": 30}.get(tokens[at + 2].text, 0) if tokens[at].is_digits else 0
     number = int(tokens[at].text) if fraction and tokens[at].text.isdigit() else 0
     is_told = is_said or fraction == 7 or (fraction == 1 and number >= 7)  # "5/7" may be 5 days of 7
-    if number and tokens.is_word(at + 1, "/") and is_told:
+    is_behind = tokens.is_kind(at - 1, PhraseKind.TIMES_PER_DAY, PhraseKind.EACH_DAY, PhraseKind.MOMENT)
+    if number and tokens.is_word(at + 1, "/") and (is_told or (fraction == 30 and is_behind)):
         days = float(number * fraction)
-        return days, days, 3
+        return days, days if is_told else days + 1, 3  # "1 od 3/12" may be a date, so its length is not exact
     low, high, used = range_at(tokens, at)
     is_article = is_said and tokens.is_kind(at, PhraseKind.ARTICLE)
     if not used and (is_article or is_first):
