@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
+from cds_service.fhir_reading.dose_company import other_drug_dosed
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity, Repeat, Timing
@@ -122,7 +123,7 @@ def place_in_sequence(dosage: Dosage) -> float:
 
 
 def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
-    texts = [read_dose_text(text) for text in _texts(dosage)]
+    texts = [_text_of(text, product) for text in _texts(dosage)]
     try:
         structured = _structured(dosage, texts, product)
     except UnreadableError as error:
@@ -135,6 +136,13 @@ def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
     if DISAGREE in doses or any(not _are_same(dose, known[0]) for dose in known):
         return DISAGREE
     return known[0] if known else doses[0]
+
+
+def _text_of(text: str, product: Recognised) -> DoseText:
+    """What a text says of the product; nothing that can be relied on when it gives the dose of another drug."""
+    said = read_dose_text(text)
+    other = other_drug_dosed(text, product.antidepressant.components)
+    return replace(said, steps=(), unclear=f"it names {other}") if other else said
 
 
 def _structured(dosage: Dosage, texts: Sequence[DoseText], product: Recognised) -> Part:
@@ -240,6 +248,8 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
     if structured.amount and structured.rate:
         days = text.steps[0].days if len(text.steps) == 1 else None
         ordered = _doses((Step((structured,), days),), product)
+        if text.is_not_as_ordered:
+            return (unknown_dose(f"it is not taken as the structure says ({text.unclear})"),)
         if _contradicts(ordered, reading):
             return DISAGREE
         lacks_strength = product.strength is None and in_mg(structured.amount, product) is None

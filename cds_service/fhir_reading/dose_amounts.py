@@ -313,9 +313,10 @@ def _target(tokens: Tokens, at: int, by: Amount) -> tuple[Amount | None, int]:
     """ "to 100 mg", "until off", "then stop": nothing at all is an amount of 0."""
     if tokens.is_kind(at, PhraseKind.STOP):
         return replace(by, low=0.0, high=0.0), at + 1
-    if not tokens.is_word(at, "to", "until", "up to", "till"):
+    is_most = tokens.is_kind(at, PhraseKind.MAXIMUM) and tokens[at].words[0] in ("to", "up")
+    if not is_most and not tokens.is_word(at, "to", "until", "up to", "till"):
         return None, at
-    at += 1
+    at = tokens.after(at + 1, PhraseKind.MAXIMUM)
     if tokens.is_kind(at, PhraseKind.STOP) or tokens.is_word(
         at, "off", "zero", "stopped", "discontinued", "0"
     ):

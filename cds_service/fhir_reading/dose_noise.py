@@ -66,6 +66,8 @@ def _supply_after_number(tokens: Tokens, at: int) -> int:
     if tokens.is_kind(end, PhraseKind.SUPPLIED):
         return end + 1
     joint = end + 1 if tokens.is_word(end, ",") else end
+    if tokens.is_word(at - 1, ",") and tokens[end - 1].unit is not None and tokens.is_word(joint, *REFILLS):
+        return _supply_before_number(tokens, joint)  # "..., 60 tablet, refills 3"
     refills = _counted(tokens, joint)
     is_supply = (
         refills > joint and tokens.is_kind(refills, PhraseKind.SUPPLIED) and tokens[end - 1].unit is not None

@@ -284,7 +284,7 @@ def _rate(items: _HowOften) -> Rate | None:
     if Mark.DIVIDED in items:
         return _rate_of_divided(items)
     strong = {(t.per_day, t.per_day_high) for t in items if isinstance(t, Times) and not t.is_weak}
-    if len(strong) > 1:
+    if len(strong) > 1 or (Mark.OR in items and sum(isinstance(item, Times) for item in items) > 1):
         raise UnclearError("several frequencies")
     occasions = _occasions(items)
     low, high = strong.pop() if strong else (float(occasions or 1),) * 2
