@@ -257,6 +257,12 @@ def read_bound(tokens: Tokens, at: int) -> Read:
     amount, end = _amount_after(tokens, at + 1)
     if amount is None:
         return NOT_HERE if not is_limit or _has_number(tokens, at) else ((), 1)
+    moment = end + tokens.is_word(end, "in", "at", "every", "each")
+    goes_on = tokens.is_kind(moment + 1, PhraseKind.AND) and range_at(tokens, moment + 2)[2] > 0
+    if goes_on and tokens.is_kind(
+        moment, PhraseKind.MOMENT
+    ):  # "no more than 1 in the morning and 2 at night"
+        return (Unclear("a limit at one time of day"),), end - at
     words = tokens[at].words
     days = interval_at(tokens, end)
     is_daily = _is_daily(tokens, end) or (not days[2] and ("daily" in words or "mdd" in words))

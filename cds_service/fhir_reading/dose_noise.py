@@ -9,6 +9,7 @@ from cds_service.tables.dosing import PhraseKind
 
 ENDS_OF_SENTENCES = (".", ";", "!", "\n")
 REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats")
+SHORTEST_RX_NUMBER = 4
 BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")
 
 
@@ -53,6 +54,8 @@ def _supply_before_number(tokens: Tokens, at: int) -> int:
     while tokens.is_word(end, *BESIDE_A_NUMBER) or tokens.is_kind(end, PhraseKind.SUPPLY):
         end += 1
     number = _counted(tokens, end)
+    if tokens.is_word(at, "rx") and len(tokens[end].text) < SHORTEST_RX_NUMBER:
+        return 0  # "Rx: 1 tablet daily"
     while number > end and tokens.is_word(number, "-") and tokens[number + 1].is_digits:  # "NDC 0049-4900-66"
         number += 2
     return number if number > end else 0

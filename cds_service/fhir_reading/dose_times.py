@@ -444,7 +444,8 @@ def _numbered(tokens: Tokens, at: int) -> tuple[float, float, int]:
 def read_date(tokens: Tokens, at: int) -> Read:
     """ "starting Mon 1/5/2026", "until 3 March 2026": it may move the days, and says nothing of the dose."""
     begin = at
-    if tokens.is_kind(begin, PhraseKind.DATE_FOLLOWS):
+    told = tokens[at].meaning(PhraseKind.DATE_FOLLOWS)
+    if told:
         begin += 1
         begin += tokens.is_word(begin, ":", "on", "date")
         begin += tokens.is_word(begin, ":")
@@ -455,7 +456,8 @@ def read_date(tokens: Tokens, at: int) -> Read:
     if not used:
         return NOT_HERE
     end = begin + used
-    return (Mark.DATE,), end + (_clock(tokens, end)[1] if tokens.is_kind(end, PhraseKind.AT) else 0) - at
+    dates: tuple[Mark, ...] = () if told and told.slot else (Mark.DATE,)  # "last filled 1/5/2026"
+    return dates, end + (_clock(tokens, end)[1] if tokens.is_kind(end, PhraseKind.AT) else 0) - at
 
 
 def _date(tokens: Tokens, at: int) -> int:

@@ -24,6 +24,7 @@ from cds_service.tables.drugs import Words, decimal
 VULGAR_FRACTION = re.compile("[¼½¾⅓⅔]")
 FRACTIONS = {"¼": " 1/4 ", "½": " 1/2 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 "}
 COUNT_IN_BRACKETS = re.compile(r"^(\s*(?:take |give )?)\((\d+)\)(?= ?[a-z])")  # "(1) tablet daily"
+NUMBER_IN_A_LIST = re.compile(r"^\s*\d\) ")
 TAG = re.compile(r"</?[a-z][^<>]*>")
 ABBREVIATION = re.compile(r"(?<![^\W_])(?:[a-z]\.)+[a-z](?![^\W_])\.?")
 MARKS = str.maketrans(
@@ -105,7 +106,8 @@ def _plain(text: str) -> str:
     """Lower case, without markup and quotes, one spelling of dashes, fractions and abbreviations."""
     text = VULGAR_FRACTION.sub(lambda match: FRACTIONS[match[0]], html.unescape(text))
     text = unicodedata.normalize("NFKC", text).lower().translate(MARKS)
-    text = COUNT_IN_BRACKETS.sub(r"\1\2 ", TAG.sub("\n", text))
+    text = NUMBER_IN_A_LIST.sub("", TAG.sub("\n", text))
+    text = COUNT_IN_BRACKETS.sub(r"\1\2 ", text)
     return ABBREVIATION.sub(lambda match: match[0].replace(".", "") + " ", text)
 
 
