@@ -491,6 +491,10 @@ def _with_one_beside(amount: Amount, other: Amount, is_total: bool) -> Item:
 
 
 def _with_mass(amount: Amount, mass: Amount, is_total: bool) -> Item:
+    if amount.is_total and amount.mg_beside is not None:
+        each, total = mass.high * amount.high, amount.mg_beside
+        if not is_same(mass.high, total) and not is_same(each, total):
+            return AMOUNTS_DIFFER
     is_total = is_total or amount.kind is not UnitKind.COUNT
     if mass.low != mass.high:  # "1-2 tablets (50-100 mg)"
         is_same_range = amount.low != amount.high and is_same(mass.high / mass.low, amount.high / amount.low)
