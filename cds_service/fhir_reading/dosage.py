@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from msgspec import structs
 
+from cds_service.fhir_reading.dose_company import other_drug_dosed
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity, Repeat, Timing
@@ -123,7 +124,7 @@ def place_in_sequence(dosage: Dosage) -> float:
 
 
 def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
-    texts = [read_dose_text(text) for text in _texts(dosage)]
+    texts = [_text_of(text, product) for text in _texts(dosage)]
     try:
         structured = _structured(dosage, texts, product)
     except UnreadableError as error:
@@ -136,6 +137,13 @@ def _stated_doses(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
     if DISAGREE in doses or any(not _are_same(dose, known[0]) for dose in known):
         return DISAGREE
     return known[0] if known else doses[0]
+
+
+def _text_of(text: str, product: Recognised) -> DoseText:
+    """What a text says of the product; nothing that can be relied on when it gives the dose of another drug."""
+    said = read_dose_text(text)
+    other = other_drug_dosed(text, product.antidepressant.components)
+    return replace(said, steps=(), unclear=f"it names {other}") if other else said
 
 
 def _structured(dosage: Dosage, texts: Sequence[DoseText], product: Recognised) -> Part:
@@ -249,10 +257,15 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
     if structured.amount and structured.rate:
         days = text.steps[0].days if len(text.steps) == 1 else None
         ordered = _doses((Step((structured,), days),), product)
+        if text.is_not_as_ordered:
+            return (unknown_dose(f"it is not taken as the structure says ({text.unclear})"),)
+        is_unread = in_mg(structured.amount, product) is None
+        if is_unread and _is_number_in_text(reading):
+            return _doses(text.steps, product)
         if _contradicts(ordered, reading):
             return DISAGREE
-        lacks_strength = product.strength is None and in_mg(structured.amount, product) is None
-        return _doses(text.steps, product) if lacks_strength and text.steps else ordered
+        is_left_to_text = is_unread and product.strength is None
+        return _doses(text.steps, product) if is_left_to_text and text.steps else ordered
     if text.unclear:
         return (unknown_dose(f"the text is not clear ({text.unclear})"),)
     if text.stops and any(step.days is None for step in text.steps[:-1]):
@@ -262,6 +275,19 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
             return (dose_not_recorded("how much and how often it is taken"),)
         return _doses(text.steps, product)
     return _doses(_filled(structured, text.steps, product), product)
+
+
+def _is_number_in_text(reading: _Reading) -> bool:
+    """Whether a number without a unit is that of the text's only amount, in pieces or in mg, as often."""
+    given, often = reading.structured.amount, reading.structured.rate
+    parts = [part for step in reading.text.steps for part in step.parts]
+    if given is None or often is None or not given.is_bare or len(parts) != 1:
+        return False
+    amount, rate = parts[0].amount, parts[0].rate
+    if amount is None or rate is None or not is_same_rate(rate, often):
+        return False
+    mg = in_mg(amount, reading.product)
+    return (given.low, given.high) in ((amount.low, amount.high), (mg and mg.low, mg and mg.high))
 
 
 def _contradicts(ordered: Sequence[DailyDose], reading: _Reading) -> bool:
@@ -315,9 +341,12 @@ def _fits(amount: Amount, ordered: DailyDose, reading: _Reading) -> bool:
     given = reading.structured.amount
     if given is None:
         return True
+    stated, each = in_mg(amount, reading.product), in_mg(given, reading.product)
+    tells_mg = amount.mg_each is not None or amount.mg_beside is not None
+    if stated is None and each is not None and tells_mg:
+        return False  # "1 tablet (100 mg)" of 50 mg tablets
     if amount.kind is given.kind and amount.low <= given.low <= amount.high:
         return True
-    stated, each = in_mg(amount, reading.product), in_mg(given, reading.product)
     if stated is None or each is None:
         are_pieces = {amount.kind, given.kind}.isdisjoint({UnitKind.MASS, UnitKind.VOLUME})
         return amount.low <= given.low <= amount.high if are_pieces else amount.kind is not given.kind

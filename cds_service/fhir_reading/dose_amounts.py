@@ -285,6 +285,12 @@ def read_bound(tokens: Tokens, at: int) -> Read:
     amount, end = _amount_after(tokens, at + 1)
     if amount is None:
         return NOT_HERE if not is_limit or _has_number(tokens, at) else ((), 1)
+    moment = end + tokens.is_word(end, "in", "at", "every", "each")
+    goes_on = tokens.is_kind(moment + 1, PhraseKind.AND) and range_at(tokens, moment + 2)[2] > 0
+    if goes_on and tokens.is_kind(
+        moment, PhraseKind.MOMENT
+    ):  # "no more than 1 in the morning and 2 at night"
+        return (Unclear("a limit at one time of day"),), end - at
     words = tokens[at].words
     days = interval_at(tokens, end)
     is_daily = _is_daily(tokens, end) or (not days[2] and ("daily" in words or "mdd" in words))
@@ -341,9 +347,10 @@ def _target(tokens: Tokens, at: int, by: Amount) -> tuple[Amount | None, int]:
     """ "to 100 mg", "until off", "then stop": nothing at all is an amount of 0."""
     if tokens.is_kind(at, PhraseKind.STOP):
         return replace(by, low=0.0, high=0.0), at + 1
-    if not tokens.is_word(at, "to", "until", "up to", "till"):
+    is_most = tokens.is_kind(at, PhraseKind.MAXIMUM) and tokens[at].words[0] in ("to", "up")
+    if not is_most and not tokens.is_word(at, "to", "until", "up to", "till"):
         return None, at
-    at += 1
+    at = tokens.after(at + 1, PhraseKind.MAXIMUM)
     if tokens.is_kind(at, PhraseKind.STOP) or tokens.is_word(
         at, "off", "zero", "stopped", "discontinued", "0"
     ):
@@ -514,6 +521,10 @@ def _with_one_beside(amount: Amount, other: Amount, is_total: bool) -> Item:
 
 
 def _with_mass(amount: Amount, mass: Amount, is_total: bool) -> Item:
+    if amount.is_total and amount.mg_beside is not None:
+        each, total = mass.high * amount.high, amount.mg_beside
+        if not is_same(mass.high, total) and not is_same(each, total):
+            return AMOUNTS_DIFFER
     is_total = is_total or amount.kind is not UnitKind.COUNT
     if mass.low != mass.high:  # "1-2 tablets (50-100 mg)"
         is_same_range = amount.low != amount.high and is_same(mass.high / mass.low, amount.high / amount.low)

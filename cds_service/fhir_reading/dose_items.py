@@ -171,7 +171,10 @@ class Mark(Enum):
 
 @dataclass(frozen=True)
 class Unclear:
+    """A word of doubt; `is_not_as_ordered` where it tells that the order is not followed ("not taking")."""
+
     why: str
+    is_not_as_ordered: bool = False
 
 
 @dataclass(frozen=True)

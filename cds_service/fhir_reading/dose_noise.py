@@ -5,10 +5,12 @@ from __future__ import annotations
 from cds_service.fhir_reading.dose_items import NOT_HERE, Mark, Read, Unclear
 from cds_service.fhir_reading.dose_numbers import range_at
 from cds_service.fhir_reading.dose_words import Tokens
-from cds_service.tables.dosing import PhraseKind
+from cds_service.tables.dosing import PhraseKind, UnitKind
 
 ENDS_OF_SENTENCES = (".", ";", "!", "\n")
 REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats", "rpt", "rpts")
+HYPHENATED = ("ndc", "phone", "tel", "fax")  # "NDC 0049-4900-66"
+SHORTEST_RX_NUMBER = 4
 BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")
 
 
@@ -50,10 +52,22 @@ def _supply_before_number(tokens: Tokens, at: int) -> int:
     if not tokens.is_kind(at, PhraseKind.SUPPLY) or tokens.is_word(at - 1, "take", "give"):
         return 0
     end = tokens.after(at, PhraseKind.SUPPLY)
+    are_refills = tokens[end - 1].words[0] in REFILLS
     while tokens.is_word(end, *BESIDE_A_NUMBER) or tokens.is_kind(end, PhraseKind.SUPPLY):
+        if are_refills and tokens.is_word(end, "."):
+            return 0  # "no refills. 1 tablet daily"
         end += 1
     number = _counted(tokens, end)
-    while number > end and tokens.is_word(number, "-") and tokens[number + 1].is_digits:  # "NDC 0049-4900-66"
+    if are_refills and number > end and tokens[number - 1].unit is not None:
+        return 0  # "refills 1 tablet daily"
+    if tokens.is_word(at, "rx") and len(tokens[end].text) < SHORTEST_RX_NUMBER:
+        return 0  # "Rx: 1 tablet daily"
+    while (
+        number > end
+        and tokens.is_word(at, *HYPHENATED)
+        and tokens.is_word(number, "-")
+        and tokens[number + 1].is_digits
+    ):
         number += 2
     return number if number > end else 0
 
@@ -66,6 +80,8 @@ def _supply_after_number(tokens: Tokens, at: int) -> int:
     if tokens.is_kind(end, PhraseKind.SUPPLIED):
         return end + 1
     joint = end + 1 if tokens.is_word(end, ",") else end
+    if tokens.is_word(at - 1, ",") and tokens[end - 1].unit is not None and tokens.is_word(joint, *REFILLS):
+        return _supply_before_number(tokens, joint)  # "..., 60 tablet, refills 3"
     refills = _counted(tokens, joint)
     is_supply = (
         refills > joint and tokens.is_kind(refills, PhraseKind.SUPPLIED) and tokens[end - 1].unit is not None
@@ -100,9 +116,20 @@ def read_warning(tokens: Tokens, at: int) -> Read:
         and not any(tokens.is_kind(place, PhraseKind.WARNING) for place in range(at, after))
     ):
         return NOT_HERE  # "1 tablet if anxious", unlike "if sleepy do not drive"
-    if any(tokens.is_kind(place, *CHANGES) for place in range(at if is_condition else end, after)):
+    has_dose = any(_is_amount(tokens, place) for place in range(at, end))
+    if has_dose or any(
+        tokens.is_kind(place, *CHANGES) for place in range(at if is_condition else end, after)
+    ):
         return (Unclear("a condition or warning with numbers"),), after - at
     return (), after - at
+
+
+def _is_amount(tokens: Tokens, at: int) -> bool:
+    """ "do not skip doses - take 2 tablets": a warning does not hide a dose."""
+    if not tokens.is_kind(at, PhraseKind.NUMBER):
+        return False
+    unit = tokens[at + range_at(tokens, at)[2]].unit
+    return unit is not None and unit.kind is not UnitKind.UNREADABLE
 
 
 def _end_of(tokens: Tokens, at: int, ends: tuple[str, ...]) -> int:

@@ -56,6 +56,8 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
     groups = _without_repetition(groups)
     if any(not _are_taken_both(one.how_often, next_.how_often) for one, next_ in pairwise(groups)):
         raise UnclearError("several amounts")
+    if any(_are_at_one_time(one, other) for at, one in enumerate(groups) for other in groups[at + 2 :]):
+        raise UnclearError("several amounts at one time of day")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
     return _with_late_amounts(parts, items)
 
@@ -176,12 +178,33 @@ def _are_taken_both(one: _HowOften, other: _HowOften) -> bool:
     """Whether two amounts are meant together: "and" between them, or other times of day, or other days."""
     if one and one[-1] in (Mark.AND, Mark.OR):
         return one[-1] is Mark.AND
-    slots, others = ({i.slot + i.clock for i in items if isinstance(i, Moment)} for items in (one, other))
+    slots, others = (any(isinstance(i, Moment) for i in items) for items in (one, other))
     days, other_days = (
         frozenset(name for i in items if isinstance(i, SomeDays) for name in i.names)
         for items in (one, other)
     )
-    return bool((slots and others and not slots & others) or (days and other_days and not days & other_days))
+    is_apart = slots and others and not _share_a_moment(one, other)
+    return is_apart or bool(days and other_days and not days & other_days)
+
+
+def _are_at_one_time(one: _Group, other: _Group) -> bool:
+    """ "1 in the morning and 1 at night. Take 2 every morning": what belongs together does not come apart."""
+    are_of_days = any(isinstance(i, SomeDays) for i in (*one.how_often, *other.how_often))
+    return (
+        bool(one.amount and other.amount)
+        and not are_of_days
+        and _share_a_moment(one.how_often, other.how_often)
+    )
+
+
+def _share_a_moment(one: _HowOften, other: _HowOften) -> bool:
+    """Whether both name one time of day; hours told by the clock are the same only as the same hour."""
+    return any(
+        a.slot == b.slot and (a.clock == b.clock or not (a.clock and b.clock))
+        for a in one
+        for b in other
+        if isinstance(a, Moment) and isinstance(b, Moment)
+    )
 
 
 def _added_up(parts: tuple[Part, ...]) -> tuple[Part, ...]:
@@ -296,7 +319,7 @@ def _rate(items: _HowOften) -> Rate | None:
     if Mark.DIVIDED in items:
         return _rate_of_divided(items)
     strong = {(t.per_day, t.per_day_high) for t in items if isinstance(t, Times) and not t.is_weak}
-    if len(strong) > 1:
+    if len(strong) > 1 or (Mark.OR in items and sum(isinstance(item, Times) for item in items) > 1):
         raise UnclearError("several frequencies")
     occasions = _occasions(items)
     low, high = strong.pop() if strong else (float(occasions or 1),) * 2

@@ -52,7 +52,7 @@ from cds_service.fhir_reading.dose_times import (
     read_length,
     read_moment,
 )
-from cds_service.fhir_reading.dose_words import Token, Tokens, tokens_of
+from cds_service.fhir_reading.dose_words import Token, Tokens, is_between_frequencies, tokens_of
 from cds_service.tables.dosing import PhraseKind, UnitKind
 from cds_service.tables.drugs import load_form_words, load_names
 
@@ -80,7 +80,7 @@ class DoseText:
     """What a text says. `amounts` and `moments` (times of day) are all it mentions, also when `unclear`.
 
     `most_per_day` is the most it allows in a day, which is no dose; `stops` tells that nothing is taken
-    after the last step.
+    after the last step; `is_not_as_ordered` that it is not, or no longer, taken as the order says.
     """
 
     steps: tuple[Step, ...] = ()
@@ -90,6 +90,7 @@ class DoseText:
     moments: frozenset[str] = frozenset()
     most_per_day: Amount | None = None
     stops: bool = False
+    is_not_as_ordered: bool = False
 
 
 @lru_cache(maxsize=8192)
@@ -102,16 +103,13 @@ def read_dose_text(text: str) -> DoseText:
     items = [*joined(found), *_not_understood(tokens, found)]
     if len(items) > MOST_ITEMS:
         return DoseText(unclear="the text is too long to be a dosage")
-    is_needed_in = [Mark.AS_NEEDED in clause for clause in _clauses_with_amounts(items)]
-    is_behind_first = is_needed_in == [True, *[False] * (len(is_needed_in) - 1)] != [True]
-    is_in_part = any(is_needed_in) and (
-        not is_needed_in[0] or (is_behind_first and items[0] is not Mark.AS_NEEDED)
-    )
+    is_in_part = _is_needed_in_part(items)
     said = DoseText(
         as_needed=Mark.AS_NEEDED in items and not is_in_part,
         amounts=tuple(item for item in items if isinstance(item, Amount)),
         moments=frozenset(item.slot for item in items if isinstance(item, Moment)),
         most_per_day=_most_per_day(items),
+        is_not_as_ordered=any(isinstance(item, Unclear) and item.is_not_as_ordered for item in items),
     )
     if is_in_part:
         return replace(said, unclear="a part of it is taken only as needed")
@@ -122,11 +120,21 @@ def read_dose_text(text: str) -> DoseText:
     return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
 
 
+def _is_needed_in_part(items: Sequence[Item]) -> bool:
+    """Whether one amount is taken as needed, and another, with times of its own, regularly."""
+    first, *others = _clauses_with_amounts(items) or [[]]
+    is_needed = [Mark.AS_NEEDED in clause for clause in others]
+    if Mark.AS_NEEDED not in first or items[0] is Mark.AS_NEEDED:
+        return Mark.AS_NEEDED not in first and any(is_needed)
+    return not any(is_needed) and any(_has_rate(clause) for clause in others)
+
+
 def _clauses_with_amounts(items: Sequence[Item]) -> list[list[Item]]:
-    """The items up to each next amount: what is said behind an amount is said of it."""
+    """The items up to each next amount, or doubt behind a dose ("may repeat"): what is said behind it is said of it."""
     clauses: list[list[Item]] = []
     for item in items:
         begins = isinstance(item, Amount) and (not clauses or _has_rate(clauses[-1]))
+        begins = begins or (isinstance(item, Unclear) and bool(clauses) and _has_dose(clauses[-1]))
         if begins or not clauses:
             clauses.append([])
         clauses[-1].append(item)
@@ -135,6 +143,10 @@ def _clauses_with_amounts(items: Sequence[Item]) -> list[list[Item]]:
 
 def _has_rate(items: Iterable[Item]) -> bool:
     return any(isinstance(item, Times | Moment | SomeDays) for item in items)
+
+
+def _has_dose(items: Sequence[Item]) -> bool:
+    return any(isinstance(item, Amount) for item in items) and _has_rate(items)
 
 
 def read_rate(text: str) -> Rate | None:
@@ -241,9 +253,12 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if mark:
         return mark
     if PhraseKind.RANGE in kinds and PhraseKind.UP_TO not in kinds:
+        if is_between_frequencies(tokens[at - 1], tokens[at + 1]):
+            return Unclear("how often")
         return Mark.RANGE
     if any(kind in IN_DOUBT for kind in kinds) and PhraseKind.HARMLESS not in kinds:
-        return Unclear(f'"{token.text}"')
+        doubt = token.meaning(PhraseKind.UNCLEAR)
+        return Unclear(f'"{token.text}"', bool(doubt and doubt.slot))
     return Mark.WORD
 
 
@@ -431,7 +446,8 @@ def _change_after(steps: list[list[Item]], length: Length, following: Sequence[I
 def _rungs(start: list[Item], ladder: Ladder) -> list[list[Item]]:
     """The steps of a ladder from the amount of the step before it, which gets its length too."""
     amounts = [item for item in start if isinstance(item, Amount)]
-    if len(amounts) != 1 or any(isinstance(item, Length) for item in start):
+    lengths = {item.days for item in start if isinstance(item, Length)}
+    if len(amounts) != 1 or lengths - {ladder.days}:
         raise UnclearError("a dose that changes by steps from an unknown one")
     first, by, to = amounts[0], ladder.by, ladder.to
     by_one = by.low if ladder.is_up else -by.low
@@ -442,7 +458,8 @@ def _rungs(start: list[Item], ladder: Ladder) -> list[list[Item]]:
     if len(kinds) > 1 or by.low != by.high or ends[0] != ends[1] or ends[2] != ends[3] or not is_whole:
         raise UnclearError("a dose that changes by steps which do not fit")
     length = Length(ladder.days)
-    start.append(length)
+    if not lengths:
+        start.append(length)
     values = [first.low + step * by_one for step in range(1, round(number) + 1)]
     if to.low == 0:  # nothing is taken on the last rung
         values.pop()
@@ -518,8 +535,16 @@ def _with_unit_of(earlier: Amount | None, amount: Amount) -> Amount:
     if amount.is_bare:
         if earlier.kind is UnitKind.MASS and amount.low <= MOST_BARE_PIECES:
             raise UnclearError("a number that can be mg or pieces")
-        return replace(amount, kind=earlier.kind, mg_each=earlier.mg_each, is_bare=False)
-    if amount.kind is not earlier.kind or earlier.mg_each is None or amount.mg_each is not None:
+        return replace(amount, kind=earlier.kind, mg_each=_mg_of_one(earlier), is_bare=False)
+    each = _mg_of_one(earlier)
+    if amount.kind is not earlier.kind or each is None or amount.mg_each is not None:
         return amount
-    fits = amount.mg_beside is None or is_same(amount.mg_beside, amount.high * earlier.mg_each)
-    return replace(amount, mg_each=earlier.mg_each) if fits else amount
+    fits = amount.mg_beside is None or is_same(amount.mg_beside, amount.high * each)
+    return replace(amount, mg_each=each) if fits else amount
+
+
+def _mg_of_one(amount: Amount) -> float | None:
+    """mg in one piece as the text tells: by its strength, or by the mg that stand beside a single piece."""
+    if amount.mg_each is None and amount.low == amount.high == 1:
+        return amount.mg_beside
+    return amount.mg_each

@@ -152,6 +152,9 @@ def _every_moment(tokens: Tokens, at: int) -> Read:
     """ "every morning", "every other night", "each Monday"."""
     if not tokens.is_kind(at, PhraseKind.EVERY):
         return NOT_HERE
+    clock = _clock(tokens, at)
+    if clock[1]:
+        return clock
     low, high, used = _how_many(tokens, at + 1)
     moment = tokens[at + 1 + used].meaning(PhraseKind.MOMENT)
     if moment and low >= 1:
@@ -222,7 +225,8 @@ def _is_night(tokens: Tokens, at: int) -> bool:
 
 def _clock(tokens: Tokens, at: int) -> Read:
     """ "at 8 am", "08:00", "9pm", "0800 hrs", "at 20:00"."""
-    has_at = tokens.is_kind(at, PhraseKind.AT)
+    is_each = tokens.is_word(at, "q", "every") and tokens.is_word(at + 2, "am", "pm")  # "q 2 pm"
+    has_at = tokens.is_kind(at, PhraseKind.AT) or is_each
     begin = at + 1 if has_at else at
     if not tokens[begin].is_digits:
         return NOT_HERE
@@ -241,6 +245,10 @@ def _clock(tokens: Tokens, at: int) -> Read:
         or (has_half and (has_at or hour >= 5 or _follows_half_day(tokens, begin)))
         or (has_at and not is_four and tokens[begin + used].unit is None and not has_hours)
     )
+    if not is_clock and has_half and tokens[begin - 1].unit is not None:
+        if not tokens.is_kind(begin - 2, PhraseKind.NUMBER) or not tokens[begin - 1].counts_pieces:
+            return (Unclear("a number that can be a time of day or pieces"),), used + 1  # "10 mg 2 pm"
+        is_clock = True  # "1 tab 2 pm"
     if not is_clock:
         return NOT_HERE
     if half == "pm" and hour < 12:
@@ -461,7 +469,7 @@ def _numbered(tokens: Tokens, at: int) -> tuple[float, float, int]:
     if first is None or first.number < 1 or first.number != int(first.number):
         return 0.0, 0.0, 0
     last = tokens[at + 2].meaning(PhraseKind.NUMBER)
-    is_range = tokens.is_word(at + 1, *TO, "&", "and")
+    is_range = tokens.is_word(at + 1, *TO, "&", "and") and tokens[at + 3].unit is None  # "week 1 - 25 mg"
     if is_range and last and last.number > first.number and last.number == int(last.number):
         return first.number, last.number, 3
     return first.number, first.number, 1
@@ -473,7 +481,8 @@ def _numbered(tokens: Tokens, at: int) -> tuple[float, float, int]:
 def read_date(tokens: Tokens, at: int) -> Read:
     """ "starting Mon 1/5/2026", "until 3 March 2026": it may move the days, and says nothing of the dose."""
     begin = at
-    if tokens.is_kind(begin, PhraseKind.DATE_FOLLOWS):
+    told = tokens[at].meaning(PhraseKind.DATE_FOLLOWS)
+    if told:
         begin += 1
         begin += tokens.is_word(begin, ":", "on", "date")
         begin += tokens.is_word(begin, ":")
@@ -484,7 +493,8 @@ def read_date(tokens: Tokens, at: int) -> Read:
     if not used:
         return NOT_HERE
     end = begin + used
-    return (Mark.DATE,), end + (_clock(tokens, end)[1] if tokens.is_kind(end, PhraseKind.AT) else 0) - at
+    dates: tuple[Mark, ...] = () if told and told.slot else (Mark.DATE,)  # "last filled 1/5/2026"
+    return dates, end + (_clock(tokens, end)[1] if tokens.is_kind(end, PhraseKind.AT) else 0) - at
 
 
 def _date(tokens: Tokens, at: int) -> int:

@@ -16,6 +16,8 @@ from datetime import date, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
+from msgspec import structs
+
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
 from cds_service.fhir_reading.dosage import (
     DailyDose,
@@ -240,8 +242,8 @@ def _with_own_bounds(
         dosage, steps = dosages[at], doses[at]
         sequence = place_in_sequence(dosage)
         own = _own_start(dosage, at, Notes())
-        if own is None and previous[1] and previous[1].day.is_exact and sequence != previous[0]:
-            first = exactly(later(previous[1].day.latest, 1))
+        if own is None and previous[1] and sequence != previous[0]:
+            first = _day_after(previous[1].day)
         else:
             first = own.day if own else begin
         if own and previous[1] is None and courses and sequence != previous[0] and not side_by_side:
@@ -305,15 +307,25 @@ def _together(
         for at, (dosage, steps) in enumerate(zip(dosages, doses, strict=True))
     ]
     sequences = {dosage.sequence for dosage in dosages}
-    if (len(sequences) > 1 or None in sequences) and not _are_side_by_side(dosages):
+    is_repeated = len(set(zip(map(_without_sequence, dosages), doses, strict=True))) < len(dosages)
+    may_be_in_turn = len(sequences) > 1 or None in sequences or is_repeated
+    if may_be_in_turn and not _are_side_by_side(dosages):
         low = min((steps[0].low_mg for steps in doses if steps[0].low_mg is not None), default=None)
         if total.low_mg is not None and low is not None:
-            why = "whether the dosages are taken together or one after the other is not recorded"
+            why = (
+                "the same dosage is written more than once"
+                if is_repeated
+                else "whether the dosages are taken together or one after the other is not recorded"
+            )
             total = DailyDose(low, total.high_mg, f"{low:g}-{total.high_mg:g} mg/day ({why})", total.days)
     elif len({end.day if end else None for end in ends}) > 1:
         return [Course(begin, end, steps[0]) for end, steps in zip(ends, doses, strict=True)]
     last = max((end for end in ends if end), key=lambda end: end.day.latest, default=None)
     return [Course(begin, last if all(ends) else None, total)]
+
+
+def _without_sequence(dosage: Dosage) -> Dosage:
+    return structs.replace(dosage, sequence=None)
 
 
 def _are_side_by_side(dosages: Sequence[Dosage]) -> bool:
@@ -354,9 +366,13 @@ def _one_after_the_other(
         end = _end_of(dosages[at], doses[at], first, at, notes) or _end_in_text(doses[at], first)
         courses += _steps_from(first, doses[at], end)
         end = courses[-1].end
-        if end and end.day.is_exact:
-            first = exactly(later(end.day.latest, 1))
+        if end:
+            first = _day_after(end.day)
     return courses
+
+
+def _day_after(day: PartialDate) -> PartialDate:
+    return PartialDate(later(day.earliest, 1), later(day.latest, 1))
 
 
 # --- the last day ---------------------------------------------------------------------------------------

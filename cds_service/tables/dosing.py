@@ -66,7 +66,7 @@ class PhraseKind(Enum):
     DAYS = "days"  # how many
     DATE = "date"  # in digits, so without rows of its own
     MONTH = "month"
-    DATE_FOLLOWS = "date_follows"
+    DATE_FOLLOWS = "date_follows"  # "aside" where the date is not one of the course
     AT = "at"
     NIGHT_OR_ON = "night_or_on"
     MAXIMUM = "maximum"
@@ -84,7 +84,7 @@ class PhraseKind(Enum):
     DRINK = "drink"
     CONDITION = "condition"
     ABOUT = "about"
-    UNCLEAR = "unclear"
+    UNCLEAR = "unclear"  # "not as ordered" where the order is not, or no longer, followed
     WARNING = "warning"
     HARMLESS = "harmless"
     FOREIGN = "foreign"  # of another language than English, whatever else it does
