@@ -30,6 +30,7 @@ SOURCED = {
     "rxnorm_concepts.csv": ("source",),
     "rxnorm_products.csv": ("source",),
     "sig_phrases.csv": ("source",),
+    "sig_phrases_other_languages.csv": ("source",),
     "snomed_antidepressants.csv": ("source",),
     "stop_reasons.csv": ("source",),
     "time_units.csv": ("source",),

@@ -64,6 +64,7 @@ def dose_not_recorded(what: str) -> DailyDose:
     return DailyDose(None, None, f"dose not recorded: {what}")
 
 
+LEAST_ROUNDED_MG = 10.0  # of less, half a milligram is more than rounding
 DISAGREE = (unknown_dose("text and structure disagree"),)
 
 
@@ -230,7 +231,15 @@ def _words(concept: CodeableConcept) -> list[str]:
 
 
 def _texts(dosage: Dosage) -> list[str]:
-    return [text for text in (dosage.text, dosage.patient_instruction) if text and text.strip()]
+    """The texts that tell the dose, or must fit it; of the additional instructions those that tell one."""
+    own = [text for text in (dosage.text, dosage.patient_instruction) if text and text.strip()]
+    added = [text for concept in dosage.additional_instruction for text in _words(concept)]
+    return [*own, *(text for text in added if _tells_amount(read_dose_text(text)))]
+
+
+def _tells_amount(text: DoseText) -> bool:
+    parts = [part for step in text.steps for part in step.parts]
+    return any(part.amount and not part.amount.is_bare for part in parts)
 
 
 # --- structure and text together ----------------------------------------------------------------------
@@ -259,6 +268,8 @@ def _combined(reading: _Reading) -> tuple[DailyDose, ...]:
         return _doses(text.steps, product) if is_left_to_text and text.steps else ordered
     if text.unclear:
         return (unknown_dose(f"the text is not clear ({text.unclear})"),)
+    if text.stops and any(step.days is None for step in text.steps[:-1]):
+        return (unknown_dose("it stops, and when is not told"),)
     if structured.amount is None and structured.rate is None:
         if not text.steps and not text.amounts:
             return (dose_not_recorded("how much and how often it is taken"),)
@@ -285,7 +296,7 @@ def _contradicts(ordered: Sequence[DailyDose], reading: _Reading) -> bool:
     if text.unclear:
         return any(not _fits(amount, ordered[0], reading) for amount in text.amounts)
     if any(step.is_complete for step in text.steps):
-        stated = _doses(text.steps, product)
+        stated = _doses(_unrounded(text.steps, reading.structured.amount), product)
         if all(dose.low_mg is not None for dose in (*stated, *ordered)):
             return not _are_same(stated, ordered)
     if len(text.steps) > 1:
@@ -297,6 +308,32 @@ def _contradicts(ordered: Sequence[DailyDose], reading: _Reading) -> bool:
     if rates and reading.structured.rate and not parts[0].amount:
         return not is_same_rate(rates[0], reading.structured.rate)
     return any(not _fits(amount, ordered[0], reading) for amount in text.amounts)
+
+
+def _unrounded(steps: Sequence[Step], given: Amount | None) -> tuple[Step, ...]:
+    """The steps of a text with the structure's mg where the text has them as a whole number ("38 mg" for 37.5)."""
+    if (
+        given is None
+        or given.kind is not UnitKind.MASS
+        or given.low != given.high
+        or given.low < LEAST_ROUNDED_MG
+    ):
+        return tuple(steps)
+    whole = (math.floor(given.low), math.ceil(given.low))
+    return tuple(
+        replace(
+            step,
+            parts=tuple(
+                replace(part, amount=given)
+                if part.amount
+                and part.amount.kind is UnitKind.MASS
+                and part.amount.low == part.amount.high in whole
+                else part
+                for part in step.parts
+            ),
+        )
+        for step in steps
+    )
 
 
 def _fits(amount: Amount, ordered: DailyDose, reading: _Reading) -> bool:

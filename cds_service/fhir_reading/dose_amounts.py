@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cds_service.fhir_reading.dose_items import (
+    MOST_BARE_PIECES,
     NOT_HERE,
     Again,
     Amount,
@@ -33,6 +34,7 @@ from cds_service.tables.dosing import PhraseKind, UnitKind
 
 MOST_WORDS_IN_A_FORM = 4  # "50 mg film coated tablet"
 MOST_IN_A_SCHEME = 8.0
+MOST_TIMES_OF_DAY = 4
 AMOUNTS_DIFFER = Unclear("amounts that do not fit each other")
 SAME_WITHIN = 0.005
 
@@ -46,7 +48,7 @@ def is_same(one: float, other: float) -> bool:
 
 def read_amount(tokens: Tokens, at: int) -> Read:
     """The amount, strength or daily scheme that begins here."""
-    for rule in (_scheme, _named_strength, _mass, _some_of_a_strength, _count):
+    for rule in (_scheme, _so_many_times, _named_strength, _mass, _some_of_a_strength, _count):
         items, used = rule(tokens, at)
         if used:
             return items, used
@@ -57,18 +59,40 @@ def _scheme(tokens: Tokens, at: int) -> Read:
     """ "1-0-2": pieces in the morning, at noon, in the evening (and at night)."""
     numbers: list[float] = []
     end = at
-    while tokens[end].is_digits and len(numbers) <= 4:
+    while tokens[end].is_digits and len(numbers) <= MOST_TIMES_OF_DAY:
         number, used = number_at(tokens, end)
         numbers.append(number)
         end += used
         if not tokens.is_word(end, "-"):
             break
         end += 1
-    if len(numbers) not in (3, 4) or tokens.is_word(end - 1, "-") or max(numbers) > MOST_IN_A_SCHEME:
+    if len(numbers) > MOST_TIMES_OF_DAY:
+        return (Unclear("a scheme of more times of day than four"),), end - at
+    if len(numbers) < 3 or tokens.is_word(end - 1, "-") or max(numbers) > MOST_IN_A_SCHEME:
         return NOT_HERE
     end += tokens[end].counts_pieces
-    pieces = sum(numbers)
-    return (Amount(pieces, pieces, UnitKind.COUNT), Times(1, 1)), end - at
+    return _of_a_day(sum(numbers)), end - at
+
+
+def _so_many_times(tokens: Tokens, at: int) -> Read:
+    """ "2x1", "1 x 1 tablet": so many times a day so many pieces; the product is the same in whichever order."""
+    times, used = number_at(tokens, at)
+    begin = at + used + 1
+    pieces, more = number_at(tokens, begin)
+    end = begin + more
+    if not used or not more or not tokens.is_word(begin - 1, "x") or _counts_something_else(tokens, end):
+        return NOT_HERE
+    if max(times, pieces) > MOST_BARE_PIECES or tokens.is_word(end, *ONE_DOSE):
+        return NOT_HERE
+    end += tokens[end].counts_pieces
+    return _of_a_day(times * pieces), end - at
+
+
+def _of_a_day(pieces: float) -> tuple[Item, ...]:
+    return Amount(pieces, pieces, UnitKind.COUNT), Times(1, 1), Mark.SCHEME
+
+
+ONE_DOSE = ("dose", "doses")
 
 
 def _named_strength(tokens: Tokens, at: int) -> Read:
@@ -93,6 +117,10 @@ def _mass(tokens: Tokens, at: int) -> Read:
         times, used = number_at(tokens, end + 1)
         after = end + 1 + used
         if used and tokens.is_word(end, "x") and not _counts_something_else(tokens, after) and low == high:
+            if (
+                at == 0 and after == len(tokens) and times <= MOST_BARE_PIECES
+            ):  # "150 mg x 2" is all: times a day
+                return (Amount(low, high, UnitKind.MASS), Times(times, times)), after - at
             after += tokens[after].counts_pieces
             return (Amount(times, times, UnitKind.COUNT, mg_each=low),), after - at
     total = tokens[end].meaning(PhraseKind.TOTAL)
@@ -352,7 +380,9 @@ def joined(items: Sequence[Item]) -> list[Item]:
     return [item for item in _settled(merged) if item not in PASSED_OVER]
 
 
-PASSED_OVER = (Mark.WORD, Mark.COMMA, Mark.BREAK, Mark.OPEN, Mark.CLOSE, Mark.EQUALS, Mark.OF, Mark.RANGE)
+PASSED_OVER = (
+    Mark.WORD, Mark.COMMA, Mark.BREAK, Mark.OPEN, Mark.CLOSE, Mark.EQUALS, Mark.OF, Mark.RANGE, Mark.SCHEME
+)  # fmt: skip
 
 
 def _resolved(items: Sequence[Item]) -> list[Item]:

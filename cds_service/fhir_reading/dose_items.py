@@ -154,6 +154,7 @@ class Mark(Enum):
     ONWARD = "onward"
     STOP = "stop"
     PLAN = "plan"
+    SCHEME = "scheme"
     DATE = "date"
     REFILLS = "refills"
     AS_NEEDED = "as needed"

@@ -8,7 +8,7 @@ from cds_service.fhir_reading.dose_words import Tokens
 from cds_service.tables.dosing import PhraseKind, UnitKind
 
 ENDS_OF_SENTENCES = (".", ";", "!", "\n")
-REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats")
+REFILLS = ("refill", "refills", "rf", "rfl", "rfls", "ref", "r", "repeat", "repeats", "rpt", "rpts")
 HYPHENATED = ("ndc", "phone", "tel", "fax")  # "NDC 0049-4900-66"
 SHORTEST_RX_NUMBER = 4
 BESIDE_A_NUMBER = (":", "-", "=", "#", ".", "x", "of")

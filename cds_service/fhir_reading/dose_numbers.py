@@ -99,10 +99,32 @@ def _small_word(tokens: Tokens, at: int) -> tuple[float, int]:
     return (number.number, 1) if number and not tokens[at].is_digits else (0.0, 0)
 
 
+def is_joint(tokens: Tokens, at: int) -> bool:
+    """Whether a word that may be "and" or "one" ("en", "et") is "and": behind what was told, as a dose or a time."""
+    before = at - 1 if not tokens.is_word(at - 1, ".") else at - 2
+    is_told = tokens[before].unit is not None or tokens.is_word(before, ")")
+    is_told |= tokens.is_kind(before, *TOLD)
+    return tokens.is_kind(at, PhraseKind.AND) and is_told
+
+
+TOLD = (
+    PhraseKind.NUMBER,
+    PhraseKind.MOMENT,
+    PhraseKind.WEEKDAY,
+    PhraseKind.EACH_DAY,
+    PhraseKind.TIMES_PER_DAY,
+    PhraseKind.DAYS,
+)
+
+
 def _letter(tokens: Tokens, at: int) -> tuple[float, int]:
     """ "ii tabs", "T tab", "a tablet": a letter is a number only before what it counts."""
     article = tokens[at].meaning(PhraseKind.ARTICLE)
-    if article and tokens[at + 1].counts_pieces and not tokens.is_kind(at - 1, PhraseKind.NUMBER):
+    is_counting = tokens[at + 1].counts_pieces or (
+        tokens.is_kind(at, PhraseKind.FOREIGN)  # "morgens eine", "un le matin"
+        and (tokens.is_kind(at - 1, PhraseKind.MOMENT) or tokens.is_kind(at + 1, PhraseKind.MOMENT))
+    )
+    if article and is_counting and not tokens.is_kind(at - 1, PhraseKind.NUMBER) and not is_joint(tokens, at):
         return article.number, 1
     roman = tokens[at].meaning(PhraseKind.ROMAN)
     if roman is None:
@@ -111,4 +133,4 @@ def _letter(tokens: Tokens, at: int) -> tuple[float, int]:
     counts = unit is not None and unit.kind is not UnitKind.MASS
     after = tokens.after(at + 1, PhraseKind.HARMLESS)
     often = tokens.is_kind(after, PhraseKind.TIMES_PER_DAY, PhraseKind.MOMENT, PhraseKind.EACH_DAY)
-    return (roman.number, 1) if counts or (often and set(tokens[at].text) == {"i"}) else (0.0, 0)
+    return (roman.number, 1) if counts or (often and set(tokens[at].text) <= {"i", "s"}) else (0.0, 0)

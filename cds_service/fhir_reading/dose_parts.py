@@ -29,6 +29,7 @@ from cds_service.fhir_reading.dose_items import (
 )
 from cds_service.tables.dosing import UnitKind
 
+LEAST_OF_DAYS = 1 / 4  # "daily" beside what is rarer still is no slip of the pen: "1 daily, weekly scripts"
 _HowOften = list[Times | Moment | SomeDays | Mark]
 
 
@@ -43,6 +44,7 @@ class _Group:
 def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
     """The parts of a step; raises `UnclearError` when they can be put together in several ways."""
     groups = _groups([item for item in items if isinstance(item, Amount | Times | Moment | SomeDays | Mark)])
+    groups = _without_nothing(groups)
     if Mark.ALTERNATE in items:
         groups = _alternating(groups)
     groups = _with_units(_on_other_days(groups))
@@ -58,6 +60,16 @@ def parts_of(items: Sequence[Item]) -> tuple[Part, ...]:
         raise UnclearError("several amounts at one time of day")
     parts = _added_up(tuple(Part(group.amount, _rate(group.how_often)) for group in groups))
     return _with_late_amounts(parts, items)
+
+
+def _without_nothing(groups: Sequence[_Group]) -> list[_Group]:
+    """Without the times of day at which nothing is taken: "morning 1, lunch 0, bed 2"."""
+    nothing = [group for group in groups if group.amount and group.amount.high <= 0]
+    others = [group for group in groups if group not in nothing]
+    are_told = all(any(isinstance(item, Moment) for item in group.how_often) for group in groups)
+    if nothing and not (others and are_told):
+        raise UnclearError("an amount of nothing")
+    return others
 
 
 def _without_repetition(groups: Sequence[_Group]) -> list[_Group]:
@@ -311,9 +323,14 @@ def _rate(items: _HowOften) -> Rate | None:
         raise UnclearError("several frequencies")
     occasions = _occasions(items)
     low, high = strong.pop() if strong else (float(occasions or 1),) * 2
+    is_daily = any(isinstance(t, Times) and t.is_weak for t in items)
+    if is_daily and high < LEAST_OF_DAYS:
+        raise UnclearError("whether it is taken daily or more rarely is not told")
     if (occasions > 1 and not low == high == occasions) or (occasions == 1 and low > 1):
         raise UnclearError("frequency and times of day differ")
     share = _share(items)
+    if is_daily and share == 1 / 7:
+        raise UnclearError("whether it is taken daily or on one day is not told")
     if share is not None:
         return Rate(share, share) if abs(low - share) < 1e-6 else _shared(low, high, share)
     if not any(isinstance(item, Times | Moment) for item in items):

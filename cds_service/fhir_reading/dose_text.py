@@ -42,6 +42,7 @@ from cds_service.fhir_reading.dose_items import (
     UnclearError,
 )
 from cds_service.fhir_reading.dose_noise import read_company, read_meals, read_supply, read_warning
+from cds_service.fhir_reading.dose_numbers import is_joint
 from cds_service.fhir_reading.dose_parts import parts_of
 from cds_service.fhir_reading.dose_times import (
     read_date,
@@ -51,8 +52,9 @@ from cds_service.fhir_reading.dose_times import (
     read_length,
     read_moment,
 )
-from cds_service.fhir_reading.dose_words import Tokens, is_between_frequencies, tokens_of
+from cds_service.fhir_reading.dose_words import Token, Tokens, is_between_frequencies, tokens_of
 from cds_service.tables.dosing import PhraseKind, UnitKind
+from cds_service.tables.drugs import load_form_words, load_names
 
 __all__ = ["Amount", "DoseText", "Part", "Rate", "Step", "read_dose_text", "read_rate"]
 
@@ -96,11 +98,12 @@ def read_dose_text(text: str) -> DoseText:
     """The dosing that a text states, as far as all of its numbers have a meaning."""
     if len(text) > LONGEST_TEXT:
         return DoseText(unclear="the text is too long to be a dosage")
-    items = joined(_items(tokens_of(text)))
+    tokens = tokens_of(text)
+    found = _items(tokens)
+    items = [*joined(found), *_not_understood(tokens, found)]
     if len(items) > MOST_ITEMS:
         return DoseText(unclear="the text is too long to be a dosage")
-    is_needed_in = [Mark.AS_NEEDED in clause for clause in _clauses_with_amounts(items)]
-    is_in_part = any(is_needed_in) and not is_needed_in[0]
+    is_in_part = _is_needed_in_part(items)
     said = DoseText(
         as_needed=Mark.AS_NEEDED in items and not is_in_part,
         amounts=tuple(item for item in items if isinstance(item, Amount)),
@@ -115,6 +118,15 @@ def read_dose_text(text: str) -> DoseText:
     except UnclearError as error:
         return replace(said, unclear=str(error))
     return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
+
+
+def _is_needed_in_part(items: Sequence[Item]) -> bool:
+    """Whether one amount is taken as needed, and another, with times of its own, regularly."""
+    first, *others = _clauses_with_amounts(items) or [[]]
+    is_needed = [Mark.AS_NEEDED in clause for clause in others]
+    if Mark.AS_NEEDED not in first or items[0] is Mark.AS_NEEDED:
+        return Mark.AS_NEEDED not in first and any(is_needed)
+    return not any(is_needed) and any(_has_rate(clause) for clause in others)
 
 
 def _clauses_with_amounts(items: Sequence[Item]) -> list[list[Item]]:
@@ -156,6 +168,7 @@ MARKS = {
     PhraseKind.PLAN: Mark.PLAN,
     PhraseKind.AS_NEEDED: Mark.AS_NEEDED,
     PhraseKind.EACH: Mark.OF,
+    PhraseKind.OR: Mark.OR,
 }
 IN_DOUBT = (
     PhraseKind.UNCLEAR,
@@ -234,6 +247,8 @@ def _mark(tokens: Tokens, at: int) -> Item:
     if token.text in PUNCTUATION:
         return PUNCTUATION[token.text]
     kinds = token.kinds
+    if kinds >= {PhraseKind.ARTICLE, PhraseKind.FOREIGN} and not is_joint(tokens, at):
+        return Unclear(f'"{token.text}"')
     mark = next((MARKS[meaning.kind] for meaning in token.meanings if meaning.kind in MARKS), None)
     if mark:
         return mark
@@ -245,6 +260,23 @@ def _mark(tokens: Tokens, at: int) -> Item:
         doubt = token.meaning(PhraseKind.UNCLEAR)
         return Unclear(f'"{token.text}"', bool(doubt and doubt.slot))
     return Mark.WORD
+
+
+def _not_understood(tokens: Tokens, items: Sequence[Item]) -> Sequence[Item]:
+    """Doubt about a word that no table has, where each must be known.
+
+    In another language, or behind the bare numbers of a scheme, it may well say "weekly" or "paused".
+    """
+    places = range(len(tokens))
+    if Mark.SCHEME not in items and not any(tokens.is_kind(at, PhraseKind.FOREIGN) for at in places):
+        return []
+    words = (tokens[at] for at in places if tokens[at].text.isalpha() and tokens[at].text not in PUNCTUATION)
+    unknown = (word for word in words if not word.meanings and word.unit is None and not _is_product(word))
+    return [Unclear(f'"{word.text}"') for word in unknown][:1]
+
+
+def _is_product(word: Token) -> bool:
+    return word.words in load_names() or word.text in load_form_words()
 
 
 # --- what bounds the dose -------------------------------------------------------------------------------
@@ -286,7 +318,9 @@ def _steps(items: Sequence[Item]) -> tuple[tuple[Step, ...], bool]:
     amounts = [item for item in items if isinstance(item, Amount)]
     if doubt or any(amount.kind is UnitKind.UNREADABLE for amount in amounts):
         raise UnclearError(doubt or "an amount in a unit that gives no mg")
-    if any(amount.low <= 0 or amount.mg_each == 0 for amount in amounts):
+    if any(amount.low <= 0 < amount.high or amount.mg_each == 0 for amount in amounts):
+        raise UnclearError("an amount of nothing")
+    if amounts and all(amount.high <= 0 for amount in amounts):
         raise UnclearError("an amount of nothing")
     has_date, has_refills, is_plan = (mark in items for mark in (Mark.DATE, Mark.REFILLS, Mark.PLAN))
     if is_plan and any(isinstance(item, Amount) for item in items[: items.index(Mark.PLAN)]):
@@ -384,10 +418,11 @@ def _begins_step(step: Sequence[Item], item: Item, following: Sequence[Item]) ->
         return isinstance(item, Length)
     if not isinstance(item, Amount) or not isinstance(step[-1], Length | Stretch):
         return False
+    own = list(takewhile(lambda i: not isinstance(i, Amount), following))
+    if item.is_bare and not any(isinstance(i, Times | Moment | SomeDays | Length | Stretch) for i in own):
+        raise UnclearError("a number without a unit behind a length of time")  # "3 weeks out of 4"
     moments = {i.slot for i in step if isinstance(i, Moment)}
-    next_moments = {
-        i.slot for i in takewhile(lambda i: not isinstance(i, Amount), following) if isinstance(i, Moment)
-    }
+    next_moments = {i.slot for i in own if isinstance(i, Moment)}
     if moments and next_moments and not moments & next_moments:
         raise UnclearError("whether the amounts are taken together or one after the other is not told")
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cds_service.fhir_reading.dose_items import (
+    MOST_BARE_PIECES,
     NOT_HERE,
     Length,
     Mark,
@@ -25,7 +26,7 @@ from cds_service.tables.dosing import PhraseKind
 
 HOW_OFTEN_IS_NOT_CLEAR = Unclear("how often is not clear")
 WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-TO = ("-", "to", "through", "thru", "~")
+TO = ("-", "to", "through", "thru", "~", "bis", "a", "à", "au", "til", "till")
 Interval = tuple[float, float, int]
 
 
@@ -79,16 +80,27 @@ def _several_times(tokens: Tokens, at: int) -> Read:
     if not used or low <= 0:
         return NOT_HERE
     end = begin + used
-    has_times = begin == at and tokens.is_kind(end, PhraseKind.TIMES)
+    times = tokens[end].meaning(PhraseKind.TIMES) if begin == at else None
+    has_times = times is not None
     days = interval_at(tokens, end + 1 if has_times else end)
+    if times and times.slot == "daily" and not days[2]:  # "2 dd"
+        return (_times(low, high, (1.0, 1.0, 0)),), used + 1
     if begin > at and tokens.is_kind(end, PhraseKind.DAYS):  # "x 7 d", "x 5 days/week"
         items, used = _days_of_a_week(tokens, begin)
         return (items, used + 1) if used else NOT_HERE
     if (has_times or begin > at) and days[2]:
         return (_times(low, high, days),), end + has_times + days[2] - at
+    if begin > at and _are_a_day(tokens, at, end) and high <= MOST_BARE_PIECES:
+        return (Times(low, high),), end - at
     if has_times and not tokens.is_word(end, "x"):
         return (HOW_OFTEN_IS_NOT_CLEAR,), used + 1
     return _days_of_a_week(tokens, at)
+
+
+def _are_a_day(tokens: Tokens, at: int, end: int) -> bool:
+    """The "x 2" of "1 tablett x 2", at the end of it: only in Scandinavian is that how often a day."""
+    before = tokens[at - 1] if not tokens.is_word(at - 1, ".") else tokens[at - 2]
+    return before.counts_pieces and PhraseKind.FOREIGN in before.kinds and tokens.is_word(end, *ENDS)
 
 
 def _times(low: float, high: float, days: Interval) -> Times:
@@ -168,6 +180,10 @@ def _phrase(tokens: Tokens, at: int) -> Read:
     often = tokens[at].meaning(PhraseKind.TIMES_PER_DAY)
     if often is None:
         return NOT_HERE
+    is_joined = tokens.is_kind(at + 1, PhraseKind.RANGE) or tokens.is_word(at + 1, "/")
+    other = tokens[at + 2].meaning(PhraseKind.TIMES_PER_DAY) if is_joined else None
+    if other and often.number < other.number:  # "bd - tds"
+        return (Times(often.number, other.number),), 3
     times = Times(often.number, often.number)
     return ((times, Mark.ALTERNATE) if tokens.is_kind(at, PhraseKind.ALTERNATE) else (times,)), 1
 
@@ -238,7 +254,17 @@ def _clock(tokens: Tokens, at: int) -> Read:
     if half == "pm" and hour < 12:
         hour += 12
     taken = begin + used + (has_half or (has_hours and used == 1)) - at
+    named = _moment_beside(tokens, at, at + taken) if not has_half and hour <= 12 else ""
+    if named:
+        return (Moment(named),), taken
     return (Moment(_part_of_day(hour), f"{hour:02}{minute:02}"),), taken
+
+
+def _moment_beside(tokens: Tokens, at: int, end: int) -> str:
+    """The part of the day of a clock of twelve hours: "every evening at 6", "at 6 in the evening"."""
+    after = end + 1 if tokens.is_kind(end, PhraseKind.EVERY, PhraseKind.AT) else end
+    beside = (tokens[at - 1].meaning(PhraseKind.MOMENT), tokens[after].meaning(PhraseKind.MOMENT))
+    return next((moment.slot for moment in beside if moment), "")
 
 
 def _hour_and_minute(tokens: Tokens, at: int) -> tuple[int, int, int]:
@@ -295,6 +321,12 @@ def read_days(tokens: Tokens, at: int) -> Read:
     if half and not tokens.is_kind(at - 1, PhraseKind.FOR, PhraseKind.AFTER):
         return (SomeDays(frozenset({half.slot}), 1 / 2),), 1
     names, used = _weekday_range(tokens, at)
+    joint = tokens[at + used]
+    is_told = not joint.text.isalpha() or tokens.is_kind(
+        at + used, PhraseKind.AND, PhraseKind.WEEKDAY, PhraseKind.NUMBER
+    )
+    if used and not is_told and _names(tokens[at + used + 1]):
+        return (Unclear("what a word between days of the week means"),), used
     return ((_on(names),), used) if used else NOT_HERE
 
 
@@ -375,14 +407,19 @@ NOT_HOW_LONG = ("before", "prior", "ago", "apart", "old", "off", "between", "fro
 def _length_in_days(tokens: Tokens, at: int, is_said: bool, is_first: bool) -> tuple[float, float, int]:
     """`is_said`: behind "for" or "after", where "a week" and "5/7" are lengths too."""
     fraction = {"7": 1, "52": 7, "12": 30}.get(tokens[at + 2].text, 0) if tokens[at].is_digits else 0
-    if fraction and tokens.is_word(at + 1, "/") and tokens[at].text.isdigit() and (is_said or fraction == 7):
-        days = float(int(tokens[at].text) * fraction)
-        return days, days, 3
+    number = int(tokens[at].text) if fraction and tokens[at].text.isdigit() else 0
+    is_told = is_said or fraction == 7 or (fraction == 1 and number >= 7)  # "5/7" may be 5 days of 7
+    is_behind = tokens.is_kind(at - 1, PhraseKind.TIMES_PER_DAY, PhraseKind.EACH_DAY, PhraseKind.MOMENT)
+    if number and tokens.is_word(at + 1, "/") and (is_told or (fraction == 30 and is_behind)):
+        days = float(number * fraction)
+        return days, days if is_told else days + 1, 3  # "1 od 3/12" may be a date, so its length is not exact
     low, high, used = range_at(tokens, at)
     is_article = is_said and tokens.is_kind(at, PhraseKind.ARTICLE)
     if not used and (is_article or is_first):
         low, high, used = 1.0, 1.0, int(is_article)
     days_of_one = tokens[at + used].meaning(PhraseKind.DAYS)
+    if not is_said and tokens.is_kind(at + used, PhraseKind.HALF_OF_DAYS):  # "1 one day, 2 the next"
+        return 0.0, 0.0, 0
     if is_said and used and tokens.is_word(at + used, "night", "nights", "mornings", "evenings"):
         return low, high, used + 1
     if days_of_one is None or low <= 0 or not (used or is_first):

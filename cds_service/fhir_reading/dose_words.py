@@ -23,6 +23,7 @@ from cds_service.tables.drugs import Words, decimal
 
 VULGAR_FRACTION = re.compile("[¼½¾⅓⅔]")
 FRACTIONS = {"¼": " 1/4 ", "½": " 1/2 ", "¾": " 3/4 ", "⅓": " 1/3 ", "⅔": " 2/3 "}
+STARS = re.compile(r"\*{2,}|\*(?=[^\W\d_])|(?<=[^\W\d_])\*")  # for emphasis, unlike "2*1"
 COUNT_IN_BRACKETS = re.compile(r"^(\s*(?:take |give )?)\((\d+)\)(?= ?[a-z])")  # "(1) tablet daily"
 NUMBER_IN_A_LIST = re.compile(r"^\s*\d\) ")
 TAG = re.compile(r"</?[a-z][^<>]*>")
@@ -105,7 +106,7 @@ def tokens_of(text: str) -> Tokens:
 def _plain(text: str) -> str:
     """Lower case, without markup and quotes, one spelling of dashes, fractions and abbreviations."""
     text = VULGAR_FRACTION.sub(lambda match: FRACTIONS[match[0]], html.unescape(text))
-    text = unicodedata.normalize("NFKC", text).lower().translate(MARKS)
+    text = unicodedata.normalize("NFKC", STARS.sub(" ", text)).lower().translate(MARKS)
     text = NUMBER_IN_A_LIST.sub("", TAG.sub("\n", text))
     text = COUNT_IN_BRACKETS.sub(r"\1\2 ", text)
     return ABBREVIATION.sub(lambda match: match[0].replace(".", "") + " ", text)
@@ -156,6 +157,7 @@ def _is_mere_hyphen(tokens: Sequence[Token], at: int) -> bool:
     """Whether a hyphen only joins two words ("half-tablet"); between two of a kind it makes a range."""
     if not tokens[at].is_glued or not 0 < at < len(tokens) - 1:
         return False
-    if is_between_frequencies(tokens[at - 1], tokens[at + 1]):  # "daily-bid"
+    is_range = tokens[at - 1].unit and tokens[at + 1].is_digits  # "50mg-100mg"
+    if is_range or is_between_frequencies(tokens[at - 1], tokens[at + 1]):  # "daily-bid"
         return False
     return tokens[at - 1].kinds.isdisjoint(tokens[at + 1].kinds)

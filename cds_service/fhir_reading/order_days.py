@@ -19,7 +19,14 @@ from itertools import pairwise
 from msgspec import structs
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
-from cds_service.fhir_reading.dosage import DailyDose, add_doses, place_in_sequence, unknown_dose
+from cds_service.fhir_reading.dosage import (
+    DailyDose,
+    add_doses,
+    all_texts,
+    is_as_needed,
+    place_in_sequence,
+    unknown_dose,
+)
 from cds_service.fhir_reading.dose_text import Rate, read_dose_text
 from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Repeat
 from cds_service.fhir_reading.supply_days import (
@@ -267,7 +274,8 @@ def _without_shared_day(courses: list[Course]) -> list[Course]:
 
 def _are_consecutive(dosages: Sequence[Dosage], doses: Sequence[tuple[DailyDose, ...]]) -> bool:
     """Whether dosages without dates follow each other: other sequence numbers, or lengths that differ."""
-    lengths = [_has_length(dosage, steps) for dosage, steps in zip(dosages, doses, strict=True)]
+    order = sorted(range(len(dosages)), key=lambda at: place_in_sequence(dosages[at]))
+    lengths = [_has_length(dosages[at], doses[at]) for at in order]
     sequences = {dosage.sequence for dosage in dosages}
     if len(sequences) == 1 and None not in sequences:
         return False
@@ -298,8 +306,10 @@ def _together(
         _end_of(dosage, steps, begin, at, notes) or (_end_in_text(steps, begin) if days else None)
         for at, (dosage, steps) in enumerate(zip(dosages, doses, strict=True))
     ]
+    sequences = {dosage.sequence for dosage in dosages}
     is_repeated = len(set(zip(map(_without_sequence, dosages), doses, strict=True))) < len(dosages)
-    if (len({dosage.sequence for dosage in dosages}) > 1 or is_repeated) and not _are_side_by_side(dosages):
+    may_be_in_turn = len(sequences) > 1 or None in sequences or is_repeated
+    if may_be_in_turn and not _are_side_by_side(dosages):
         low = min((steps[0].low_mg for steps in doses if steps[0].low_mg is not None), default=None)
         if total.low_mg is not None and low is not None:
             why = (
@@ -319,8 +329,13 @@ def _without_sequence(dosage: Dosage) -> Dosage:
 
 
 def _are_side_by_side(dosages: Sequence[Dosage]) -> bool:
-    """Whether the dosages name other times of day, other days of the week, or one every other day each."""
-    if _are_disjoint([_moments(dosage) for dosage in dosages]):
+    """Whether the dosages name other times of day, other days of the week, or one every other day each.
+
+    What is taken as needed comes on top of the one that is taken regularly.
+    """
+    if sum(is_as_needed(dosage) is False for dosage in dosages) <= 1 or _are_disjoint(
+        [_moments(dosage) for dosage in dosages]
+    ):
         return True
     repeats = [_repeat(dosage) for dosage in dosages]
     if _are_disjoint([frozenset(repeat.day_of_week if repeat else ()) for repeat in repeats]):
@@ -336,7 +351,10 @@ def _are_disjoint(sets: Sequence[frozenset[str]]) -> bool:
 def _moments(dosage: Dosage) -> frozenset[str]:
     repeat = _repeat(dosage)
     structured = slots_of(repeat) if repeat else frozenset[str]()
-    return structured or read_dose_text(dosage.text or "").moments
+    code = dosage.timing.code if dosage.timing else None
+    codes = [coding.code or "" for coding in code.coding] if code else []
+    in_words = (read_dose_text(text).moments for text in (*all_texts(dosage), *codes))
+    return structured or frozenset[str]().union(*in_words)
 
 
 def _one_after_the_other(

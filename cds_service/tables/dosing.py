@@ -59,9 +59,10 @@ class PhraseKind(Enum):
     FOR = "for"
     AFTER = "after"
     AND = "and"
+    OR = "or"
     RANGE = "range"
     EACH = "each"
-    TIMES = "times"
+    TIMES = "times"  # "daily" where it says that too
     DAYS = "days"  # how many
     DATE = "date"  # in digits, so without rows of its own
     MONTH = "month"
@@ -86,6 +87,7 @@ class PhraseKind(Enum):
     UNCLEAR = "unclear"  # "not as ordered" where the order is not, or no longer, followed
     WARNING = "warning"
     HARMLESS = "harmless"
+    FOREIGN = "foreign"  # of another language than English, whatever else it does
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,11 @@ def load_sig_phrases() -> dict[Words, tuple[Phrase, ...]]:
     for row in read_rows("sig_phrases.csv", ("phrase", "kind", "value", "source")):
         words = _words_of(row.required("phrase"))
         phrases[words] = (*phrases.get(words, ()), _phrase(row))
+    columns = ("phrase", "kind", "value", "language", "source")
+    for row in read_rows("sig_phrases_other_languages.csv", columns):
+        words = _words_of(row.required("phrase"))
+        meanings = (*phrases.get(words, ()), _phrase(row), Phrase(PhraseKind.FOREIGN))
+        phrases[words] = tuple(dict.fromkeys(meanings))
     return phrases
 
 

@@ -368,10 +368,9 @@ def test_tomorrow_is_in_the_future_and_today_is_not() -> None:
          "01-01..01-14 100, 01-15..06-30 50"),
         ([dosage(1, boundsDuration={"value": 2, "code": "wk"}), dosage(2)], "01-01..01-14 50, 01-15..06-30 100"),
         ([dosage(boundsDuration={"value": 2, "code": "wk"}), dosage()], "01-01..01-14 50, 01-15..06-30 100"),
-        # side by side: the same sequence, the same days, or none of either
+        # side by side: the same sequence, or the same days
         ([dosage(1, **bounds("2026-01-01", "2026-03-01")), dosage(1, **bounds("2026-01-01", "2026-03-01"))],
          "01-01..03-01 150"),
-        ([dosage(), dosage()], "01-01..06-30 150"),
         ([dosage(1), dosage(1)], "01-01..06-30 150"),
         ([dosage(1, when=["MORN"]), dosage(2, when=["HS"])], "01-01..06-30 150"),
         # days of the week that are not the same, or each every other day, belong together
@@ -387,8 +386,9 @@ def test_tomorrow_is_in_the_future_and_today_is_not() -> None:
         ([dosage(1), dosage(2, **bounds("2026-02-01", None))], "01-01..01-31 50, 02-01..06-30 100"),
         ([dosage(1, when=["MORN"], **bounds("2026-01-01", None)), dosage(2, when=["HS"], **bounds("2026-02-01", None))],
          "01-01..01-31 50, 02-01..06-30 150"),
-        # two sequence numbers, and nothing that says when the first ends: either
+        # two sequence numbers or none, and nothing that says when the first ends: either
         ([dosage(1), dosage(2)], "01-01..06-30 50-150"),
+        ([dosage(), dosage()], "01-01..06-30 50-150"),
     ],
 )  # fmt: skip
 def test_several_dosages(instructions: list[dict[str, Any]], expected: str) -> None:
