@@ -12,6 +12,8 @@ from cds_service.fhir_reading.timing import is_close
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 
+SMALLEST_PART = 0.1  # nobody takes less than a tenth of a tablet
+
 
 @dataclass(frozen=True)
 class Milligrams:
@@ -27,7 +29,7 @@ def in_mg(amount: Amount, product: Recognised) -> Milligrams | None:
     """The amount in mg; None when it has no honest reading."""
     factor = _factor(product)
     if amount.kind is UnitKind.MASS:
-        if len(product.antidepressant.components) > 1:
+        if len(product.antidepressant.components) > 1 or _is_too_little_of_a_piece(amount, product):
             return None
         return Milligrams(amount.low, amount.high, f"{shown_range(amount.low, amount.high)} mg", factor)
     each = _mg_of_one(amount, product)
@@ -40,6 +42,8 @@ def in_mg(amount: Amount, product: Recognised) -> Milligrams | None:
 
 def why_no_mg(amount: Amount, product: Recognised) -> str:
     """Why `in_mg` gives None."""
+    if _is_too_little_of_a_piece(amount, product):
+        return f"{amount.high:g} mg is less than a tenth of one piece of the product"
     if amount.kind is UnitKind.MASS:
         return "which ingredient of the combination the mg are of is not recorded"
     if amount.kind not in (UnitKind.COUNT, UnitKind.VOLUME):
@@ -76,6 +80,12 @@ def _mg_of_product(kind: UnitKind, product: Recognised) -> float | None:
         return mg_per_piece(product, kind.value)
     per = Per.ML if kind is UnitKind.VOLUME else Per.UNIT
     return product.strength.mg if product.strength and product.strength.per is per else None
+
+
+def _is_too_little_of_a_piece(amount: Amount, product: Recognised) -> bool:
+    """ "1 mg" of a tablet of 50 mg is a slip: for one tablet, or for 50 mg."""
+    of_piece = _mg_of_product(UnitKind.COUNT, product)
+    return amount.kind is UnitKind.MASS and of_piece is not None and amount.high < of_piece * SMALLEST_PART
 
 
 def _is_plausible(amount: Amount, each: float) -> bool:

@@ -76,6 +76,7 @@ def test_structured_amounts_once_daily(product: str, value: float, unit: str | N
         ("sertraline 50 mg", 10, "drop"),
         ("sertraline 50 mg", 2, "spray"),
         ("sertraline 50 mg", 1, "glorp"),
+        ("sertraline 50 mg", 1, "mg"),
         ("sertraline 50 mg", 1, "U"),
         ("fluoxetine 90 mg capsule", 1, "capsule"),
         ("Symbyax", 25, "mg"),
