@@ -122,11 +122,15 @@ class Source(Enum):
 
 @dataclass(frozen=True)
 class Supply:
-    """Days that a dispensing covers, both ends included. An early refill begins when the last ran out."""
+    """Days that a dispensing covers, both ends included. An early refill begins when the last ran out.
+
+    `is_sure` is False for a dispensing that may be another one recorded twice.
+    """
 
     first_day: date
     last_day: date
     reference: str
+    is_sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -143,8 +147,10 @@ class Prescription:
     days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
     records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
     are the work of `trd.sources`. `unit_mg_per_day` is the dose if one unit a day were taken, for records that
-    say nothing of the dose; `assumed` says what the dose rests on that no record says. `named_by` is the address
-    of the terminology service that says which drug it is; empty when the record and our tables tell.
+    say nothing of the dose; `assumed` says what the dose rests on that no record says. `stated_end` is a day
+    after which the record itself says it was over; `has_stated_use` tells that it says to treat depression.
+    `named_by` is the address of the terminology service that says which drug it is; empty when the record and
+    our tables tell.
     """
 
     reference: str
@@ -164,6 +170,8 @@ class Prescription:
     supported_by: tuple[str, ...] = ()
     supplies: tuple[Supply, ...] = ()
     unit_mg_per_day: float | None = None
+    stated_end: date | None = None
+    has_stated_use: bool = False
     assumed: str = ""
     named_by: str = ""
 
@@ -259,6 +267,8 @@ class Topic(Enum):
     """Which question a resource that could not be read might have changed."""
 
     DRUG = "drug"
+    DRUGS = "drugs"  # any number of them: a whole search
+    FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
     DIAGNOSIS = "diagnosis"
     AGE = "age"
