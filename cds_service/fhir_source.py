@@ -43,6 +43,13 @@ class Need:
         return self.template.replace("/", "?").partition("?")[0]
 
     @property
+    def topics_of_all(self) -> tuple[Topic, ...]:
+        """The questions that all of them together bear on: any number of records may be hidden."""
+        if self.resource_type == "MedicationDispense":
+            return (Topic.DRUGS, Topic.FILLS)
+        return (Topic.DRUGS,) if Topic.DRUG in self.topics else self.topics
+
+    @property
     def is_read(self) -> bool:
         return "?" not in self.template
 
@@ -223,7 +230,7 @@ def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
         return None
     known = item.first.entries if item.first else ()
     return Page(
-        known, (Unread(f"{item.need.resource_type} search", item.in_words(problem), item.need.topics),)
+        known, (Unread(f"{item.need.resource_type} search", item.in_words(problem), item.need.topics_of_all),)
     )
 
 
