@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
-from cds_service.fhir_reading.dosage import dose_of_supply
+from cds_service.fhir_reading.dosage import DailyDose, dose_of_supply, one_unit_a_day
 from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug
 from cds_service.fhir_reading.elements import (
     DispenseRequest,
@@ -47,6 +47,7 @@ from cds_service.fhir_reading.order_days import EARLIEST_DAY
 from cds_service.fhir_reading.resource_types import ORDERS
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
+from cds_service.trd.sources import PACK_WITHIN
 
 RecordType = TypeVar("RecordType", MedicationDispense, MedicationStatement, MedicationAdministration)
 NOT_TAKEN = "not-taken"
@@ -206,9 +207,21 @@ def _with_dose_of_supply(
     has_dose = any(segment.low_mg is not None for segment in told.segments)
     if has_dose or not isinstance(drug, Recognised) or record.dosage_instruction:
         return told
-    dose = dose_of_supply(record.quantity, record.days_supply, drug)
+    dose = _of_whole_pieces(dose_of_supply(record.quantity, record.days_supply, drug), drug)
     segments = tuple(replace(s, low_mg=dose.low_mg, high_mg=dose.high_mg) for s in told.segments)
     return replace(told, segments=segments, dose_text=dose.text, has_derived_dose=dose.low_mg is not None)
+
+
+def _of_whole_pieces(dose: DailyDose, drug: Recognised) -> DailyDose:
+    """28 tablets for 30 days are one a day, or a little less: the range up (or down) to whole pieces."""
+    piece = one_unit_a_day(drug).low_mg
+    if dose.low_mg is None or dose.low_mg != dose.high_mg or not piece:
+        return dose
+    whole = round(dose.low_mg / piece) * piece
+    if not whole or whole == dose.low_mg or abs(dose.low_mg - whole) > PACK_WITHIN * whole:
+        return dose
+    low, high = sorted((dose.low_mg, whole))
+    return replace(dose, low_mg=low, high_mg=high, text=f"{dose.text}, or {whole:g} mg/day in whole pieces")
 
 
 _DISPENSE = _Kind(
