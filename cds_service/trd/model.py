@@ -124,7 +124,7 @@ class Source(Enum):
 class Supply:
     """Days that a dispensing covers, both ends included. An early refill begins when the last ran out.
 
-    `is_sure` is False for a dispensing that may be another one recorded twice.
+    `is_sure` is False for a dispensing that may be another one recorded twice, and for days that are only stated.
     """
 
     first_day: date

@@ -4,8 +4,8 @@ A record that speaks of days on which an order is in force is not a second use o
 the order or contradicts it. A record that names its order speaks of that one as long as it is in force.
 
     dose    the order's own; where it has none, that of the record beside it. Two known doses that differ by
-            more than rounding leave the range of both. Several records of one source in force on one day tell
-            a range like orders do: from the newest dose to the sum of the distinct ones
+            more than rounding leave the range of both. Several dispensings in force on one day tell a range
+            like orders do, from the newest dose to the sum of the distinct ones; of statements the newest tells
     days    days that were dispensed, administered or stated are certain. Days of an order for which nothing
             was dispensed, though all dispensings of the drug can be read, are not; nor are days on which a
             statement says that the drug was not taken
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import accumulate, pairwise
@@ -46,7 +46,7 @@ Spoken = tuple[Prescription, DoseSegment]
 
 
 def reconcile(
-    prescriptions: Sequence[Prescription], on: date, *, knows_all_fills: bool = True
+    prescriptions: Sequence[Prescription], on: date, *, knows_all_fills: bool
 ) -> tuple[Prescription, ...]:
     """The same uses with each day up to `on`, today, told once. Orders alone come back as they are.
 
@@ -74,7 +74,7 @@ def left_out(records: Iterable[Prescription], told: Iterable[Prescription]) -> t
 def _why_left_out(record: Prescription) -> str:
     if record.is_denial:
         return "said not to be taken, on days of which nothing else speaks"
-    return "tells of no day that is not told by others, or lies ahead"
+    return "no day is left to it: others tell of its days, its order had ended, or they lie ahead"
 
 
 def _agent(record: Prescription) -> str:
@@ -86,13 +86,15 @@ def _told_once(records: Sequence[Prescription], on: date, knows_all_fills: bool)
     by_source: dict[Source, list[Prescription]] = defaultdict(list)
     for record in records:
         by_source[record.source].append(record)
-    fills = _in_turn(by_source[Source.DISPENSED], on)
+    fills = _in_turn(_up_to_stated_ends(by_source[Source.DISPENSED], by_source[Source.ORDERED]), on)
     by_source[Source.DISPENSED] = [*fills.sure, *fills.twins]
     told = by_source[Source.ORDERED]
     for source in LATER_SOURCES:
         if by_source[source]:
-            told = _Stage(told, by_source[source], knows_all_fills).all_told()
-    supplies = _supplies(fills, by_source[Source.ADMINISTERED]) if knows_all_fills else ()
+            is_all_told = source is Source.DISPENSED and knows_all_fills and all(map(_is_certain, fills.sure))
+            told = _Stage(told, by_source[source], is_all_told).all_told()
+    given, stated = by_source[Source.ADMINISTERED], by_source[Source.STATED]
+    supplies = _supplies(fills, given, stated) if knows_all_fills else ()
     return [replace(record, supplies=supplies) for record in told] if supplies else told
 
 
@@ -119,17 +121,15 @@ class _Stage:
     """All that is told so far, and the records of the next source beside it."""
 
     def __init__(
-        self, told: Sequence[Prescription], later: Sequence[Prescription], knows_all_fills: bool
+        self, told: Sequence[Prescription], later: Sequence[Prescription], is_all_told: bool
     ) -> None:
-        self.told, self.later = told, later
+        self.told, self.later, self.is_all_told = told, later, is_all_told
         self.by_reference = {order.reference: order for order in told}
         self.days_told, self.later_days = _Days(told), _Days(later)
         self.naming: dict[str, list[Prescription]] = defaultdict(list)
         for record in later:
             for reference in record.fulfils:
                 self.naming[reference].append(record)
-        is_dispensed = later[0].source is Source.DISPENSED
-        self.is_all_told = is_dispensed and knows_all_fills and all(_is_certain(record) for record in later)
 
     def all_told(self) -> list[Prescription]:
         remaining = [left for record in self.later if (left := self._remaining(record))]
@@ -164,10 +164,15 @@ class _Stage:
         return replace(
             order,
             segments=tuple(_merged([_on_these_days(*piece, self.is_all_told) for piece in pieces])),
-            treats_depression=_use_beside(order, records),
+            treats_depression=_use_beside(order, [r for r in records if not self._is_of_other_order(r)]),
             supported_by=(*order.supported_by, *(name for record in records for name in record.references)),
             dose_text="; ".join([order.dose_text, *_dose_told(order, records)]),
         )
+
+    def _is_of_other_order(self, record: Prescription) -> bool:
+        """Whether an order for another use is in force on days of the record: that use is then its own."""
+        beside = [o for s in record.segments for o, _ in self.days_told.within(s.first_day, s.last_day)]
+        return any(order.treats_depression.answer is Answer.NOT_MET for order in beside)
 
     # --- days of no order
 
@@ -177,30 +182,19 @@ class _Stage:
             return None
         beside = [pair for s in record.segments for pair in self.days_told.within(s.first_day, s.last_day)]
         related = list({o.reference: o for o in (*self._named_by(record), *(o for o, _ in beside))}.values())
-        last_day = self._stated_end(record)
         left = [
             piece
             for piece in _cut(record.segments, [s for _, s in beside])
             if not self.days_told.within(piece.first_day, piece.last_day)
         ]
-        kept = [replace(s, last_day=min(s.last_day, last_day)) for s in left if s.first_day <= last_day]
-        if not kept:
+        if not left:
             return None
         return replace(
             record,
-            segments=tuple(_merged([_with_ordered_dose(s, related) for s in kept])),
+            segments=tuple(_merged([_with_ordered_dose(s, related) for s in left])),
             treats_depression=self._use_of(record, related),
             stop_reason=_stop_reason(record, related),
         )
-
-    def _stated_end(self, record: Prescription) -> date:
-        """The last day that a fill can stand for: where its orders state their end, what is left over is none."""
-        if record.source is not Source.DISPENSED or not record.segments:
-            return date.max
-        day = record.authored or record.segments[0].first_day
-        orders = self._named_by(record) or [order for order, _ in self.days_told.within(day, day)]
-        ends = [order.stated_end for order in orders if order.stated_end]
-        return max(ends) if ends and len(ends) == len(orders) and day <= max(ends) else date.max
 
     def _use_of(self, record: Prescription, related: Sequence[Prescription]) -> Finding:
         """Its own if it states one; else that of its orders; unknown if the drug is ordered for other uses only."""
@@ -245,19 +239,27 @@ def _on_these_days(segment: DoseSegment, told: Sequence[Spoken], is_all_told: bo
     """One stretch of an order, with what others tell of it: `is_all_told` if what they leave out was not given."""
     if any(record.is_denial for record, _ in told):
         return replace(segment, days_certain=False)
+    is_certain = segment.days_certain and not is_all_told
     if not told:
-        return replace(segment, days_certain=segment.days_certain and not is_all_told)
+        return replace(segment, days_certain=is_certain)
     is_of_packs = any(record.has_derived_dose for record, _ in told)
     segment = _with_dose(segment, _dose_of(told), PACK_WITHIN if is_of_packs else SAME_WITHIN)
-    is_certain = segment.days_certain or any(other.days_certain for _, other in told)
-    return replace(segment, days_certain=is_certain)
+    return replace(segment, days_certain=is_certain or any(other.days_certain for _, other in told))
 
 
 Range = tuple[float | None, float | None]
 
 
 def _dose_of(told: Sequence[Spoken]) -> Range:
-    """What records in force on the same days tell together: the newest dose to the sum of the distinct ones."""
+    """What records in force on the same days tell together: the newest dose to the sum of the distinct ones.
+
+    Dispensings may be taken together; a newer statement takes the place of an older one. Those that are certain
+    of the days decide, if there are any.
+    """
+    told = [(record, segment) for record, segment in told if segment.days_certain] or told
+    if told[0][0].source is Source.STATED:
+        newest = max(record.segments[0].first_day for record, _ in told)
+        told = [(record, segment) for record, segment in told if record.segments[0].first_day == newest]
     doses = {(segment.low_mg, segment.high_mg) for _, segment in told}
     if len(doses) == 1:
         return doses.pop()
@@ -318,58 +320,108 @@ class _Fills:
     twins: tuple[Prescription, ...]
 
 
-def _in_turn(dispensings: Sequence[Prescription], on: date) -> _Fills:
+@dataclass(frozen=True)
+class _Fill:
+    """A dispensing, and the last day on which it can have been taken."""
+
+    record: Prescription
+    last_day: date
+
+
+def _up_to_stated_ends(fills: Sequence[Prescription], orders: Sequence[Prescription]) -> list[_Fill]:
+    """Each fill with the last day of its orders, and of those that follow on them, where these state their end."""
+    if not any(order.stated_end for order in orders):
+        return [_Fill(fill, date.max) for fill in fills]
+    by_reference = {order.reference: order for order in orders}
+    days = _Days(orders)
+    return [_Fill(fill, _last_stated_day(fill, by_reference, days)) for fill in fills]
+
+
+def _last_stated_day(fill: Prescription, by_reference: Mapping[str, Prescription], days: _Days) -> date:
+    handed_over = fill.authored or _handed_over(fill)[0]
+    named = [by_reference[name] for name in fill.fulfils if name in by_reference]
+    ordering = named or [order for order, _ in days.within(handed_over, handed_over)]
+    last_day = _latest_end(ordering)
+    if last_day < handed_over:
+        return date.max
+    while last_day < date.max:
+        following = [order for order, _ in days.within(shifted(last_day, 1), shifted(last_day, 1))]
+        if not following:
+            return last_day
+        last_day = max(shifted(last_day, 1), _latest_end(following))
+    return last_day
+
+
+def _latest_end(orders: Sequence[Prescription]) -> date:
+    """The last of the ends that orders state; no end where one of them, or none at all, states it."""
+    ends = [order.stated_end or date.max for order in orders]
+    return max(ends, default=date.max)
+
+
+def _in_turn(dispensings: Sequence[_Fill], on: date) -> _Fills:
     """Refills of the same dose that came before the last one ran out begin the day after it did.
 
     Two of one day, dose and length may be one that is recorded twice: the days that only the second adds are
     not certain, and come when nothing else is left.
     """
-    queue: list[Prescription] = []
-    twins: list[Prescription] = []
-    first_of: dict[object, Prescription] = {}
-    for record in sorted(dispensings, key=_handed_over):
-        is_queued = len(record.segments) == 1 and _is_certain(record)
-        first = first_of.setdefault(record.segments, record) if is_queued else record
-        (queue if first is record else twins).append(record)
-    moved: list[Prescription] = []
+    queue: list[_Fill] = []
+    twins: list[_Fill] = []
+    first_of: dict[object, _Fill] = {}
+    for fill in sorted(dispensings, key=lambda fill: _handed_over(fill.record)):
+        first = first_of.setdefault(fill.record.segments, fill) if _has_its_turn(fill.record) else fill
+        (queue if first is fill else twins).append(fill)
     ran_out: dict[Range, date] = {}
-    for record in queue:
-        moved.append(_moved(record, ran_out, on))
-    return _Fills(tuple(moved), tuple(_perhaps(_moved(record, ran_out, on)) for record in twins))
+    sure = tuple([_moved(fill, ran_out, on) for fill in queue])
+    return _Fills(sure, tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
 
 
 def _handed_over(record: Prescription) -> tuple[date, str]:
     return record.segments[0].first_day if record.segments else date.max, record.reference
 
 
-def _moved(record: Prescription, ran_out: dict[Range, date], on: date) -> Prescription:
+def _has_its_turn(record: Prescription) -> bool:
+    return len(record.segments) == 1 and _is_certain(record)
+
+
+def _moved(fill: _Fill, ran_out: dict[Range, date], on: date) -> Prescription:
     """The record from the day after the last of its dose ran out, up to `on`; notes when it will run out."""
-    if len(record.segments) != 1 or not _is_certain(record):
-        return record
+    record, latest = fill.record, min(fill.last_day, on)
+    if not _has_its_turn(record):
+        kept = [
+            replace(s, last_day=min(s.last_day, latest)) for s in record.segments if s.first_day <= latest
+        ]
+        return replace(record, segments=tuple(kept))
     (only,) = record.segments
     dose = only.low_mg, only.high_mg
     begin = max(only.first_day, shifted(ran_out.get(dose, date.min), 1))
-    ran_out[dose] = shifted(begin, days_between(only.first_day, only.last_day) - 1)
-    kept = replace(only, first_day=begin, last_day=min(ran_out[dose], on))
-    return replace(record, segments=(kept,) if begin <= on else ())
+    if begin > fill.last_day:
+        return replace(record, segments=())
+    last_day = shifted(begin, days_between(only.first_day, only.last_day) - 1)
+    ran_out[dose] = min(last_day, fill.last_day)
+    kept_days = replace(only, first_day=begin, last_day=min(ran_out[dose], on))
+    return replace(record, segments=(kept_days,) if begin <= on else ())
 
 
 def _perhaps(record: Prescription) -> Prescription:
     return replace(record, segments=tuple(replace(s, days_certain=False) for s in record.segments))
 
 
-def _supplies(fills: _Fills, given: Sequence[Prescription]) -> tuple[Supply, ...]:
-    """All that was dispensed of the drug, and where anything was, what was given on the ward.
+def _supplies(
+    fills: _Fills, given: Sequence[Prescription], stated: Sequence[Prescription]
+) -> tuple[Supply, ...]:
+    """All that was dispensed of the drug and, where anything was, the days it was given or said to be taken.
 
-    Nothing where the days of one dispensing are not known.
+    Nothing where the days of one dispensing are not known. Days that are only stated are not sure to be covered.
     """
     if not fills.sure or not all(map(_is_certain, fills.sure)):
         return ()
-    sure = [(record, True) for record in (*fills.sure, *filter(_is_certain, given))]
+    taken = [record for record in stated if not record.is_denial]
+    sure = [(record, True) for record in (*fills.sure, *given)]
     return tuple(
         Supply(segment.first_day, segment.last_day, record.reference, is_sure)
-        for record, is_sure in (*sure, *((twin, False) for twin in fills.twins))
+        for record, is_sure in (*sure, *((record, False) for record in (*fills.twins, *taken)))
         for segment in record.segments
+        if segment.days_certain or record.source is Source.DISPENSED
     )
 
 

@@ -204,7 +204,7 @@ def judge_adherence(
     """Whether dispensings cover at least `least` (0 to 1) of the days from first to last, both included.
 
     That share is the proportion of days covered. Exactly `least` is enough. Unknown without a dispensing on
-    these days: nothing is known of dispensings elsewhere; and where it hangs on one that may be recorded twice.
+    these days: nothing is known of dispensings elsewhere; and where it hangs on days that are not sure.
     """
     if first_day is None or last_day is None:
         return _without_dispensings(exposure)

@@ -301,13 +301,31 @@ PEOPLE = (
         "met",
         "90 of 90 days",
     ),
-    # 60 of 90 days if the first is one fill, 90 if it is two
+    # 60 days are sure, and 90 if the first is two
     Person(
-        "adherence that hangs on a fill that may be recorded twice",
+        "days that hang on a fill that may be recorded twice",
         (rx(), *fills("2025-01-01", "2025-01-31"), fill("2025-01-01", id="again")),
-        (f"{ALL_90_DAYS} unknown",),
+        ("sertraline 2025-01-01..2025-03-01 60 met",),
         "met",
-        "60 to 90 of 90 days",
+        "60 of 60 days",
+    ),
+    Person(
+        "an order that ends, with the next one after it",
+        (rx(last="2025-01-31"), rx("2025-02-01", id="rx2"), fill("2025-01-10", 90)),
+        ("sertraline 2025-01-10..2025-03-31 81 met",),
+        "met",
+        "81 of 81 days",
+    ),
+    Person(
+        "taken up again: what was left of the stopped order does not put off the new fill",
+        (
+            rx(last="2025-01-21", status="stopped"),
+            fill("2025-01-01", 90),
+            rx("2025-03-01", "2025-04-29", "rx2"),
+            fill("2025-03-01", 60),
+        ),
+        ("sertraline 2025-01-01..2025-01-21 21 met", "sertraline 2025-03-01..2025-04-29 60 met"),
+        "met",
     ),
     Person(
         "an order for decades, dispensed in one year",
@@ -481,6 +499,16 @@ PEOPLE = (
         "indeterminate",
     ),
     Person(
+        "for pain and for nothing that is recorded, dispensed on after both",
+        (
+            rx(last="2025-01-30", **PAIN),
+            rx(last="2025-01-30", id="rx2", drug="duloxetine 60 mg capsule", dosage="1 capsule daily"),
+            *fills(*MONTHS, **DULOXETINE),
+        ),
+        ("duloxetine 2025-01-01..2025-01-30 30 met", "duloxetine 2025-01-01..2025-03-31 90 met"),
+        "met",
+    ),
+    Person(
         "said to be taken for pain, ordered without a reason",
         (
             rx(drug="duloxetine 60 mg capsule", dosage="1 capsule daily"),
@@ -510,6 +538,22 @@ PEOPLE = (
         ("duloxetine 2025-01-01..2025-03-31 90 unknown",),
         "met",
     ),
+    Person(
+        "said to be taken for pain, for which there is an order of its own",
+        (
+            rx(**PAIN),
+            rx(id="rx2", drug="duloxetine 60 mg capsule", dosage="1 capsule daily"),
+            stated(
+                "2025-01-01",
+                "2025-03-31",
+                **DULOXETINE,
+                dosage=None,
+                reasonCode=[{"text": "neuropathic pain"}],
+            ),
+        ),
+        ("duloxetine 2025-01-01..2025-03-31 90 unknown", "duloxetine 2025-01-01..2025-03-31 90 unknown"),
+        "met",
+    ),
     # statements
     Person("taken elsewhere", (stated("2025-01-01", "2025-03-31"),), (f"{ALL_90_DAYS} unknown",), "met"),
     Person("said not to have been taken", (stated("2025-01-01", None, status="not-taken"),), (), "not-met"),
@@ -536,6 +580,14 @@ PEOPLE = (
         (stated("2025-01-01", None, dateAsserted="2025-01-20"),),
         ("sertraline 2025-01-01..2025-01-20 20 unknown",),
         "indeterminate",
+    ),
+    # 30 days are dispensed; that the others were taken too is only said: no reason to say they were not
+    Person(
+        "dispensed for a month, and said to be taken for three",
+        (rx(), fill("2025-01-01"), stated("2025-01-01", "2025-03-31")),
+        (f"{ALL_90_DAYS} unknown",),
+        "met",
+        "30 to 90 of 90 days",
     ),
     # on the ward
     Person(
