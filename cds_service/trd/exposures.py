@@ -33,7 +33,9 @@ def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) ->
     exposures = [
         exposure for orders in groups.values() for exposure in _exposures_of_one_agent(orders, max_gap_days)
     ]
-    return tuple(sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name)))
+    return tuple(
+        sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name, exposure.evidence))
+    )
 
 
 def _agent(prescription: Prescription) -> str:

@@ -473,6 +473,23 @@ PEOPLE = (
     Person(
         "replaces an order that is not at hand", (rx(id="c", **PRIOR_B),), (f"{ALL_90_DAYS} unknown",), "met"
     ),
+    # 31 days of A, 10 of B; of the 90 days fetched under A none is taken after B was stopped
+    Person(
+        "replaced by an order that was stopped early, with more in the house",
+        (
+            rx(last=None),
+            rx(
+                "2025-02-01",
+                "2025-02-10",
+                "rx2",
+                status="stopped",
+                priorPrescription={"reference": "MedicationRequest/rx1"},
+            ),
+            fill("2025-01-01", 90),
+        ),
+        ("sertraline 2025-01-01..2025-02-10 41 met",),
+        "not-met",
+    ),
     # use
     Person(
         "only as needed, and dispensed",
