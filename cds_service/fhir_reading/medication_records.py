@@ -84,8 +84,8 @@ class _Kind(Generic[RecordType]):
     """How one type of resource is read as an order.
 
     `paths` pair the elements of the record with those of the order, `names` what the order's are called in
-    texts with what the record's are; `why_aside` tells why a record does not count; `orders` are the orders
-    it is of; `finish` adds what only this type tells.
+    texts with what the record's are; `why_aside` tells why a record does not count, `why_unread` why it cannot
+    be taken for what it seems to be; `orders` are the orders it is of; `finish` adds what only this type tells.
     """
 
     elements: type[RecordType]
@@ -96,6 +96,7 @@ class _Kind(Generic[RecordType]):
     orders: Callable[[RecordType], Sequence[Reference]]
     as_order: Callable[[RecordType], MedicationRequest]
     finish: Callable[[Prescription, RecordType, DrugReading, date], Prescription]
+    why_unread: Callable[[RecordType], str | None] = lambda _: None
 
 
 def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> MedicationReading:
@@ -112,6 +113,9 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     aside = kind.why_aside(record)
     if aside:
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
+    unreadable = kind.why_unread(record)
+    if unreadable:
+        return MedicationReading(unread=(Unread(reference, f"{drug.name}: {unreadable}", (Topic.DRUG,)),))
     renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
     reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
     fulfils = tuple(reference_to(Entry(target, None, "")) for target in orders)
@@ -180,7 +184,16 @@ def _why_not_dispensed(record: MedicationDispense) -> str | None:
         return "entered in error"
     if record.status in ("cancelled", "declined") or record.when_handed_over is None:
         return NOT_HANDED_OVER.get(record.status or "")
-    return None
+    is_nothing = record.quantity is not None and record.quantity.value == 0
+    return "a quantity of 0, so nothing was handed over" if is_nothing else None
+
+
+def _taken_back(record: MedicationDispense) -> str | None:
+    """Why a dispensing takes away and gives nothing; which other one it undoes is not told."""
+    value = record.quantity.value if record.quantity else None
+    if value is None or value >= 0:
+        return None
+    return f"$.quantity: expected a number above 0, found {value:g}: it may take back another dispensing"
 
 
 def _dispense_as_order(record: MedicationDispense) -> MedicationRequest:
@@ -238,6 +251,7 @@ _DISPENSE = _Kind(
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
     finish=_with_dose_of_supply,
+    why_unread=_taken_back,
 )
 
 

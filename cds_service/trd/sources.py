@@ -41,6 +41,8 @@ from cds_service.trd.model import (
 SAME_WITHIN = 0.01
 # Packs hold 28 tablets for a month of 30 days, or 100 for a quarter: only more than that contradicts an order.
 PACK_WITHIN = 0.2
+# Nobody fetches the next supply before a quarter of the last is used; an import from two systems may say so.
+TOO_SOON = 0.25
 LATER_SOURCES = (Source.DISPENSED, Source.ADMINISTERED, Source.STATED)
 Spoken = tuple[Prescription, DoseSegment]
 
@@ -361,15 +363,15 @@ def _latest_end(orders: Sequence[Prescription]) -> date:
 def _in_turn(dispensings: Sequence[_Fill], on: date) -> _Fills:
     """Refills of the same dose that came before the last one ran out begin the day after it did.
 
-    Two of one day, dose and length may be one that is recorded twice: the days that only the second adds are
-    not certain, and come when nothing else is left.
+    One of the same dose and length that came before a quarter of the last was used may be that one, recorded
+    twice: the days that only it adds are not certain, and come when nothing else is left.
     """
     queue: list[_Fill] = []
     twins: list[_Fill] = []
-    first_of: dict[object, _Fill] = {}
+    last_of: dict[object, date] = {}
     for fill in sorted(dispensings, key=lambda fill: _handed_over(fill.record)):
-        first = first_of.setdefault(fill.record.segments, fill) if _has_its_turn(fill.record) else fill
-        (queue if first is fill else twins).append(fill)
+        may_be_twin = _has_its_turn(fill.record) and _is_too_soon(fill.record.segments[0], last_of)
+        (twins if may_be_twin else queue).append(fill)
     ran_out: dict[Range, date] = {}
     sure = tuple([_moved(fill, ran_out, on) for fill in queue])
     return _Fills(sure, tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
@@ -377,6 +379,17 @@ def _in_turn(dispensings: Sequence[_Fill], on: date) -> _Fills:
 
 def _handed_over(record: Prescription) -> tuple[date, str]:
     return record.segments[0].first_day if record.segments else date.max, record.reference
+
+
+def _is_too_soon(days: DoseSegment, last_of: dict[object, date]) -> bool:
+    """Whether the last fill of this dose and length came just before; notes the fill if not."""
+    length = days_between(days.first_day, days.last_day)
+    alike = days.low_mg, days.high_mg, length
+    last = last_of.get(alike)
+    if last is not None and (days.first_day - last).days < TOO_SOON * length:
+        return True
+    last_of[alike] = days.first_day
+    return False
 
 
 def _has_its_turn(record: Prescription) -> bool:

@@ -225,6 +225,23 @@ PEOPLE = (
         ("sertraline 2025-01-01..2025-01-30 30 unknown",),
         "indeterminate",
     ),
+    # a quarter of 28 days are 7
+    Person(
+        "one fill in two systems, a week apart but for a day",
+        (fill("2025-01-01", 28), fill("2025-01-07", 28)),
+        ("sertraline 2025-01-01..2025-01-28 28 unknown",),
+        "indeterminate",
+    ),
+    Person(
+        "a quarter of a fill used before the next: taken early",
+        (fill("2025-01-01", 28), fill("2025-01-08", 28)),
+        ("sertraline 2025-01-01..2025-02-25 56 met",),
+        "met",
+    ),
+    Person("a fill taken back", (fill("2025-01-01", 90, -90),), (), "indeterminate"),
+    Person(
+        "a fill of nothing", (fill("2025-01-01", 90, quantity=builders.quantity(0, "tablet")),), (), "not-met"
+    ),
     Person("a fill of somebody else", fills(*MONTHS, subject={"reference": "Patient/p2"}), (), "not-met"),
     Person("fills that lie ahead", fills("2026-07-01", "2026-07-31"), (), "not-met"),
     Person(

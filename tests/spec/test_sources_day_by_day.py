@@ -103,12 +103,14 @@ def last_day_of_use(fill: Record, orders: list[Record]) -> date:
 def one_after_the_other(fills: list[Record], last_days: dict[str, date]) -> tuple[list[Record], list[Record]]:
     """Each day's supply is taken on the first day on which none of that dose is left from before.
 
-    A fill that says the same as another of its day may be the same one: what it adds is not certain.
+    A fill of the same dose and length, before a quarter of the last is used, may be the same one: what it adds
+    is not certain.
     """
     queue: list[Record] = []
     twins: list[Record] = []
     for fill in sorted(fills, key=lambda fill: (fill.begun, fill.name)):
-        same = [q for q in queue if q.days == fill.days and fill.is_certain]
+        alike = [q for q in queue if list(q.days.values()) == list(fill.days.values()) and fill.is_certain]
+        same = alike and 4 * (fill.begun - alike[-1].begun).days < len(fill.days)
         (twins if same else queue).append(fill)
     taken: dict[Dose, set[date]] = {}
     for fill in (*queue, *twins):
