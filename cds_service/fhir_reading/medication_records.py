@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
-from cds_service.fhir_reading.dosage import DailyDose, dose_of_supply, one_unit_a_day
+from cds_service.fhir_reading.dosage import DailyDose, dose_of_supply, mg_of_supply, one_unit_a_day
 from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug
 from cds_service.fhir_reading.elements import (
     DispenseRequest,
@@ -220,6 +220,8 @@ def _with_dose_of_supply(
     has_dose = any(segment.low_mg is not None for segment in told.segments)
     if has_dose or not isinstance(drug, Recognised) or record.dosage_instruction:
         return told
+    if record.days_supply is None:
+        return replace(told, total_mg=mg_of_supply(record.quantity, drug))
     dose = _of_whole_pieces(dose_of_supply(record.quantity, record.days_supply, drug), drug)
     segments = tuple(replace(s, low_mg=dose.low_mg, high_mg=dose.high_mg) for s in told.segments)
     return replace(told, segments=segments, dose_text=dose.text, has_derived_dose=dose.low_mg is not None)

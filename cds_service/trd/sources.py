@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import accumulate, pairwise
@@ -43,8 +43,10 @@ SAME_WITHIN = 0.01
 PACK_WITHIN = 0.2
 # Nobody fetches the next supply before a quarter of the last is used; an import from two systems may say so.
 TOO_SOON = 0.25
+ROUNDING = 1e-9
 LATER_SOURCES = (Source.DISPENSED, Source.ADMINISTERED, Source.STATED)
 Spoken = tuple[Prescription, DoseSegment]
+Range = tuple[float | None, float | None]
 
 
 def reconcile(
@@ -144,7 +146,9 @@ class _Stage:
     def _speaks_of(self, record: Prescription, order: Prescription, piece: DoseSegment) -> bool:
         """A record speaks of the orders it names while one of them is in force, else of any that is."""
         named = self._named_by(record)
-        return order in named or not any(_overlap(s, piece) for other in named for s in other.segments)
+        if any(order is other for other in named):
+            return True
+        return not any(_overlap(s, piece) for other in named for s in other.segments)
 
     # --- an order and what speaks of the same days
 
@@ -249,9 +253,6 @@ def _on_these_days(segment: DoseSegment, told: Sequence[Spoken], is_all_told: bo
     return replace(segment, days_certain=is_certain or any(other.days_certain for _, other in told))
 
 
-Range = tuple[float | None, float | None]
-
-
 def _dose_of(told: Sequence[Spoken]) -> Range:
     """What records in force on the same days tell together: the newest dose to the sum of the distinct ones.
 
@@ -332,25 +333,49 @@ class _Fill:
 
 def _up_to_stated_ends(fills: Sequence[Prescription], orders: Sequence[Prescription]) -> list[_Fill]:
     """Each fill with the last day of its orders, and of those that follow on them, where these state their end."""
-    if not any(order.stated_end for order in orders):
+    if not orders:
         return [_Fill(fill, date.max) for fill in fills]
     by_reference = {order.reference: order for order in orders}
     days = _Days(orders)
-    return [_Fill(fill, _last_stated_day(fill, by_reference, days)) for fill in fills]
+    return [_under_its_orders(fill, by_reference, days) for fill in fills]
 
 
-def _last_stated_day(fill: Prescription, by_reference: Mapping[str, Prescription], days: _Days) -> date:
+def _under_its_orders(fill: Prescription, by_reference: Mapping[str, Prescription], days: _Days) -> _Fill:
     handed_over = fill.authored or _handed_over(fill)[0]
     named = [by_reference[name] for name in fill.fulfils if name in by_reference]
-    ordering = named or [order for order, _ in days.within(handed_over, handed_over)]
+    in_force = days.within(handed_over, handed_over)
+    ordering = named or [order for order, _ in in_force]
+    references = {order.reference for order in ordering}
+    doses = {(s.low_mg, s.high_mg) for order, s in in_force if order.reference in references}
+    return _Fill(_with_length(fill, doses), _last_stated_day(ordering, handed_over, days))
+
+
+def _with_length(fill: Prescription, doses: Collection[Range]) -> Prescription:
+    """A fill that tells how much and not for how long, at the dose that is ordered on the day it was handed over."""
+    if fill.total_mg is None or len(fill.segments) != 1 or len(doses) != 1:
+        return fill
+    ((low, high),) = doses
+    if not low or low != high or fill.total_mg < low:
+        return fill
+    (open_ended,) = fill.segments
+    days = int(fill.total_mg / low + ROUNDING)
+    last_day = min(open_ended.last_day, shifted(open_ended.first_day, days - 1))
+    segment = replace(open_ended, last_day=last_day, low_mg=low, high_mg=high, days_certain=True)
+    text = f"{fill.total_mg:g} mg at the {low:g} mg/day that are ordered last {days} days"
+    return replace(fill, segments=(segment,), dose_text=text, days_text=f"{fill.days_text}; {text}")
+
+
+def _last_stated_day(ordering: Sequence[Prescription], handed_over: date, days: _Days) -> date:
     last_day = _latest_end(ordering)
     if last_day < handed_over:
         return date.max
     while last_day < date.max:
-        following = [order for order, _ in days.within(shifted(last_day, 1), shifted(last_day, 1))]
+        next_day = shifted(last_day, 1)
+        following = [order for order, _ in days.within(next_day, next_day)]
         if not following:
             return last_day
-        last_day = max(shifted(last_day, 1), _latest_end(following))
+        end = max(next_day, _latest_end(following))
+        last_day = max(end, _latest_end([order for order, _ in days.within(next_day, end)]))
     return last_day
 
 

@@ -306,8 +306,23 @@ PEOPLE = (
         "30 of 90 days",
     ),
     Person(
-        "a fill of unknown length contradicts nothing",
+        "how long 90 tablets last is told by the order",
         (rx(), fill("2025-01-01", None, 90)),
+        (f"{ALL_90_DAYS} met",),
+        "met",
+        "90 of 90 days",
+    ),
+    # 90 tablets at two a day are 45 days
+    Person(
+        "how long 90 tablets last at two a day",
+        (rx(dosage="2 tablets daily"), fill("2025-01-01", None, 90)),
+        ("sertraline 2025-01-01..2025-02-14 45 met",),
+        "met",
+        "45 of 45 days",
+    ),
+    Person(
+        "a fill of unknown length contradicts nothing",
+        (rx(), fill("2025-01-01", None, None, quantity=builders.quantity(1, "bottle"))),
         (f"{ALL_90_DAYS} unknown",),
         "met",
     ),
@@ -435,6 +450,13 @@ PEOPLE = (
                 for day in MONTHS
             ),
         ),
+        (f"{ALL_90_DAYS} met",),
+        "met",
+    ),
+    # 70 mg a day by the quantity, 75 ordered
+    Person(
+        "42 tablets for 30 days are one and a half a day, as packs go",
+        (rx(dosage="1 1/2 tablets daily"), *fills(*MONTHS, tablets=42)),
         (f"{ALL_90_DAYS} met",),
         "met",
     ),
