@@ -130,7 +130,7 @@ def test_removing_what_was_no_evidence_changes_no_verdict(
 
 @many(max_examples=300)
 @given(mixed())
-def test_a_statement_of_what_was_ordered_takes_nothing_away(records: list[Resource]) -> None:
+def test_a_statement_of_what_was_ordered_never_makes_a_trial_fail_to_count(records: list[Resource]) -> None:
     orders = [
         r for r in records if r["resourceType"] == "MedicationRequest" and r.get("status") == "completed"
     ]
@@ -138,10 +138,7 @@ def test_a_statement_of_what_was_ordered_takes_nothing_away(records: list[Resour
     if any(r["resourceType"] == "MedicationStatement" for r in records):
         return
     before, after = (assess([*BACKGROUND, *records, *more]).verdict for more in ([], statements))
-    assert _ORDER[after] >= _ORDER[before]
-
-
-_ORDER = {Verdict.NOT_MET: 0, Verdict.INDETERMINATE: 1, Verdict.MET: 2}
+    assert after is not Verdict.NOT_MET or before is Verdict.NOT_MET
 
 
 def _period(order: Resource) -> Any:

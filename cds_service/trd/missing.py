@@ -67,6 +67,12 @@ def _missing_in_trial(judged: JudgedTrial, definition: Definition) -> Iterable[M
         )
     if trial.use.answer is Answer.UNKNOWN:
         yield Missing(f"what {trial.name} was for", trial.use.text, f"Record the indication of {trial.name}.")
+    if trial.adherence.answer is Answer.UNKNOWN and trial.adherence.evidence:
+        yield Missing(
+            f"whether {trial.name} was taken",
+            trial.adherence.text,
+            f"Record whether {trial.name} was taken as prescribed.",
+        )
     if judged.in_scope.answer is Answer.UNKNOWN:
         yield Missing(
             f"whether {trial.name} belongs to this episode",

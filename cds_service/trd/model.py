@@ -473,7 +473,7 @@ class Trial:
     def criteria(self) -> tuple[Finding, ...]:
         """What makes an adequate trial. Adherence is one of them only where dispensings tell of it."""
         known = (self.use, self.dose, self.duration)
-        return known if self.adherence.answer is Answer.UNKNOWN else (*known, self.adherence)
+        return (*known, self.adherence) if self.adherence.evidence else known
 
 
 class Response(Enum):

@@ -167,9 +167,11 @@ class _Stage:
         if not related:
             return order
         records = list(related.values())
+        is_dispensed = any(record.segments and _is_certain(record) for record in records)
+        is_all_told = self.is_all_told and is_dispensed
         return replace(
             order,
-            segments=tuple(_merged([_on_these_days(*piece, self.is_all_told) for piece in pieces])),
+            segments=tuple(_merged([_on_these_days(*piece, is_all_told) for piece in pieces])),
             treats_depression=_use_beside(order, [r for r in records if not self._is_of_other_order(r)]),
             supported_by=(*order.supported_by, *(name for record in records for name in record.references)),
             dose_text="; ".join([order.dose_text, *_dose_told(order, records)]),

@@ -198,6 +198,11 @@ def _judge_use(exposure: Exposure) -> Finding:
     return Finding("use", Answer.UNKNOWN, "nothing is known of what it was for", exposure.evidence)
 
 
+_WITHOUT_DISPENSINGS = Finding(
+    "adherence", Answer.UNKNOWN, "no dispensing data were read; taken as prescribed is assumed"
+)
+
+
 def judge_adherence(
     exposure: Exposure, first_day: date | None, last_day: date | None, least: float
 ) -> Finding:
@@ -207,7 +212,7 @@ def judge_adherence(
     these days: nothing is known of dispensings elsewhere; and where it hangs on days that are not sure.
     """
     if first_day is None or last_day is None:
-        return _without_dispensings(exposure)
+        return _WITHOUT_DISPENSINGS
     # Orders of one drug share one tuple of all its supplies.
     shared = {id(order.supplies): order.supplies for order in exposure.prescriptions}
     supplies = {
@@ -216,8 +221,8 @@ def judge_adherence(
         for supply in of_drug
         if supply.first_day <= last_day and supply.last_day >= first_day
     }
-    if not supplies:
-        return _without_dispensings(exposure)
+    if not any(supply.is_sure for supply in supplies):
+        return _WITHOUT_DISPENSINGS
     days = days_between(first_day, last_day)
     covered = _covered(supplies, first_day, last_day)
     sure = _covered([supply for supply in supplies if supply.is_sure], first_day, last_day)
@@ -231,11 +236,6 @@ def judge_adherence(
         return Finding("adherence", Answer.UNKNOWN, text, used)
     answer = Answer.MET if is_enough.pop() else Answer.NOT_MET
     return Finding("adherence", answer, f"dispensings cover {shown}", used)
-
-
-def _without_dispensings(exposure: Exposure) -> Finding:
-    text = "no dispensing data were read; taken as prescribed is assumed"
-    return Finding("adherence", Answer.UNKNOWN, text, exposure.evidence)
 
 
 def _by_day(supply: Supply) -> tuple[date, date, str]:

@@ -238,6 +238,14 @@ PEOPLE = (
         ("sertraline 2025-01-01..2025-02-25 56 met",),
         "met",
     ),
+    # 31 days of the fill, 31 more if it is two, and nothing for the last 28 of the order
+    Person(
+        "an order on days of a fill that may be recorded twice",
+        (rx("2025-02-01"), fill("2025-01-01", 31), fill("2025-01-01", 31, id="again")),
+        ("sertraline 2025-01-01..2025-03-31 90 not-met",),
+        "not-met",
+        "62 of 90 days",
+    ),
     Person("a fill taken back", (fill("2025-01-01", 90, -90),), (), "indeterminate"),
     Person(
         "a fill of nothing", (fill("2025-01-01", 90, quantity=builders.quantity(0, "tablet")),), (), "not-met"
@@ -637,12 +645,12 @@ PEOPLE = (
         ("sertraline 2025-01-01..2025-01-20 20 unknown",),
         "indeterminate",
     ),
-    # 30 days are dispensed; that the others were taken too is only said: no reason to say they were not
+    # 30 days are dispensed; that the others were taken too is only said
     Person(
         "dispensed for a month, and said to be taken for three",
         (rx(), fill("2025-01-01"), stated("2025-01-01", "2025-03-31")),
         (f"{ALL_90_DAYS} unknown",),
-        "met",
+        "indeterminate",
         "30 to 90 of 90 days",
     ),
     # on the ward

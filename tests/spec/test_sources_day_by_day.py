@@ -154,6 +154,7 @@ def with_others(order: Record, told: list[Record], later: list[Record], is_all_t
     if not related:
         return order
     days = {}
+    is_all_told = is_all_told and any(record.days and record.is_certain for record in related)
     for day, own in order.days.items():
         there = [record for record in related if speaks_of(record, order, day, told)]
         days[day] = on_day(own, there, day, is_all_told)
@@ -251,9 +252,11 @@ def expected_trial(run: list[date], taken: dict[date, OnDay], supplied: dict[dat
     covered = [day for day in period if day in supplied]
     sure = [day for day in covered if supplied[day]]
     answers = {len(days) * 100 >= 80 * len(period) for days in (covered, sure)}
-    is_open = not covered or len(answers) > 1
+    is_open = not sure or len(answers) > 1
     adherence = Answer.UNKNOWN if is_open else Answer.MET if answers.pop() else Answer.NOT_MET
-    return Expected((run[0], run[-1], len(run)), duration, adherence, len(covered), len(period))
+    return Expected(
+        (run[0], run[-1], len(run)), duration, adherence, len(covered) if sure else 0, len(period)
+    )
 
 
 def all_of_day(told: list[Record], day: date) -> OnDay:
