@@ -65,8 +65,10 @@ def reconcile(
     return tuple(told for records in by_agent.values() for told in _told_once(records, on, knows_all_fills))
 
 
-def left_out(records: Iterable[Prescription], told: Iterable[Prescription]) -> tuple[Unread, ...]:
+def left_out(records: Sequence[Prescription], told: Iterable[Prescription]) -> tuple[Unread, ...]:
     """The records that tell nothing of what was `told`, each with the reason."""
+    if not records:
+        return ()
     used = {reference for each in told for reference in each.references}
     return tuple(
         Unread(record.reference, f"{record.name}: {_why_left_out(record)}")
