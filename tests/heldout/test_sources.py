@@ -290,7 +290,7 @@ PEOPLE = (
         (rx(last="2025-04-10"), *fills("2025-01-01", "2025-02-10", "2025-03-22")),
         ("sertraline 2025-01-01..2025-04-10 80 met",),
         "met",
-        "80 of 100 days (80 %)",
+        "80 of 100 days (80 %), 80 % needed",
     ),
     Person(
         "79 of 100 days covered",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -453,3 +454,24 @@ def test_records_of_another_drug_say_nothing(
         reconcile(theirs, ON, knows_all_fills=True)
     )
     assert together == alone
+
+
+@pytest.mark.parametrize(
+    ("mg", "is_derived", "low", "high"),
+    [
+        (80.0, True, 100.0, 100.0),
+        (79.9, True, 79.9, 100.0),
+        (120.0, True, 100.0, 100.0),
+        (120.1, True, 100.0, 120.1),
+        (99.0, False, 100.0, 100.0),
+        (98.9, False, 98.9, 100.0),
+        (101.0, False, 100.0, 100.0),
+        (101.1, False, 100.0, 101.1),
+    ],
+)
+def test_how_far_apart_doses_contradict(mg: float, is_derived: bool, low: float, high: float) -> None:
+    """20 % where the dose was worked out from packs, else 1 %; both ends still agree."""
+    order = record(Source.ORDERED, 1, 0, 30, (100.0, 100.0))
+    fill = record(Source.DISPENSED, 1, 0, 30, (mg, mg), has_derived_dose=is_derived)
+    (told,) = reconcile((order, fill), ON, knows_all_fills=True)
+    assert [(s.low_mg, s.high_mg) for s in told.segments] == [(low, high)]
