@@ -15,6 +15,7 @@ from cds_service.hook_request import HookRequest
 from cds_service.smart_scopes import may_read, may_search
 
 _CALLS_AT_ONCE = 8
+_SHARE_OF_OPTIONAL = 0.75  # of the time: a search that is not required leaves some to read Medications
 _GRACE_SECONDS = 0.2  # for calls that end at the deadline to say so themselves
 
 
@@ -30,15 +31,19 @@ class FhirPolicy:
 
 @dataclass(frozen=True)
 class FhirAccess:
-    """How the FHIR server can be called for this request. Without a client, `reason` says why not."""
+    """How the FHIR server can be called for this request. Without a client, `reason` says why not.
+
+    `deadline` is for all calls, `optional_deadline` for those of what is not required.
+    """
 
     client: FhirClient | None
     reason: str
     scopes: tuple[str, ...] | None
     deadline: float
+    optional_deadline: float
     token_expired: bool
 
-    def client_for(self, resource_type: str, by_id: bool) -> FhirClient:
+    def client_for(self, resource_type: str, by_id: bool, is_required: bool = True) -> FhirClient:
         """The client, if it may be used for this. Raises NotOffered with the reason if not."""
         if self.client is None:
             raise NotOffered(self.reason)
@@ -46,14 +51,18 @@ class FhirAccess:
         if self.scopes is not None and not allows(self.scopes, resource_type):
             action = "read" if by_id else "search"
             raise NotOffered(f"the granted scopes do not cover the {action} of {resource_type}")
-        return self.client
+        if is_required:
+            return self.client
+        return FhirClient(self.client.base, self.client.token, self.optional_deadline)
 
 
 def find_access(request: HookRequest, policy: FhirPolicy) -> FhirAccess:
-    deadline = time.monotonic() + policy.fetch_seconds
+    begun = time.monotonic()
+    deadline = begun + policy.fetch_seconds
+    optional_deadline = begun + policy.fetch_seconds * _SHARE_OF_OPTIONAL
     base, reason = _callable_server(request.fhir_server, policy)
     client = None if base is None else FhirClient(base, request.token, deadline)
-    return FhirAccess(client, reason, request.scopes, deadline, request.token_expired)
+    return FhirAccess(client, reason, request.scopes, deadline, optional_deadline, request.token_expired)
 
 
 def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirAddress | None, str]:
@@ -76,16 +85,22 @@ def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirA
 _Key = TypeVar("_Key")
 
 
-def run_together(tasks: Mapping[_Key, Callable[[], Any]], deadline: float) -> dict[_Key, Any]:
+def run_together(
+    tasks: Mapping[_Key, Callable[[], Any]], deadline: float, earlier: Mapping[_Key, float] | None = None
+) -> dict[_Key, Any]:
     """The result of each task, or the FhirServerError it ended with, soon after the deadline at the latest.
 
-    A thread that a stalling server still holds by then is left behind: it cannot hold up the answer.
+    `earlier` gives tasks a deadline of their own. A thread that a stalling server still holds by then is left
+    behind: it cannot hold up the answer.
     """
     if not tasks:
         return {}
     pool = ThreadPoolExecutor(max_workers=min(len(tasks), _CALLS_AT_ONCE))
     futures = {key: pool.submit(task) for key, task in tasks.items()}
-    wait(futures.values(), timeout=max(0.0, deadline + _GRACE_SECONDS - time.monotonic()))
+    until = {futures[key]: (earlier or {}).get(key, deadline) for key in tasks}
+    for moment in sorted(set(until.values())):
+        waited_for = [future for future, end in until.items() if end == moment]
+        wait(waited_for, timeout=max(0.0, moment + _GRACE_SECONDS - time.monotonic()))
     pool.shutdown(wait=False, cancel_futures=True)
     return {key: _result(future) for key, future in futures.items()}
 

@@ -17,7 +17,7 @@ import requests
 from cds_service.bounded_get import Bounds, WorthRetrying, get_once
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_link_below
-from cds_service.search_results import Page, count_matches, describe_issues, read_page
+from cds_service.search_results import Page, count_matches, describe_issues, error_of, read_page
 from cds_service.trd.model import Topic
 
 PAGE_SIZE = 100  # larger pages are refused by some servers
@@ -160,7 +160,7 @@ def _resource(content: Any, what: str) -> dict[str, Any]:
     if not isinstance(content, dict) or not isinstance(content.get("resourceType"), str):
         raise FhirFatalError(f"the FHIR server answered the {what} with something that is not FHIR JSON")
     if content["resourceType"] == "OperationOutcome":
-        raise FhirFatalError(f"the FHIR server answered the {what} with an error{describe_issues(content)}")
+        raise error_of(content, f"the FHIR server answered the {what} with an error")
     return content
 
 

@@ -43,6 +43,13 @@ class Need:
         return self.template.replace("/", "?").partition("?")[0]
 
     @property
+    def topics_of_all(self) -> tuple[Topic, ...]:
+        """The questions that all of them together bear on: any number of records may be hidden."""
+        if self.resource_type == "MedicationDispense":
+            return (Topic.DRUGS, Topic.FILLS)
+        return (Topic.DRUGS,) if Topic.DRUG in self.topics else self.topics
+
+    @property
     def is_read(self) -> bool:
         return "?" not in self.template
 
@@ -200,7 +207,8 @@ def _read_one(value: Any, place: str, patient_id: str) -> Page:
 def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
     """Each lacking need, all fetched at the same time. Raises MissingEvidence naming the required ones that failed."""
     tasks = {item.need.key: partial(_fetch, access, item, patient_id) for item in lacking}
-    results = run_together(tasks, access.deadline)
+    earlier = {item.need.key: access.optional_deadline for item in lacking if not item.need.is_required}
+    results = run_together(tasks, access.deadline, earlier)
     failed = [item for item in lacking if isinstance(results[item.need.key], FhirServerError)]
     missing = [item for item in failed if item.need.is_required]
     if missing:
@@ -223,13 +231,13 @@ def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
         return None
     known = item.first.entries if item.first else ()
     return Page(
-        known, (Unread(f"{item.need.resource_type} search", item.in_words(problem), item.need.topics),)
+        known, (Unread(f"{item.need.resource_type} search", item.in_words(problem), item.need.topics_of_all),)
     )
 
 
 def _fetch(access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
     need = item.need
-    client = access.client_for(need.resource_type, by_id=need.is_read)
+    client = access.client_for(need.resource_type, by_id=need.is_read, is_required=need.is_required)
     if need.is_read:
         resource = client.read(need.resource_type, patient_id)
         return Page((Entry(resource, None, f"{need.resource_type} read"),))

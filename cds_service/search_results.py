@@ -63,9 +63,14 @@ def refuse_errors(outcome: dict[str, Any]) -> None:
 
 
 def _instead_of_data(outcome: dict[str, Any]) -> FhirFatalError:
+    return error_of(outcome, "an OperationOutcome instead of data")
+
+
+def error_of(outcome: dict[str, Any], message: str) -> FhirFatalError:
+    """The error that an OperationOutcome is: NotOffered where all its codes say that there is no such data."""
     codes = {issue["code"] for issue in _issues(outcome) if isinstance(issue.get("code"), str)}
     kind = NotOffered if codes and codes <= _NOT_OFFERED else FhirFatalError
-    return kind(f"an OperationOutcome instead of data{describe_issues(outcome)}")
+    return kind(f"{message}{describe_issues(outcome)}")
 
 
 def describe_issues(outcome: Any) -> str:

@@ -169,7 +169,7 @@ def test_an_order_without_dosage_takes_the_dose_that_was_dispensed() -> None:
 
 def test_dispensings_of_an_order_are_no_second_use() -> None:
     found = trial(order(), *refills("2025-09-01", 3))
-    assert (found.adequate_days, found.max_mg, found.adherence.answer) == (90, 50, Answer.MET)
+    assert (found.adequate_days, found.max_mg, found.adherence.answer) == (85, 50, Answer.MET)
 
 
 def test_days_that_were_ordered_but_not_dispensed_are_not_certain() -> None:
@@ -194,14 +194,14 @@ def test_an_order_that_ended_on_no_recorded_day_is_certain_where_it_was_dispense
 @pytest.mark.parametrize(
     ("fills", "every", "covered", "adherence"),
     [
-        (3, 30, "90 of 90", "met"),
-        (3, 37, "90 of 104", "met"),
-        (2, 60, "60 of 90", "not-met"),
+        (3, 30, "85 of 85", "met"),
+        (3, 37, "71 of 85", "met"),
+        (2, 60, "55 of 85", "not-met"),
         (1, 30, "30 of 85", "not-met"),
     ],
 )
 def test_adherence_is_the_share_of_days_covered(fills: int, every: int, covered: str, adherence: str) -> None:
-    """From the first day of an order of 85 days to the last day that was ordered or dispensed."""
+    """Of the 85 days of an order that names its last day: what is left over then does not count."""
     found = assessment(order(), *refills("2025-09-01", fills, every)).trials[0].trial
     assert (found.adherence.answer.value, f"cover {covered} days" in found.adherence.text) == (
         adherence,

@@ -29,7 +29,7 @@ from cds_service.fhir_reading.references import (
 from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT, RESOURCE_TYPES
 from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.model import History, Topic, Unread, UnreadScore
-from cds_service.trd.sources import reconcile
+from cds_service.trd.sources import left_out, reconcile
 
 __all__ = ["read_history"]
 
@@ -46,12 +46,16 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     names = collected.code_names
     orders = read_medication_requests(requests, index.find, on, names)
     records = read_medication_records(own.by_type, index.find, on, names)
-    prescriptions = reconcile((*orders.prescriptions, *records.prescriptions), on)
+    not_assigned = (*collected.unread, *index.unread, *own.unread)
+    knows_all_fills = not any(Topic.FILLS in unread.topics for unread in not_assigned)
+    prescriptions = reconcile(
+        (*orders.prescriptions, *records.prescriptions), on, knows_all_fills=knows_all_fills
+    )
+    not_used = left_out(records.prescriptions, prescriptions)
     if assume_one_unit_daily:
         prescriptions = assume_one_unit_a_day(prescriptions)
     results = read_observations(own.by_type["Observation"], index.find, on)
     conditions = read_conditions(own.by_type["Condition"], on)
-    not_assigned = (*collected.unread, *index.unread, *own.unread)
     return History(
         patient=f"Patient/{collected.patient_id}",
         prescriptions=prescriptions,
@@ -69,7 +73,13 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *results.unread,
             *conditions.unread,
         ),
-        set_aside=(*orders.set_aside, *records.set_aside, *results.set_aside, *conditions.set_aside),
+        set_aside=(
+            *orders.set_aside,
+            *records.set_aside,
+            *not_used,
+            *results.set_aside,
+            *conditions.set_aside,
+        ),
         not_looked_at=collected.not_looked_at,
     )
 

@@ -198,16 +198,34 @@ def dose_of_supply(quantity: Quantity | None, days: Quantity | None, product: Re
     if quantity is None or quantity.value is None:
         return dose_not_recorded("no dosage, nor how much was dispensed")
     try:
-        amount = amount_of_quantity(quantity, product)
+        amount = _amount_dispensed(quantity, product)
     except UnreadableError as error:
         return unknown_dose(f"how much was dispensed: {error}")
-    if amount is not None and amount.is_bare:
-        is_liquid = product.strength is not None and product.strength.per is Per.ML
-        amount = replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
     part = Part(amount, Rate(1 / length, 1 / length))
     if amount is not None and is_patch(product):
         part = Part(replace(amount, low=amount.low / length, high=amount.high / length), ONCE_A_DAY)
     return _believed(_dose_of_part(part, product), product)
+
+
+def mg_of_supply(quantity: Quantity | None, product: Recognised) -> float | None:
+    """All the mg that were dispensed; None when that cannot be told, and for patches, which last by the piece."""
+    if quantity is None or quantity.value is None or is_patch(product):
+        return None
+    try:
+        amount = _amount_dispensed(quantity, product)
+    except UnreadableError:
+        return None
+    dose = _dose_of_part(Part(amount, Rate(1, 1)), product)
+    return dose.low_mg if dose.low_mg == dose.high_mg else None
+
+
+def _amount_dispensed(quantity: Quantity, product: Recognised) -> Amount | None:
+    """A number without a unit counts the pieces (mL) of the product. Raises UnreadableError."""
+    amount = amount_of_quantity(quantity, product)
+    if amount is None or not amount.is_bare:
+        return amount
+    is_liquid = product.strength is not None and product.strength.per is Per.ML
+    return replace(amount, is_bare=False, kind=UnitKind.VOLUME if is_liquid else UnitKind.COUNT)
 
 
 @lru_cache(maxsize=8192)

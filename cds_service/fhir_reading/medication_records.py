@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
-from cds_service.fhir_reading.dosage import dose_of_supply
+from cds_service.fhir_reading.dosage import DailyDose, dose_of_supply, mg_of_supply, one_unit_a_day
 from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug
 from cds_service.fhir_reading.elements import (
     DispenseRequest,
@@ -47,6 +47,7 @@ from cds_service.fhir_reading.order_days import EARLIEST_DAY
 from cds_service.fhir_reading.resource_types import ORDERS
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
+from cds_service.trd.sources import PACK_WITHIN
 
 RecordType = TypeVar("RecordType", MedicationDispense, MedicationStatement, MedicationAdministration)
 NOT_TAKEN = "not-taken"
@@ -83,8 +84,8 @@ class _Kind(Generic[RecordType]):
     """How one type of resource is read as an order.
 
     `paths` pair the elements of the record with those of the order, `names` what the order's are called in
-    texts with what the record's are; `why_aside` tells why a record does not count; `orders` are the orders
-    it is of; `finish` adds what only this type tells.
+    texts with what the record's are; `why_aside` tells why a record does not count, `why_unread` why it cannot
+    be taken for what it seems to be; `orders` are the orders it is of; `finish` adds what only this type tells.
     """
 
     elements: type[RecordType]
@@ -95,6 +96,7 @@ class _Kind(Generic[RecordType]):
     orders: Callable[[RecordType], Sequence[Reference]]
     as_order: Callable[[RecordType], MedicationRequest]
     finish: Callable[[Prescription, RecordType, DrugReading, date], Prescription]
+    why_unread: Callable[[RecordType], str | None] = lambda _: None
 
 
 def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> MedicationReading:
@@ -111,6 +113,9 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     aside = kind.why_aside(record)
     if aside:
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
+    unreadable = kind.why_unread(record)
+    if unreadable:
+        return MedicationReading(unread=(Unread(reference, f"{drug.name}: {unreadable}", (Topic.DRUG,)),))
     renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
     reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
     fulfils = tuple(reference_to(Entry(target, None, "")) for target in orders)
@@ -179,7 +184,16 @@ def _why_not_dispensed(record: MedicationDispense) -> str | None:
         return "entered in error"
     if record.status in ("cancelled", "declined") or record.when_handed_over is None:
         return NOT_HANDED_OVER.get(record.status or "")
-    return None
+    is_nothing = record.quantity is not None and record.quantity.value == 0
+    return "a quantity of 0, so nothing was handed over" if is_nothing else None
+
+
+def _taken_back(record: MedicationDispense) -> str | None:
+    """Why a dispensing takes away and gives nothing; which other one it undoes is not told."""
+    value = record.quantity.value if record.quantity else None
+    if value is None or value >= 0:
+        return None
+    return f"$.quantity: expected a number above 0, found {value:g}: it may take back another dispensing"
 
 
 def _dispense_as_order(record: MedicationDispense) -> MedicationRequest:
@@ -206,9 +220,23 @@ def _with_dose_of_supply(
     has_dose = any(segment.low_mg is not None for segment in told.segments)
     if has_dose or not isinstance(drug, Recognised) or record.dosage_instruction:
         return told
-    dose = dose_of_supply(record.quantity, record.days_supply, drug)
+    if record.days_supply is None:
+        return replace(told, total_mg=mg_of_supply(record.quantity, drug))
+    dose = _of_whole_pieces(dose_of_supply(record.quantity, record.days_supply, drug), drug)
     segments = tuple(replace(s, low_mg=dose.low_mg, high_mg=dose.high_mg) for s in told.segments)
     return replace(told, segments=segments, dose_text=dose.text, has_derived_dose=dose.low_mg is not None)
+
+
+def _of_whole_pieces(dose: DailyDose, drug: Recognised) -> DailyDose:
+    """28 tablets for 30 days are one a day, or a little less: the range up (or down) to whole pieces."""
+    piece = one_unit_a_day(drug).low_mg
+    if dose.low_mg is None or dose.low_mg != dose.high_mg or not piece:
+        return dose
+    whole = round(dose.low_mg / piece) * piece
+    if not whole or whole == dose.low_mg or abs(dose.low_mg - whole) > PACK_WITHIN * whole:
+        return dose
+    low, high = sorted((dose.low_mg, whole))
+    return replace(dose, low_mg=low, high_mg=high, text=f"{dose.text}, or {whole:g} mg/day in whole pieces")
 
 
 _DISPENSE = _Kind(
@@ -225,6 +253,7 @@ _DISPENSE = _Kind(
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
     finish=_with_dose_of_supply,
+    why_unread=_taken_back,
 )
 
 

@@ -154,6 +154,8 @@ def read_order(this: Order, on: date) -> MedicationReading:
         days_text=days.days_text,
         authored=authored.earliest if authored and authored.is_exact else None,
         unit_mg_per_day=_unit_mg_per_day(this),
+        stated_end=days.stated_end,
+        has_stated_use=this.purpose is Indication.DEPRESSION,
         named_by=drug.named_by,
     )
     problems = (*days.problems, *_unread_dose(this, prescription))

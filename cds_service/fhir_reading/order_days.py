@@ -56,6 +56,8 @@ PERIOD_PATH = "$.effectiveDosePeriod"
 EVERY_OTHER_DAY = Rate(0.5, 0.5)
 LENGTHS = ("boundsDuration", "boundsRange", "count", "the dosage text")
 """Ends that are a length of one fill, which repeats may go on after."""
+NAMED_DAYS = ("boundsPeriod", "the period of the order")
+"""Ends that are a day, and no length or amount."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class OrderDays:
     """Segments in order, not overlapping; empty when the order starts after today (`is_in_future`).
 
     `problems` name dates and lengths that could not be read, with JSON path, expected and found.
+    `stated_end` is the last day if the order names one, rather than how much or how long is supplied; of one
+    that was stopped on an unrecorded day, the day by which it was.
     """
 
     segments: tuple[DoseSegment, ...]
@@ -70,6 +74,7 @@ class OrderDays:
     days_text: str
     is_in_future: bool = False
     problems: tuple[str, ...] = ()
+    stated_end: date | None = None
 
 
 @lru_cache(maxsize=2048)
@@ -103,6 +108,7 @@ def read_order_days(
         _shown_doses(courses),
         f"{_shown_start(start)}, {last_text}{why}",
         problems=tuple(notes.problems),
+        stated_end=stopped_by or (_stated_end(courses) if is_certain else None),
     )
 
 
@@ -455,6 +461,14 @@ def _with_ends(
     closed, text = _with_repeats(closed, order, text, notes)
     text += f", earlier steps by the dosage ({own})" if own else ""
     return *_within_period(closed, text, ended), end is not None
+
+
+def _stated_end(courses: Sequence[Course]) -> date | None:
+    """The last day, where every dosage has one that the order names as a day."""
+    ends = [course.end for course in courses]
+    if not all(end and end.day.is_exact and end.rests_on in NAMED_DAYS for end in ends):
+        return None
+    return max((end.day.latest for end in ends if end), default=None)
 
 
 def _end_of_period(order: MedicationRequest, begin: PartialDate, notes: Notes) -> End | None:

@@ -74,7 +74,7 @@ def _replaced(old: Prescription, new: Prescription) -> Prescription:
         return old
     kept = tuple(_cut(old.segments, possible, certain))
     text = f"{old.days_text}; replaced from {possible} by {new.reference} (priorPrescription)"
-    return replace(old, segments=kept, days_text=text)
+    return replace(old, segments=kept, days_text=text, stated_end=kept[-1].last_day)
 
 
 def _cut(segments: Iterable[DoseSegment], possible: date, certain: date) -> Iterable[DoseSegment]:

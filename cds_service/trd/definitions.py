@@ -53,7 +53,9 @@ def assess(history: History, outcomes: Sequence[Outcome], definition: Definition
         failed_at_most=judgement.failed_at_most,
         reasons=judgement.reasons,
         trials=judgement.trials,
-        missing=find_missing(judgement, _orders_not_read(history), safety, definition),
+        missing=find_missing(
+            judgement, _orders_not_read(history), _searches_not_read(history), safety, definition
+        ),
         unread=history.unread,
         set_aside=history.set_aside,
         not_looked_at=history.not_looked_at,
@@ -73,6 +75,8 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     deciding = deciding_trials(trials)
     at_least, at_most = count_failed(deciding, definition.distinctness)
     at_most += len(_orders_not_read(history))
+    if _searches_not_read(history):
+        at_most = max(at_most, definition.needed_failed_trials)
     reasons = (
         _judge_failed_trials(deciding, at_least, at_most, definition),
         _judge_diagnosis(history),
@@ -118,6 +122,11 @@ def _orders_not_read(history: History) -> set[str]:
     """Orders of which nothing could be used: each could be a trial of any drug."""
     read = {reference for order in history.prescriptions for reference in order.references}
     return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
+
+
+def _searches_not_read(history: History) -> set[str]:
+    """Searches that failed or gave only a part: each could hide any number of trials."""
+    return {unread.reference for unread in _unread_about(history, Topic.DRUGS)}
 
 
 def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:

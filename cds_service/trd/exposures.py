@@ -33,7 +33,9 @@ def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) ->
     exposures = [
         exposure for orders in groups.values() for exposure in _exposures_of_one_agent(orders, max_gap_days)
     ]
-    return tuple(sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name)))
+    return tuple(
+        sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name, exposure.evidence))
+    )
 
 
 def _agent(prescription: Prescription) -> str:
@@ -81,13 +83,26 @@ def _layers(orders: list[Prescription]) -> list[_Layer]:
     layers = []
     for order in orders:
         doubtful = mixed_use and order.treats_depression.answer is Answer.UNKNOWN
+        earlier: DoseSegment | None = None
+        since = date.min
         for segment in order.segments:
             if segment.last_day < segment.first_day:
                 continue
+            if earlier is None or not _is_same_dose(earlier, segment):
+                since = segment.first_day
+            earlier = segment
             kept = replace(segment, days_certain=False) if doubtful else segment
-            rank = (segment.first_day, order.authored or segment.first_day, segment.low_mg or 0.0)
+            rank = (since, order.authored or since, segment.low_mg or 0.0)
             layers.append(_Layer(kept, rank))
     return layers
+
+
+def _is_same_dose(earlier: DoseSegment, later: DoseSegment) -> bool:
+    """Whether one dose goes on, though its days may have become doubtful: then it is no newer than before."""
+    return (
+        shifted(earlier.last_day, 1) == later.first_day
+        and (earlier.low_mg, earlier.high_mg) == (later.low_mg, later.high_mg)
+    )  # fmt: skip
 
 
 def _without_overlap(layers: list[_Layer]) -> Iterable[DoseSegment]:
@@ -108,11 +123,7 @@ def _without_overlap(layers: list[_Layer]) -> Iterable[DoseSegment]:
 
 
 def _continues(earlier: DoseSegment, later: DoseSegment) -> bool:
-    return (
-        shifted(earlier.last_day, 1) == later.first_day
-        and (earlier.low_mg, earlier.high_mg, earlier.days_certain)
-        == (later.low_mg, later.high_mg, later.days_certain)
-    )  # fmt: skip
+    return _is_same_dose(earlier, later) and earlier.days_certain == later.days_certain
 
 
 def _sweep(layers: list[_Layer]) -> Iterable[DoseSegment]:

@@ -18,7 +18,11 @@ from cds_service.trd.model import (
 
 
 def find_missing(
-    judgement: Judgement, orders_not_read: Collection[str], safety: Finding, definition: Definition
+    judgement: Judgement,
+    orders_not_read: Collection[str],
+    searches_not_read: Collection[str],
+    safety: Finding,
+    definition: Definition,
 ) -> tuple[Missing, ...]:
     """One entry for each unknown that bears on the verdict. Unless that is indeterminate, nothing but the
     safety answer is missing."""
@@ -30,6 +34,7 @@ def find_missing(
                 if trial.failed.answer is Answer.UNKNOWN:
                     lacking += _missing_in_trial(trial, definition)
             lacking += [_unread_order(reference) for reference in sorted(orders_not_read)]
+            lacking += [_unread_search(reference) for reference in sorted(searches_not_read)]
         lacking += [_ASKS[reason.criterion](reason) for reason in unknown if reason.criterion in _ASKS]
     if safety.answer is Answer.UNKNOWN:
         lacking.append(Missing("answer on thoughts of death or self-harm", safety.text, "Ask PHQ-9 item 9."))
@@ -38,6 +43,10 @@ def find_missing(
 
 def _unread_order(reference: str) -> Missing:
     return Missing(f"the order {reference}", "it could not be read", "See its entry under unread.")
+
+
+def _unread_search(reference: str) -> Missing:
+    return Missing(f"the {reference}", "it could not be read in full", "See its entry under unread.")
 
 
 def _missing_in_trial(judged: JudgedTrial, definition: Definition) -> Iterable[Missing]:
@@ -58,6 +67,12 @@ def _missing_in_trial(judged: JudgedTrial, definition: Definition) -> Iterable[M
         )
     if trial.use.answer is Answer.UNKNOWN:
         yield Missing(f"what {trial.name} was for", trial.use.text, f"Record the indication of {trial.name}.")
+    if trial.adherence.answer is Answer.UNKNOWN and trial.adherence.evidence:
+        yield Missing(
+            f"whether {trial.name} was taken",
+            trial.adherence.text,
+            f"Record whether {trial.name} was taken as prescribed.",
+        )
     if judged.in_scope.answer is Answer.UNKNOWN:
         yield Missing(
             f"whether {trial.name} belongs to this episode",

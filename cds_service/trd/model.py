@@ -122,11 +122,15 @@ class Source(Enum):
 
 @dataclass(frozen=True)
 class Supply:
-    """Days that a dispensing covers, both ends included. An early refill begins when the last ran out."""
+    """Days that a dispensing covers, both ends included. An early refill begins when the last ran out.
+
+    `is_sure` is False for a dispensing that may be another one recorded twice, and for days that are only stated.
+    """
 
     first_day: date
     last_day: date
     reference: str
+    is_sure: bool = True
 
 
 @dataclass(frozen=True)
@@ -142,9 +146,12 @@ class Prescription:
     says the drug was not taken on these days. `has_derived_dose` marks a dose worked out from quantity and
     days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
     records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
-    are the work of `trd.sources`. `unit_mg_per_day` is the dose if one unit a day were taken, for records that
-    say nothing of the dose; `assumed` says what the dose rests on that no record says. `named_by` is the address
-    of the terminology service that says which drug it is; empty when the record and our tables tell.
+    are the work of `trd.sources`. `total_mg` is all that was dispensed, where it is not told for how many days.
+    `unit_mg_per_day` is the dose if one unit a day were taken, for records that say nothing of the dose;
+    `assumed` says what the dose rests on that no record says. `stated_end` is a day
+    after which the record itself says it was over; `has_stated_use` tells that it says to treat depression.
+    `named_by` is the address of the terminology service that says which drug it is; empty when the record and
+    our tables tell.
     """
 
     reference: str
@@ -163,7 +170,10 @@ class Prescription:
     has_derived_dose: bool = False
     supported_by: tuple[str, ...] = ()
     supplies: tuple[Supply, ...] = ()
+    total_mg: float | None = None
     unit_mg_per_day: float | None = None
+    stated_end: date | None = None
+    has_stated_use: bool = False
     assumed: str = ""
     named_by: str = ""
 
@@ -259,6 +269,8 @@ class Topic(Enum):
     """Which question a resource that could not be read might have changed."""
 
     DRUG = "drug"
+    DRUGS = "drugs"  # any number of them: a whole search
+    FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
     DIAGNOSIS = "diagnosis"
     AGE = "age"
@@ -464,7 +476,7 @@ class Trial:
     def criteria(self) -> tuple[Finding, ...]:
         """What makes an adequate trial. Adherence is one of them only where dispensings tell of it."""
         known = (self.use, self.dose, self.duration)
-        return known if self.adherence.answer is Answer.UNKNOWN else (*known, self.adherence)
+        return (*known, self.adherence) if self.adherence.evidence else known
 
 
 class Response(Enum):

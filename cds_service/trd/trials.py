@@ -10,7 +10,7 @@ have been taken. A trial is adequate only if it is so without either.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -23,6 +23,7 @@ from cds_service.trd.model import (
     Finding,
     Prescription,
     StopReason,
+    Supply,
     Trial,
 )
 
@@ -197,36 +198,58 @@ def _judge_use(exposure: Exposure) -> Finding:
     return Finding("use", Answer.UNKNOWN, "nothing is known of what it was for", exposure.evidence)
 
 
+_WITHOUT_DISPENSINGS = Finding(
+    "adherence", Answer.UNKNOWN, "no dispensing data were read; taken as prescribed is assumed"
+)
+
+
 def judge_adherence(
     exposure: Exposure, first_day: date | None, last_day: date | None, least: float
 ) -> Finding:
     """Whether dispensings cover at least `least` (0 to 1) of the days from first to last, both included.
 
     That share is the proportion of days covered. Exactly `least` is enough. Unknown without a dispensing on
-    these days: nothing is known of dispensings elsewhere.
+    these days: nothing is known of dispensings elsewhere; and where it hangs on days that are not sure.
     """
-    supplies = sorted(
-        {supply for order in exposure.prescriptions for supply in order.supplies},
-        key=lambda supply: (supply.first_day, supply.last_day, supply.reference),
-    )
-    covered, used = 0, []
-    if first_day is not None and last_day is not None:
-        begin = first_day
-        for supply in supplies:
-            if supply.first_day <= last_day and supply.last_day >= first_day:
-                used.append(supply.reference)
-                end = min(supply.last_day, last_day)
-                covered += max(0, days_between(max(begin, supply.first_day), end))
-                begin = max(begin, shifted(end, 1))
-    if not used or first_day is None or last_day is None:
-        text = "no dispensing data were read; taken as prescribed is assumed"
-        return Finding("adherence", Answer.UNKNOWN, text, exposure.evidence)
+    if first_day is None or last_day is None:
+        return _WITHOUT_DISPENSINGS
+    # Orders of one drug share one tuple of all its supplies.
+    shared = {id(order.supplies): order.supplies for order in exposure.prescriptions}
+    supplies = {
+        supply
+        for of_drug in shared.values()
+        for supply in of_drug
+        if supply.first_day <= last_day and supply.last_day >= first_day
+    }
+    if not any(supply.is_sure for supply in supplies):
+        return _WITHOUT_DISPENSINGS
     days = days_between(first_day, last_day)
-    answer = Answer.MET if covered >= least * days else Answer.NOT_MET
-    text = (
-        f"dispensings cover {covered} of {days} days ({100 * covered / days:.0f} %), {100 * least:g} % needed"
-    )
-    return Finding("adherence", answer, text, tuple(dict.fromkeys(used)))
+    covered = _covered(supplies, first_day, last_day)
+    sure = _covered([supply for supply in supplies if supply.is_sure], first_day, last_day)
+    is_enough = {count >= least * days for count in (sure, covered)}
+    shown = f"{covered} of {days} days ({100 * covered / days:.0f} %), {100 * least:g} % needed"
+    used = tuple(dict.fromkeys(s.reference for s in sorted(supplies, key=_by_day)))
+    if len(is_enough) > 1:
+        text = (
+            f"dispensings cover {sure} to {shown}; one may be recorded twice; taken as prescribed is assumed"
+        )
+        return Finding("adherence", Answer.UNKNOWN, text, used)
+    answer = Answer.MET if is_enough.pop() else Answer.NOT_MET
+    return Finding("adherence", answer, f"dispensings cover {shown}", used)
+
+
+def _by_day(supply: Supply) -> tuple[date, date, str]:
+    return supply.first_day, supply.last_day, supply.reference
+
+
+def _covered(supplies: Iterable[Supply], first_day: date, last_day: date) -> int:
+    """How many of the days at least one of the supplies covers."""
+    covered, begin = 0, first_day
+    for supply in sorted(supplies, key=_by_day):
+        end = min(supply.last_day, last_day)
+        covered += max(0, days_between(max(begin, supply.first_day), end))
+        begin = max(begin, shifted(end, 1))
+    return covered
 
 
 def _stop_reason(exposure: Exposure, run: _Run) -> StopReason:

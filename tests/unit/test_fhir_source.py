@@ -197,6 +197,11 @@ def test_a_next_page_on_another_host_without_access_is_missing_and_hears_nothing
 
 # --- what is not required ---------------------------------------------------------------------------------
 
+ALL_OF = {
+    "dispenses": (Topic.DRUGS, Topic.FILLS),
+    "statements": (Topic.DRUGS,),
+    "administrations": (Topic.DRUGS,),
+}
 NOT_SUPPORTED = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "not-supported"}],
@@ -212,7 +217,7 @@ def test_a_type_that_the_server_does_not_have_is_no_gap_and_one_that_fails_is(
         collected = collect_from(stub.base_url, without(key))
     kind = next(need.resource_type for need in NEEDS if need.key == key)
     gaps = [(gap.reference, gap.topics) for gap in collected.unread]
-    assert gaps == ([(f"{kind} search", (Topic.DRUG,))] if leaves_a_gap else [])
+    assert gaps == ([(f"{kind} search", ALL_OF[key])] if leaves_a_gap else [])
     assert collected.not_looked_at == (() if leaves_a_gap else (key,))
 
 
@@ -220,7 +225,7 @@ def test_a_type_that_the_server_does_not_have_is_no_gap_and_one_that_fails_is(
 @pytest.mark.parametrize("value", [ERROR, [], "123", {"resourceType": 3}])
 def test_an_unusable_value_of_what_is_not_required_is_a_gap(key: str, value: Any) -> None:
     (gap,) = collect_from(None, PREFETCH | {key: value}).unread
-    assert gap.topics == (Topic.DRUG,)
+    assert gap.topics == ALL_OF[key]
     assert key in gap.problem
 
 
@@ -235,7 +240,7 @@ def test_the_first_page_of_what_is_not_required_is_used_and_named_incomplete() -
     first = searchset(CHART[6], total=2, next_url="https://ehr.example.org/fhir?page=2")
     collected = collect_from(None, PREFETCH | {"dispenses": first})
     assert CHART[6] in [entry.resource for entry in collected.entries]
-    assert [gap.topics for gap in collected.unread] == [(Topic.DRUG,)]
+    assert [gap.topics for gap in collected.unread] == [ALL_OF["dispenses"]]
 
 
 # --- who may be called, and for what ----------------------------------------------------------------------
