@@ -395,30 +395,34 @@ def _in_turn(dispensings: Sequence[_Fill], on: date) -> _Fills:
     One of the same dose and length that came before a quarter of the last was used may be that one, recorded
     twice: the days that only it adds are not certain, and come when nothing else is left.
     """
-    queue: list[_Fill] = []
+    sure: list[Prescription] = []
     twins: list[_Fill] = []
     last_of: dict[object, date] = {}
-    for fill in sorted(dispensings, key=lambda fill: _handed_over(fill.record)):
-        may_be_twin = _has_its_turn(fill.record) and _is_too_soon(fill.record.segments[0], last_of)
-        (twins if may_be_twin else queue).append(fill)
     ran_out: dict[Range, date] = {}
-    sure = tuple([_moved(fill, ran_out, on) for fill in queue])
-    return _Fills(sure, tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
+    for fill in sorted(dispensings, key=lambda fill: _handed_over(fill.record)):
+        has_its_turn = _has_its_turn(fill.record)
+        if has_its_turn and _is_too_soon(fill.record.segments[0], last_of):
+            twins.append(fill)
+            continue
+        sure.append(_moved(fill, ran_out, on))
+        if has_its_turn and sure[-1].segments:
+            last_of[_likeness(fill.record.segments[0])] = fill.record.segments[0].first_day
+    return _Fills(tuple(sure), tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
 
 
 def _handed_over(record: Prescription) -> tuple[date, str]:
     return record.segments[0].first_day if record.segments else date.max, record.reference
 
 
-def _is_too_soon(days: DoseSegment, last_of: dict[object, date]) -> bool:
-    """Whether the last fill of this dose and length came just before; notes the fill if not."""
+def _is_too_soon(days: DoseSegment, last_of: Mapping[object, date]) -> bool:
+    """Whether the last fill of this dose and length came just before."""
+    last = last_of.get(_likeness(days))
     length = days_between(days.first_day, days.last_day)
-    alike = days.low_mg, days.high_mg, length
-    last = last_of.get(alike)
-    if last is not None and (days.first_day - last).days < TOO_SOON * length:
-        return True
-    last_of[alike] = days.first_day
-    return False
+    return last is not None and (days.first_day - last).days < TOO_SOON * length
+
+
+def _likeness(days: DoseSegment) -> object:
+    return days.low_mg, days.high_mg, days_between(days.first_day, days.last_day)
 
 
 def _has_its_turn(record: Prescription) -> bool:
