@@ -19,14 +19,12 @@ was ordered is what the definitions ask for; what was handed out tells more of t
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
-from itertools import accumulate, pairwise
 
-from cds_service.trd.days import days_between, shifted
+from cds_service.trd.fills import Range, in_turn, supplies_of, up_to_stated_ends
 from cds_service.trd.model import (
     Answer,
     DoseSegment,
@@ -34,19 +32,14 @@ from cds_service.trd.model import (
     Prescription,
     Source,
     StopReason,
-    Supply,
     Unread,
 )
+from cds_service.trd.stretches import DaysTold, Spoken, cut, is_certain, merged_neighbours, overlap
 
 SAME_WITHIN = 0.01
 # Packs hold 28 tablets for a month of 30 days, or 100 for a quarter: only more than that contradicts an order.
 PACK_WITHIN = 0.2
-# Nobody fetches the next supply before a quarter of the last is used; an import from two systems may say so.
-TOO_SOON = 0.25
-ROUNDING = 1e-9
 LATER_SOURCES = (Source.DISPENSED, Source.ADMINISTERED, Source.STATED)
-Spoken = tuple[Prescription, DoseSegment]
-Range = tuple[float | None, float | None]
 
 
 def reconcile(
@@ -92,35 +85,19 @@ def _told_once(records: Sequence[Prescription], on: date, knows_all_fills: bool)
     by_source: dict[Source, list[Prescription]] = defaultdict(list)
     for record in records:
         by_source[record.source].append(record)
-    fills = _in_turn(_up_to_stated_ends(by_source[Source.DISPENSED], by_source[Source.ORDERED]), on)
+    fills = in_turn(up_to_stated_ends(by_source[Source.DISPENSED], by_source[Source.ORDERED]), on)
     by_source[Source.DISPENSED] = [*fills.sure, *fills.twins]
     told = by_source[Source.ORDERED]
     for source in LATER_SOURCES:
         if by_source[source]:
-            is_all_told = source is Source.DISPENSED and knows_all_fills and all(map(_is_certain, fills.sure))
+            is_all_told = source is Source.DISPENSED and knows_all_fills and all(map(is_certain, fills.sure))
             told = _Stage(told, by_source[source], is_all_told).all_told()
     given, stated = by_source[Source.ADMINISTERED], by_source[Source.STATED]
-    supplies = _supplies(fills, given, stated) if knows_all_fills else ()
+    supplies = supplies_of(fills, given, stated) if knows_all_fills else ()
     return [replace(record, supplies=supplies) for record in told] if supplies else told
 
 
 # --- which record speaks on which days -------------------------------------------------------------------
-
-
-class _Days:
-    """Stretches of days with the records they are of, found by day without looking at all of them."""
-
-    def __init__(self, records: Iterable[Prescription]) -> None:
-        pairs = [(record, segment) for record in records for segment in record.segments]
-        self._pairs = sorted(pairs, key=lambda pair: (pair[1].first_day, pair[1].last_day, pair[0].reference))
-        self._first_days = [segment.first_day for _, segment in self._pairs]
-        self._latest_so_far = list(accumulate((segment.last_day for _, segment in self._pairs), max))
-
-    def within(self, first_day: date, last_day: date) -> list[Spoken]:
-        """Those with a day from `first_day` to `last_day`, in order of their first day."""
-        begin = bisect_left(self._latest_so_far, first_day)
-        end = bisect_right(self._first_days, last_day)
-        return [pair for pair in self._pairs[begin:end] if pair[1].last_day >= first_day]
 
 
 class _Stage:
@@ -131,7 +108,7 @@ class _Stage:
     ) -> None:
         self.told, self.later, self.is_all_told = told, later, is_all_told
         self.by_reference = {order.reference: order for order in told}
-        self.days_told, self.later_days = _Days(told), _Days(later)
+        self.days_told, self.later_days = DaysTold(told), DaysTold(later)
         self.naming: dict[str, list[Prescription]] = defaultdict(list)
         for record in later:
             for reference in record.fulfils:
@@ -150,7 +127,7 @@ class _Stage:
         named = self._named_by(record)
         if any(order is other for other in named):
             return True
-        return not any(_overlap(s, piece) for other in named for s in other.segments)
+        return not any(overlap(s, piece) for other in named for s in other.segments)
 
     # --- an order and what speaks of the same days
 
@@ -161,7 +138,7 @@ class _Stage:
         edges = [s for _, s in near] + [s for other in others.values() for s in other.segments]
         related = {record.reference: record for record in self.naming[order.reference]}
         pieces: list[tuple[DoseSegment, list[Spoken]]] = []
-        for piece in _cut(order.segments, edges):
+        for piece in cut(order.segments, edges):
             there = self.later_days.within(piece.first_day, piece.last_day)
             spoken = [pair for pair in there if self._speaks_of(pair[0], order, piece)]
             related |= {record.reference: record for record, _ in spoken}
@@ -169,11 +146,11 @@ class _Stage:
         if not related:
             return order
         records = list(related.values())
-        is_dispensed = any(record.segments and _is_certain(record) for record in records)
+        is_dispensed = any(record.segments and is_certain(record) for record in records)
         is_all_told = self.is_all_told and is_dispensed
         return replace(
             order,
-            segments=tuple(_merged([_on_these_days(*piece, is_all_told) for piece in pieces])),
+            segments=tuple(merged_neighbours([_on_these_days(*piece, is_all_told) for piece in pieces])),
             treats_depression=_use_beside(order, [r for r in records if not self._is_of_other_order(r)]),
             supported_by=(*order.supported_by, *(name for record in records for name in record.references)),
             dose_text="; ".join([order.dose_text, *_dose_told(order, records)]),
@@ -194,14 +171,14 @@ class _Stage:
         related = list({o.reference: o for o in (*self._named_by(record), *(o for o, _ in beside))}.values())
         left = [
             piece
-            for piece in _cut(record.segments, [s for _, s in beside])
+            for piece in cut(record.segments, [s for _, s in beside])
             if not self.days_told.within(piece.first_day, piece.last_day)
         ]
         if not left:
             return None
         return replace(
             record,
-            segments=tuple(_merged([_with_ordered_dose(s, related) for s in left])),
+            segments=tuple(merged_neighbours([_with_ordered_dose(s, related) for s in left])),
             treats_depression=self._use_of(record, related),
             stop_reason=_stop_reason(record, related),
         )
@@ -218,14 +195,6 @@ class _Stage:
             return use
         text = f"what it was for is not recorded; elsewhere: {ordered[0].treats_depression.text}"
         return Finding("use", Answer.UNKNOWN, text, (record.reference, ordered[0].reference))
-
-
-def _overlap(one: DoseSegment, other: DoseSegment) -> bool:
-    return one.first_day <= other.last_day and other.first_day <= one.last_day
-
-
-def _is_certain(record: Prescription) -> bool:
-    return all(segment.days_certain for segment in record.segments)
 
 
 def _are_of_other_use(orders: Iterable[Prescription]) -> bool:
@@ -314,191 +283,3 @@ def _stop_reason(record: Prescription, related: Sequence[Prescription]) -> StopR
         return record.stop_reason
     last = max(related, key=lambda o: (o.segments[-1].last_day if o.segments else date.min, o.reference))
     return last.stop_reason
-
-
-# --- fills and supplies ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Fills:
-    """Dispensings, each when the last of the same dose has run out. `twins` may be others recorded twice."""
-
-    sure: tuple[Prescription, ...]
-    twins: tuple[Prescription, ...]
-
-
-@dataclass(frozen=True)
-class _Fill:
-    """A dispensing, and the last day on which it can have been taken."""
-
-    record: Prescription
-    last_day: date
-
-
-def _up_to_stated_ends(fills: Sequence[Prescription], orders: Sequence[Prescription]) -> list[_Fill]:
-    """Each fill with the last day of its orders, and of those that follow on them, where these state their end."""
-    if not orders:
-        return [_Fill(fill, date.max) for fill in fills]
-    by_reference = {order.reference: order for order in orders}
-    days = _Days(orders)
-    return [_under_its_orders(fill, by_reference, days) for fill in fills]
-
-
-def _under_its_orders(fill: Prescription, by_reference: Mapping[str, Prescription], days: _Days) -> _Fill:
-    handed_over = fill.authored or _handed_over(fill)[0]
-    named = [by_reference[name] for name in fill.fulfils if name in by_reference]
-    in_force = days.within(handed_over, handed_over)
-    ordering = named or [order for order, _ in in_force]
-    references = {order.reference for order in ordering}
-    doses = {(s.low_mg, s.high_mg) for order, s in in_force if order.reference in references}
-    return _Fill(_with_length(fill, doses), _last_stated_day(ordering, handed_over, days))
-
-
-def _with_length(fill: Prescription, doses: Collection[Range]) -> Prescription:
-    """A fill that tells how much and not for how long, at the dose that is ordered on the day it was handed over."""
-    if fill.total_mg is None or len(fill.segments) != 1 or len(doses) != 1:
-        return fill
-    ((low, high),) = doses
-    if not low or low != high or fill.total_mg < low:
-        return fill
-    (open_ended,) = fill.segments
-    days = int(fill.total_mg / low + ROUNDING)
-    last_day = min(open_ended.last_day, shifted(open_ended.first_day, days - 1))
-    segment = replace(open_ended, last_day=last_day, low_mg=low, high_mg=high, days_certain=True)
-    text = f"{fill.total_mg:g} mg at the {low:g} mg/day that are ordered last {days} days"
-    return replace(fill, segments=(segment,), dose_text=text, days_text=f"{fill.days_text}; {text}")
-
-
-def _last_stated_day(ordering: Sequence[Prescription], handed_over: date, days: _Days) -> date:
-    last_day = _latest_end(ordering)
-    if last_day < handed_over:
-        return date.max
-    while last_day < date.max:
-        next_day = shifted(last_day, 1)
-        following = [order for order, _ in days.within(next_day, next_day)]
-        if not following:
-            return last_day
-        end = max(next_day, _latest_end(following))
-        last_day = max(end, _latest_end([order for order, _ in days.within(next_day, end)]))
-    return last_day
-
-
-def _latest_end(orders: Sequence[Prescription]) -> date:
-    """The last of the ends that orders state; no end where one of them, or none at all, states it."""
-    ends = [order.stated_end or date.max for order in orders]
-    return max(ends, default=date.max)
-
-
-def _in_turn(dispensings: Sequence[_Fill], on: date) -> _Fills:
-    """Refills of the same dose that came before the last one ran out begin the day after it did.
-
-    One of the same dose and length that came before a quarter of the last was used may be that one, recorded
-    twice: the days that only it adds are not certain, and come when nothing else is left.
-    """
-    sure: list[Prescription] = []
-    twins: list[_Fill] = []
-    last_of: dict[object, date] = {}
-    ran_out: dict[Range, date] = {}
-    for fill in sorted(dispensings, key=lambda fill: _handed_over(fill.record)):
-        has_its_turn = _has_its_turn(fill.record)
-        if has_its_turn and _is_too_soon(fill.record.segments[0], last_of):
-            twins.append(fill)
-            continue
-        sure.append(_moved(fill, ran_out, on))
-        if has_its_turn and sure[-1].segments:
-            last_of[_likeness(fill.record.segments[0])] = fill.record.segments[0].first_day
-    return _Fills(tuple(sure), tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
-
-
-def _handed_over(record: Prescription) -> tuple[date, str]:
-    return record.segments[0].first_day if record.segments else date.max, record.reference
-
-
-def _is_too_soon(days: DoseSegment, last_of: Mapping[object, date]) -> bool:
-    """Whether the last fill of this dose and length came just before."""
-    last = last_of.get(_likeness(days))
-    length = days_between(days.first_day, days.last_day)
-    return last is not None and (days.first_day - last).days < TOO_SOON * length
-
-
-def _likeness(days: DoseSegment) -> object:
-    return days.low_mg, days.high_mg, days_between(days.first_day, days.last_day)
-
-
-def _has_its_turn(record: Prescription) -> bool:
-    return len(record.segments) == 1 and _is_certain(record)
-
-
-def _moved(fill: _Fill, ran_out: dict[Range, date], on: date) -> Prescription:
-    """The record from the day after the last of its dose ran out, up to `on`; notes when it will run out."""
-    record, latest = fill.record, min(fill.last_day, on)
-    if not _has_its_turn(record):
-        kept = [
-            replace(s, last_day=min(s.last_day, latest)) for s in record.segments if s.first_day <= latest
-        ]
-        return replace(record, segments=tuple(kept))
-    (only,) = record.segments
-    dose = only.low_mg, only.high_mg
-    begin = max(only.first_day, shifted(ran_out.get(dose, date.min), 1))
-    if begin > fill.last_day:
-        return replace(record, segments=())
-    last_day = shifted(begin, days_between(only.first_day, only.last_day) - 1)
-    ran_out[dose] = min(last_day, fill.last_day)
-    kept_days = replace(only, first_day=begin, last_day=min(ran_out[dose], on))
-    return replace(record, segments=(kept_days,) if begin <= on else ())
-
-
-def _perhaps(record: Prescription) -> Prescription:
-    return replace(record, segments=tuple(replace(s, days_certain=False) for s in record.segments))
-
-
-def _supplies(
-    fills: _Fills, given: Sequence[Prescription], stated: Sequence[Prescription]
-) -> tuple[Supply, ...]:
-    """All that was dispensed of the drug and, where anything was, the days it was given or said to be taken.
-
-    Nothing where the days of one dispensing are not known. Days that are only stated are not sure to be covered.
-    """
-    if not fills.sure or not all(map(_is_certain, fills.sure)):
-        return ()
-    taken = [record for record in stated if not record.is_denial]
-    sure = [(record, True) for record in (*fills.sure, *given)]
-    return tuple(
-        Supply(segment.first_day, segment.last_day, record.reference, is_sure)
-        for record, is_sure in (*sure, *((record, False) for record in (*fills.twins, *taken)))
-        for segment in record.segments
-        if segment.days_certain or record.source is Source.DISPENSED
-    )
-
-
-# --- stretches of days ---------------------------------------------------------------------------------
-
-
-def _cut(segments: Iterable[DoseSegment], others: Iterable[DoseSegment]) -> list[DoseSegment]:
-    """The segments, cut wherever one of the others begins or has ended."""
-    edges = sorted({day for s in others for day in (s.first_day, shifted(s.last_day, 1))})
-    return [piece for segment in segments for piece in _pieces(segment, edges)]
-
-
-def _pieces(segment: DoseSegment, edges: Sequence[date]) -> Iterable[DoseSegment]:
-    inside = edges[bisect_right(edges, segment.first_day) : bisect_right(edges, segment.last_day)]
-    for first_day, next_day in pairwise([segment.first_day, *inside, shifted(segment.last_day, 1)]):
-        yield replace(segment, first_day=first_day, last_day=shifted(next_day, -1))
-
-
-def _merged(segments: Sequence[DoseSegment]) -> list[DoseSegment]:
-    """Neighbours that say the same as one."""
-    merged: list[DoseSegment] = []
-    for segment in segments:
-        if merged and _goes_on(merged[-1], segment):
-            merged[-1] = replace(merged[-1], last_day=segment.last_day)
-        else:
-            merged.append(segment)
-    return merged
-
-
-def _goes_on(earlier: DoseSegment, later: DoseSegment) -> bool:
-    """Whether one stretch begins the day after another ended and says the same."""
-    return earlier == replace(
-        later, first_day=earlier.first_day, last_day=earlier.last_day
-    ) and later.first_day == shifted(earlier.last_day, 1)
