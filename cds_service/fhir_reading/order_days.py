@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from itertools import pairwise
 
@@ -36,7 +36,7 @@ from cds_service.fhir_reading.supply_days import (
     after,
     end_of_supply,
     exactly,
-    later,
+    moved,
     repeats_allowed,
     shown_day,
 )
@@ -48,10 +48,10 @@ from cds_service.fhir_reading.timing import (
     slots_of,
     times_per_day,
 )
+from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment
 
 EARLIEST_DAY = date(1900, 1, 1)
-ONE_DAY = timedelta(days=1)
 PERIOD_PATH = "$.effectiveDosePeriod"
 EVERY_OTHER_DAY = Rate(0.5, 0.5)
 LENGTHS = ("boundsDuration", "boundsRange", "count", "the dosage text")
@@ -220,10 +220,10 @@ def _steps_from(begin: PartialDate, steps: Sequence[DailyDose], end: End | None)
     courses: list[Course] = []
     first = begin.earliest
     for step in steps:
-        last = later(first, step.days - 1) if step.days else None
+        last = shifted(first, step.days - 1) if step.days else None
         own_end = End(exactly(last), "the length of the step") if last else end
         courses.append(Course(exactly(first), own_end, step))
-        first = later(last, 1) if last else first
+        first = shifted(last, 1) if last else first
     return courses
 
 
@@ -249,7 +249,7 @@ def _with_own_bounds(
         sequence = place_in_sequence(dosage)
         own = _own_start(dosage, at, Notes())
         if own is None and previous[1] and sequence != previous[0]:
-            first = _day_after(previous[1].day)
+            first = moved(previous[1].day, 1)
         else:
             first = own.day if own else begin
         if own and previous[1] is None and courses and sequence != previous[0] and not side_by_side:
@@ -264,8 +264,7 @@ def _ended_before(course: Course, following: PartialDate) -> Course:
     """A step without an end of its own, which the start of the next in sequence ends."""
     if course.end or following.earliest <= course.first.latest:
         return course
-    day = PartialDate(following.earliest - ONE_DAY, following.latest - ONE_DAY)
-    return replace(course, end=End(day, "the start of the next dosage"))
+    return replace(course, end=End(moved(following, -1), "the start of the next dosage"))
 
 
 def _without_shared_day(courses: list[Course]) -> list[Course]:
@@ -274,7 +273,7 @@ def _without_shared_day(courses: list[Course]) -> list[Course]:
     for at, (one, following) in enumerate(pairwise(courses)):
         last = one.end.day if one.end else None
         if one.end and last and last.is_exact and one.first.latest < last.latest == following.first.earliest:
-            courses[at] = replace(one, end=replace(one.end, day=exactly(last.latest - ONE_DAY)))
+            courses[at] = replace(one, end=replace(one.end, day=exactly(shifted(last.latest, -1))))
     return courses
 
 
@@ -373,12 +372,8 @@ def _one_after_the_other(
         courses += _steps_from(first, doses[at], end)
         end = courses[-1].end
         if end:
-            first = _day_after(end.day)
+            first = moved(end.day, 1)
     return courses
-
-
-def _day_after(day: PartialDate) -> PartialDate:
-    return PartialDate(later(day.earliest, 1), later(day.latest, 1))
 
 
 # --- the last day ---------------------------------------------------------------------------------------
@@ -432,8 +427,8 @@ def _after_count(
     shortest, longest = positive(repeat.count, 1 / rate.high), positive(most, 1 / rate.low)
     if shortest is None or longest is None:
         return None
-    earliest = later(first.earliest, max(1, round(shortest)) - 1)
-    return PartialDate(earliest, max(earliest, later(first.latest, max(1, round(longest)) - 1)))
+    earliest = shifted(first.earliest, max(1, round(shortest)) - 1)
+    return PartialDate(earliest, max(earliest, shifted(first.latest, max(1, round(longest)) - 1)))
 
 
 def _times_per_day(dosage: Dosage) -> Rate | None:
@@ -502,7 +497,7 @@ def _end_in_text(steps: Sequence[DailyDose], first: PartialDate) -> End | None:
     days = steps[0].days if len(steps) == 1 else None
     if not days:
         return None
-    return End(PartialDate(later(first.earliest, days - 1), later(first.latest, days - 1)), "the dosage text")
+    return End(moved(first, days - 1), "the dosage text")
 
 
 def _with_repeats(
@@ -518,7 +513,7 @@ def _with_repeats(
     first = courses[0].first
     supply = end_of_supply(order.dispense_request, courses, first, notes)
     days = (end.day.latest - first.latest).days + 1
-    latest = supply.day.latest if supply else later(first.latest, days * (1 + repeats) - 1)
+    latest = supply.day.latest if supply else shifted(first.latest, days * (1 + repeats) - 1)
     if latest <= end.day.latest:
         return courses, text
     longer = replace(courses[0], end=replace(end, day=PartialDate(end.day.earliest, latest)))
@@ -644,11 +639,11 @@ class _Layer:
 def _segments(courses: Sequence[Course], on: date, is_certain: bool) -> Iterable[DoseSegment]:
     """Consecutive days with one dose each; courses that overlap are added up. Nothing after `on`."""
     layers = [layer for course in courses for layer in _layers(course, on, is_certain)]
-    edges = sorted({layer.first_day for layer in layers} | {later(layer.last_day, 1) for layer in layers})
+    edges = sorted({layer.first_day for layer in layers} | {shifted(layer.last_day, 1) for layer in layers})
     for first_day, next_day in pairwise(edges):
         present = [layer for layer in layers if layer.first_day <= first_day <= layer.last_day]
         if present:
-            yield _segment(first_day, next_day - ONE_DAY, present)
+            yield _segment(first_day, shifted(next_day, -1), present)
 
 
 def _layers(course: Course, on: date, is_certain: bool) -> Iterable[_Layer]:
@@ -662,9 +657,9 @@ def _layers(course: Course, on: date, is_certain: bool) -> Iterable[_Layer]:
         return
     yield _Layer(*core, course.dose, is_certain=True)
     if whole[0] < core[0]:
-        yield _Layer(whole[0], core[0] - ONE_DAY, course.dose, is_certain=False)
+        yield _Layer(whole[0], shifted(core[0], -1), course.dose, is_certain=False)
     if whole[1] > core[1]:
-        yield _Layer(core[1] + ONE_DAY, whole[1], course.dose, is_certain=False)
+        yield _Layer(shifted(core[1], 1), whole[1], course.dose, is_certain=False)
 
 
 def _segment(first_day: date, last_day: date, present: Sequence[_Layer]) -> DoseSegment:

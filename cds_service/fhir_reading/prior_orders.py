@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from cds_service.fhir_reading.elements import Reference, read_elements
 from cds_service.fhir_reading.indications import Find
+from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription
-
-ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ def _cut(segments: Iterable[DoseSegment], possible: date, certain: date) -> Iter
     """Days before `possible` as they are, those before `certain` as not certain, none after."""
     for segment in segments:
         if segment.first_day < possible:
-            yield replace(segment, last_day=min(segment.last_day, possible - ONE_DAY))
-        first, last = max(segment.first_day, possible), min(segment.last_day, certain - ONE_DAY)
+            yield replace(segment, last_day=min(segment.last_day, shifted(possible, -1)))
+        first, last = max(segment.first_day, possible), min(segment.last_day, shifted(certain, -1))
         if first <= last:
             yield replace(segment, first_day=first, last_day=last, days_certain=False)

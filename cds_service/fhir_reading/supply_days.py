@@ -8,7 +8,7 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
@@ -16,6 +16,7 @@ from cds_service.fhir_reading.dosage import DailyDose
 from cds_service.fhir_reading.elements import DispenseRequest, Quantity
 from cds_service.fhir_reading.timing import positive
 from cds_service.tables.dosing import UnitKind, load_time_units, load_units
+from cds_service.trd.days import shifted
 
 MOST_REPEATS = 1000
 MONTHS_IN = {"mo": 1, "a": 12}
@@ -61,15 +62,13 @@ class Course:
 # --- lengths ------------------------------------------------------------------------------------------
 
 
-def later(day: date, days: float) -> date:
-    try:
-        return day + timedelta(days=days)
-    except OverflowError:
-        return date.max
-
-
 def exactly(day: date) -> PartialDate:
     return PartialDate(day, day)
+
+
+def moved(day: PartialDate, days: int) -> PartialDate:
+    """So many days later, or earlier when negative."""
+    return PartialDate(shifted(day.earliest, days), shifted(day.latest, days))
 
 
 def shown_day(day: date) -> str:
@@ -95,9 +94,9 @@ def _length(length: Quantity, times: int) -> Callable[[date], date] | None:
         return None
     if unit.code in MONTHS_IN:
         months = positive(length.value, MONTHS_IN[unit.code] * times)
-        return (lambda first: later(_months_later(first, months), -1)) if months else None
+        return (lambda first: shifted(_months_later(first, months), -1)) if months else None
     days = positive(length.value, unit.days * times)
-    return (lambda first: later(first, max(1, round(days)) - 1)) if days else None
+    return (lambda first: shifted(first, max(1, round(days)) - 1)) if days else None
 
 
 def _months_later(day: date, months: float) -> date:
@@ -106,7 +105,7 @@ def _months_later(day: date, months: float) -> date:
     if year > date.max.year:
         return date.max
     same = date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-    return later(same, round((months - whole) * 30.44))
+    return shifted(same, round((months - whole) * 30.44))
 
 
 # --- supply -------------------------------------------------------------------------------------------
@@ -158,8 +157,7 @@ def _end_with_initial_fill(
         first = _end_of_quantity(initial.quantity if initial else None, courses, begin, 1)
     if first is None or not repeats:
         return End(first, "the initial fill") if first else None
-    following = PartialDate(later(first.earliest, 1), later(first.latest, 1))
-    rest = _end_of_fills(dispense, courses, following, repeats, notes)
+    rest = _end_of_fills(dispense, courses, moved(first, 1), repeats, notes)
     if rest is None:
         return End(
             PartialDate(first.earliest, date.max),
@@ -180,8 +178,7 @@ def _with_pauses(
     one = _end_of_fills(dispense, courses, begin, 1, notes)
     if before_last is None or one is None:
         return end
-    last_begins = PartialDate(later(before_last.earliest, 1), later(before_last.latest, 1))
-    last = _end_of_fills(dispense, courses, last_begins, 1, notes)
+    last = _end_of_fills(dispense, courses, moved(before_last, 1), 1, notes)
     if last is None or last.day.latest <= end.day.latest:
         return end
     return End(PartialDate(one.day.earliest, last.day.latest), f"{end.rests_on}, dispensed further apart")
@@ -202,8 +199,8 @@ def _end_of_quantity(
     if shortest is None:
         return None
     longest = _whole_days(total - used, fewest) if fewest else None
-    latest = later(first.latest, longest - 1) if longest else date.max
-    return PartialDate(later(first.earliest, shortest - 1), latest)
+    latest = shifted(first.latest, longest - 1) if longest else date.max
+    return PartialDate(shifted(first.earliest, shortest - 1), latest)
 
 
 def _whole_days(pieces: float, per_day: float | None) -> int | None:
@@ -225,7 +222,7 @@ def _used_before_last(courses: Sequence[Course]) -> float | None:
         pieces, last = step.dose.pieces_per_day, step.end.day if step.end else None
         if not pieces or last is None or step.dose.low_mg != step.dose.high_mg:
             return None
-        if not (step.first.is_exact and last.is_exact) or exactly(later(last.latest, 1)) != following.first:
+        if not (step.first.is_exact and last.is_exact) or exactly(shifted(last.latest, 1)) != following.first:
             return None
         used += pieces * ((last.latest - step.first.earliest).days + 1)
     return used

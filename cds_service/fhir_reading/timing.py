@@ -9,17 +9,17 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 
 from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dose_text import Rate, read_rate
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, Repeat, Timing
 from cds_service.tables.dosing import load_event_timings, load_time_units, load_timing_codes
+from cds_service.trd.days import shifted
 
 SAME_WITHIN = 0.01
 LONGEST_DAYS_BETWEEN_EVENTS = 7
-LAST_DAY = date.max - timedelta(days=LONGEST_DAYS_BETWEEN_EVENTS)
 WEEKDAYS = frozenset({"mon", "tue", "wed", "thu", "fri", "sat", "sun"})
 TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", re.ASCII)
 EVERY_MEAL = None
@@ -220,7 +220,7 @@ def _read_events(events: tuple[str, ...]) -> _Events:
     if len(set(counts.values())) > 1 or len(gaps) > 1 or max(gaps) > LONGEST_DAYS_BETWEEN_EVENTS:
         return _Events(None, first, last)
     gap, times = gaps.pop(), counts[first]
-    return _Events(Rate(times / gap, times / gap), first, min(last, LAST_DAY) + timedelta(days=gap - 1))
+    return _Events(Rate(times / gap, times / gap), first, shifted(last, gap - 1))
 
 
 def _with_events(stated: Rate | None, given: tuple[str, ...]) -> Rate:
