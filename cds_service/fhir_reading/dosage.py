@@ -18,6 +18,7 @@ from cds_service.fhir_reading.dose_company import other_drug_dosed
 from cds_service.fhir_reading.dose_text import Amount, DoseText, Part, Rate, Step, read_dose_text
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import CodeableConcept, Dosage, Quantity, Repeat, Timing
+from cds_service.fhir_reading.figures import SAME_WITHIN, is_close
 from cds_service.fhir_reading.milligrams import Milligrams, in_mg, shown_range, spaced_dose, why_no_mg
 from cds_service.fhir_reading.structured_dose import (
     ONCE_A_DAY,
@@ -28,13 +29,7 @@ from cds_service.fhir_reading.structured_dose import (
     most_mg_per_day,
     structured_part,
 )
-from cds_service.fhir_reading.timing import (
-    SAME_WITHIN,
-    UnreadableError,
-    is_close,
-    is_same_rate,
-    times_per_day,
-)
+from cds_service.fhir_reading.timing import UnreadableError, is_same_rate, times_per_day
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Per, Strength
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -40,7 +41,7 @@ SAME_WITHIN = 0.005
 
 
 def is_same(one: float, other: float) -> bool:
-    return abs(one - other) <= SAME_WITHIN * max(abs(one), abs(other))
+    return math.isclose(one, other, rel_tol=SAME_WITHIN)
 
 
 # --- one place of the text ------------------------------------------------------------------------------

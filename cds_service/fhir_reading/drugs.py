@@ -21,6 +21,7 @@ from cds_service.fhir_reading.drug_names import (
     strength_in_name,
 )
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, NamedCoding
+from cds_service.fhir_reading.figures import is_close
 from cds_service.tables.drugs import (
     NDC_SNAPSHOT,
     Antidepressant,
@@ -63,7 +64,6 @@ SPELLINGS_OF_SYSTEMS = {
 }
 ATC_SUBSTANCE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 ATC_ANTIDEPRESSANTS = ("N06A", "N06CA")
-SAME_WITHIN = 0.01
 
 
 @dataclass(frozen=True)
@@ -209,18 +209,10 @@ def mg_per_piece(product: Recognised, piece: str) -> float | None:
     ingredient, strength = product.antidepressant.drug.ingredient, product.strength
     rows = [row for row in load_metered_doses() if (row.ingredient, row.piece) == (ingredient, piece)]
     if strength and strength.per is Per.ML:
-        rows = [row for row in rows if _is_close(row.mg_per_ml, strength.mg)]
+        rows = [row for row in rows if is_close(row.mg_per_ml, strength.mg)]
     elif piece == "drop" and (strength or product.strength_problem or not product.words & {"drop", "drops"}):
         return None
     return rows[0].mg_each if len(rows) == 1 else None
-
-
-def mg_per_drop(product: Recognised) -> float | None:
-    return mg_per_piece(product, "drop")
-
-
-def mg_per_spray(product: Recognised) -> float | None:
-    return mg_per_piece(product, "spray")
 
 
 # --- what one code says ---------------------------------------------------------------------------------
@@ -395,11 +387,7 @@ def _strength(
 
 
 def _is_same(one: Strength, other: Strength) -> bool:
-    return one.per is other.per and _is_close(one.mg, other.mg)
-
-
-def _is_close(one: float, other: float) -> bool:
-    return abs(one - other) <= SAME_WITHIN * other
+    return one.per is other.per and is_close(one.mg, other.mg)
 
 
 def _form(products: Sequence[Product], names: Sequence[str]) -> Form | None:

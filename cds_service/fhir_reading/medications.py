@@ -26,13 +26,14 @@ from cds_service.fhir_reading.elements import (
     MedicationIngredient,
     MedicationRequest,
     Problem,
+    Quantity,
     Ratio,
     Reference,
     read_elements,
 )
+from cds_service.fhir_reading.figures import positive
 from cds_service.fhir_reading.indications import Find
-from cds_service.fhir_reading.timing import positive
-from cds_service.tables.dosing import UnitKind, load_units
+from cds_service.tables.dosing import Unit, UnitKind, pieces_in, time_unit_named, units_named
 from cds_service.tables.drugs import Per, Strength, form_in, words_of
 from cds_service.tables.reasons import Indication
 
@@ -145,25 +146,27 @@ def _strength_of(ingredients: Sequence[MedicationIngredient], drug: Recognised) 
 
 
 def _strength(ratio: Ratio) -> Strength | None:
-    """50 mg per tablet, 20 mg per 5 mL, 0.25 mg per hour."""
-    numerator, denominator = ratio.numerator, ratio.denominator
-    unit = _unit_kind(numerator.code, numerator.unit) if numerator else None
-    if numerator is None or numerator.value is None or unit is None or unit[0] is not UnitKind.MASS:
+    """50 mg per tablet, 20 mg per 5 mL, 0.25 mg per hour; None where what it is stated for is not known."""
+    numerator, per = ratio.numerator, ratio.denominator or Quantity(value=1)
+    if numerator is None or numerator.value is None or numerator.comparator or per.comparator:
         return None
-    per_value = positive(denominator.value if denominator and denominator.value is not None else 1)
-    per = (denominator.code or denominator.unit or "") if denominator else ""
-    mg = positive(numerator.value, unit[1] / per_value) if per_value else None
-    kind = _unit_kind(per, None)
-    if mg is None:
+    mass = next(iter(units_named(numerator.code, numerator.unit)), None)
+    share = positive(1 if per.value is None else per.value)
+    mg = positive(numerator.value, mass.factor / share) if mass and share else None
+    if mass is None or mass.kind is not UnitKind.MASS or mg is None:
         return None
-    if per.lower() in ("h", "hr", "hour"):
-        return Strength(mg * 24, Per.UNIT)
-    return Strength(mg / kind[1], Per.ML) if kind and kind[0] is UnitKind.VOLUME else Strength(mg, Per.UNIT)
+    if time := time_unit_named(per.code, per.unit):
+        return Strength(mg / time.days, Per.UNIT)
+    if known := units_named(per.code, per.unit):
+        return _strength_per(known[0], mg)
+    is_piece = not (per.unit or per.code) or bool(pieces_in(per.unit or ""))
+    return Strength(mg, Per.UNIT) if is_piece else None
 
 
-def _unit_kind(code: str | None, unit: str | None) -> tuple[UnitKind, float] | None:
-    found = [known for text in (code, unit) if text and (known := load_units().get(text.strip().lower()))]
-    return (found[0].kind, found[0].factor) if found else None
+def _strength_per(unit: Unit, mg: float) -> Strength | None:
+    if unit.kind is UnitKind.VOLUME:
+        return Strength(mg / unit.factor, Per.ML)
+    return Strength(mg, Per.UNIT) if unit.kind is UnitKind.COUNT else None
 
 
 def with_purpose(drug: DrugReading, purpose: Indication | None, problems: Sequence[Problem]) -> DrugReading:

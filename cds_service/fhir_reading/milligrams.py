@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cds_service.fhir_reading.dose_items import MOST_BARE_PIECES
 from cds_service.fhir_reading.dose_text import Amount, Rate
 from cds_service.fhir_reading.drugs import Recognised, mg_per_piece
-from cds_service.fhir_reading.timing import is_close
+from cds_service.fhir_reading.figures import is_close
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Equivalent, Per, load_equivalents
 

@@ -29,6 +29,7 @@ from cds_service.fhir_reading.dosage import (
 )
 from cds_service.fhir_reading.dose_text import Rate, read_dose_text
 from cds_service.fhir_reading.elements import Dosage, MedicationRequest, Repeat
+from cds_service.fhir_reading.figures import positive
 from cds_service.fhir_reading.supply_days import (
     Course,
     End,
@@ -40,14 +41,7 @@ from cds_service.fhir_reading.supply_days import (
     repeats_allowed,
     shown_day,
 )
-from cds_service.fhir_reading.timing import (
-    UnreadableError,
-    event_days,
-    is_same_rate,
-    positive,
-    slots_of,
-    times_per_day,
-)
+from cds_service.fhir_reading.timing import UnreadableError, event_days, is_same_rate, slots_of, times_per_day
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment
 

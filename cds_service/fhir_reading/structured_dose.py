@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from cds_service.fhir_reading.dose_text import Amount, Part, Rate
 from cds_service.fhir_reading.drugs import Recognised
 from cds_service.fhir_reading.elements import Dosage, DoseAndRate, Quantity, Ratio, Repeat
+from cds_service.fhir_reading.figures import is_close, positive
 from cds_service.fhir_reading.milligrams import in_mg
-from cds_service.fhir_reading.timing import UnreadableError, is_close, is_same_rate, positive, times_per_day
-from cds_service.tables.dosing import Unit, UnitKind, load_time_units, load_units
+from cds_service.fhir_reading.timing import UnreadableError, is_same_rate, times_per_day
+from cds_service.tables.dosing import Unit, UnitKind, load_time_units, pieces_in, time_unit_named, units_named
 from cds_service.tables.drugs import Form, form_in, words_of
 
 IN_TIME = re.compile(r"(?P<unit>[^/]+)/\s*(?P<number>\d+(?:\.\d+)?)?[ .]*(?P<time>[a-z]+)\.?")
@@ -135,9 +136,7 @@ def _unit(quantity: Quantity, product: Recognised) -> Unit | None:
     """What a quantity counts, None when no table tells; code and unit must not contradict each other."""
     if not quantity.unit and not quantity.code:
         return Unit(UnitKind.COUNT, 1.0)
-    units = load_units()
-    names = [name.strip().lower() for name in (quantity.code, quantity.unit) if name]
-    found = [units[name] for name in names if name in units]
+    found = units_named(quantity.code, quantity.unit)
     if not found and quantity.unit and _is_piece_of(quantity.unit, product):
         return Unit(UnitKind.COUNT, 1.0)
     if not found:
@@ -151,11 +150,7 @@ def _unit(quantity: Quantity, product: Recognised) -> Unit | None:
 
 def _is_piece_of(unit: str, product: Recognised) -> bool:
     """Whether a unit is in the words of the product itself: "50 mg oral tablet" of sertraline 50 mg."""
-    words = words_of(unit)
-    units = load_units()
-    pieces = [
-        word for word in words if word.isalpha() and word in units and units[word].kind is UnitKind.COUNT
-    ]
+    words, pieces = words_of(unit), pieces_in(unit)
     return bool(pieces) and all(word in product.words or word in pieces or form_in(word) for word in words)
 
 
@@ -241,9 +236,8 @@ def _times(amount: Amount, factor: float) -> Amount:
 
 def days_of(quantity: Quantity, unit_if_missing: str = "") -> float | None:
     """A length of time in days; None when it is none."""
-    names = [(name or "").strip().lower() for name in (quantity.code, quantity.unit)]
-    names = names if any(names) else [unit_if_missing]
-    unit = next((load_time_units()[name] for name in names if name in load_time_units()), None)
+    has_unit = quantity.code or quantity.unit
+    unit = time_unit_named(quantity.code, quantity.unit) if has_unit else time_unit_named(unit_if_missing)
     if unit is None or quantity.value is None or quantity.comparator:
         return None
     return positive(quantity.value, unit.days)

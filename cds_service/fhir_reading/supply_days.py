@@ -14,8 +14,8 @@ from itertools import pairwise
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
 from cds_service.fhir_reading.dosage import DailyDose
 from cds_service.fhir_reading.elements import DispenseRequest, Quantity
-from cds_service.fhir_reading.timing import positive
-from cds_service.tables.dosing import UnitKind, load_time_units, load_units
+from cds_service.fhir_reading.figures import positive
+from cds_service.tables.dosing import UnitKind, time_unit_named, units_named
 from cds_service.trd.days import shifted
 
 MOST_REPEATS = 1000
@@ -88,8 +88,7 @@ def after(
 
 
 def _length(length: Quantity, times: int) -> Callable[[date], date] | None:
-    names = [(name or "").strip().lower() for name in (length.code, length.unit)]
-    unit = next((load_time_units()[name] for name in names if name in load_time_units()), None)
+    unit = time_unit_named(length.code, length.unit)
     if length.value is None or length.comparator or unit is None:
         return None
     if unit.code in MONTHS_IN:
@@ -231,11 +230,8 @@ def _used_before_last(courses: Sequence[Course]) -> float | None:
 def _pieces_in(quantity: Quantity | None, dose: DailyDose, fills: int) -> float | None:
     if quantity is None or quantity.value is None or quantity.comparator or not dose.pieces_per_day:
         return None
-    units = [
-        load_units().get((name or "").strip().lower()) for name in (quantity.code, quantity.unit) if name
-    ]
-    known = [unit for unit in units if unit]
+    names = quantity.code, quantity.unit
     fitting = (dose.piece_kind,) if dose.piece_kind else (UnitKind.COUNT, UnitKind.VOLUME)
-    if units and not any(unit.kind in fitting for unit in known):
+    if any(names) and not any(unit.kind in fitting for unit in units_named(*names)):
         return None
     return positive(quantity.value, fills)

@@ -15,10 +15,10 @@ from itertools import pairwise
 from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dose_text import Rate, read_rate
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, Repeat, Timing
+from cds_service.fhir_reading.figures import is_close, positive
 from cds_service.tables.dosing import load_event_timings, load_time_units, load_timing_codes
 from cds_service.trd.days import shifted
 
-SAME_WITHIN = 0.01
 LONGEST_DAYS_BETWEEN_EVENTS = 7
 WEEKDAYS = frozenset({"mon", "tue", "wed", "thu", "fri", "sat", "sun"})
 TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d+)?)?", re.ASCII)
@@ -29,22 +29,8 @@ class UnreadableError(Exception):
     """A structured element that has no honest reading; the text says which and why."""
 
 
-def is_close(one: float, other: float) -> bool:
-    """Whether two figures differ by no more than rounding."""
-    return abs(one - other) <= SAME_WITHIN * max(abs(one), abs(other))
-
-
 def is_same_rate(one: Rate, other: Rate) -> bool:
     return is_close(one.low, other.low) and is_close(one.high, other.high)
-
-
-def positive(value: float, factor: float = 1.0) -> float | None:
-    """value × factor when it is a finite number above 0, else None."""
-    try:
-        product = float(value) * factor
-    except OverflowError:
-        return None
-    return product if 0 < product < float("inf") else None
 
 
 def times_per_day(timing: Timing | None) -> Rate | None:

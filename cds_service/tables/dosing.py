@@ -8,7 +8,7 @@ from enum import Enum
 from fractions import Fraction
 from functools import lru_cache
 
-from cds_service.tables.drugs import Words
+from cds_service.tables.drugs import Words, words_of
 from cds_service.tables.rows import Row, read_rows
 
 
@@ -131,11 +131,23 @@ def load_units() -> dict[str, Unit]:
     }
 
 
+def units_named(*names: str | None) -> list[Unit]:
+    """The units that these codes and names are, in this order; those that no row has are left out."""
+    known = load_units()
+    return [known[plain] for name in names if name and (plain := name.strip().lower()) in known]
+
+
+def pieces_in(text: str) -> list[str]:
+    """The words of a text that count pieces: `tablet` in "film coated tablet"."""
+    found = ((word, units_named(word)) for word in words_of(text) if word.isalpha())
+    return [word for word, units in found if units and units[0].kind is UnitKind.COUNT]
+
+
 @lru_cache(maxsize=1)
 def load_unit_words() -> dict[Words, Unit]:
     """The units as a text spells them, by their words; ratios such as mg/mL are left to the grammar."""
     spelled = {name: unit for name, unit in load_units().items() if "/" not in name and not name.isdigit()}
-    return {_words_of(name): unit for name, unit in spelled.items()}
+    return {_lexemes_of(name): unit for name, unit in spelled.items()}
 
 
 @lru_cache(maxsize=1)
@@ -143,11 +155,11 @@ def load_sig_phrases() -> dict[Words, tuple[Phrase, ...]]:
     """Every phrase by its words; some words have several meanings, of which the context decides."""
     phrases: dict[Words, tuple[Phrase, ...]] = {}
     for row in read_rows("sig_phrases.csv", ("phrase", "kind", "value", "source")):
-        words = _words_of(row.required("phrase"))
+        words = _lexemes_of(row.required("phrase"))
         phrases[words] = (*phrases.get(words, ()), _phrase(row))
     columns = ("phrase", "kind", "value", "language", "source")
     for row in read_rows("sig_phrases_other_languages.csv", columns):
-        words = _words_of(row.required("phrase"))
+        words = _lexemes_of(row.required("phrase"))
         meanings = (*phrases.get(words, ()), _phrase(row), Phrase(PhraseKind.FOREIGN))
         phrases[words] = tuple(dict.fromkeys(meanings))
     return phrases
@@ -159,7 +171,7 @@ def longest_phrase() -> int:
     return max(map(len, (*load_sig_phrases(), *load_unit_words())))
 
 
-def _words_of(phrase: str) -> Words:
+def _lexemes_of(phrase: str) -> Words:
     return tuple(lexeme[0] for lexeme in lexemes(phrase))
 
 
@@ -184,6 +196,12 @@ def load_time_units() -> dict[str, TimeUnit]:
         row.required("name"): TimeUnit(row.required("unit"), _fraction(row, "days"))
         for row in read_rows("time_units.csv", ("name", "unit", "days", "source"))
     }
+
+
+def time_unit_named(*names: str | None) -> TimeUnit | None:
+    """The unit of time that the first of these codes and names with a row is."""
+    known = load_time_units()
+    return next((known[plain] for name in names if name and (plain := name.strip().lower()) in known), None)
 
 
 @lru_cache(maxsize=1)

@@ -13,9 +13,7 @@ from cds_service.fhir_reading.drugs import (
     NotAntidepressant,
     Recognised,
     UnknownDrug,
-    mg_per_drop,
     mg_per_piece,
-    mg_per_spray,
     recognise,
 )
 from cds_service.fhir_reading.elements import CodeableConcept, Coding
@@ -416,7 +414,7 @@ def test_packs_tell_their_parts_in_order(given: CodeableConcept, contents: tuple
     ],
 )
 def test_a_drop_counts_only_where_the_table_says_so(text: str, mg: float | None) -> None:
-    assert mg_per_drop(named(recognise(concept(text)))) == mg
+    assert mg_per_piece(named(recognise(concept(text))), "drop") == mg
 
 
 def test_a_pack_with_a_single_strength_beside_it_has_neither() -> None:
@@ -433,7 +431,7 @@ def test_what_tells_the_drug_is_named() -> None:
 
 def test_two_sprays_of_esketamine_are_one_device() -> None:
     product = named(recognise(concept(None, (RXNORM, "2119389", None))))
-    assert (mg_per_spray(product), mg_per_piece(product, "device")) == (14, 28)
+    assert (mg_per_piece(product, "spray"), mg_per_piece(product, "device")) == (14, 28)
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,50 @@ def test_a_liquid_told_by_its_ingredient() -> None:
     assert prescription.segments[0].low_mg == 40
 
 
+SELEGILINE_PATCH = {"text": "selegiline transdermal patch"}
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "mg"),
+    [
+        ({"value": 50, "code": "mg"}, {"value": 1, "unit": "Tablet", "code": "732936001"}, 50),
+        ({"value": 50, "code": "mg"}, {"value": 1, "code": "1"}, 50),
+        ({"value": 50, "code": "mg"}, None, 50),
+        ({"value": 100, "code": "mg"}, {"value": 2, "code": "TAB"}, 50),
+        ({"value": 50, "code": "mg"}, {"value": 1, "unit": "film coated tablet"}, 50),
+        ({"value": 50, "code": "mg"}, {"value": 1, "code": "g"}, None),
+        ({"value": 50, "code": "mg"}, {"value": 1, "code": "kg"}, None),
+        ({"value": 50, "code": "mg"}, {"value": 1, "unit": "wobble"}, None),
+        ({"value": 50, "code": "mg", "comparator": "<"}, {"value": 1, "code": "TAB"}, None),
+    ],
+)
+def test_the_strength_of_an_ingredient_is_of_what_it_is_stated_for(
+    numerator: dict[str, Any], denominator: dict[str, Any] | None, mg: float | None
+) -> None:
+    strength = {"numerator": numerator} | ({"denominator": denominator} if denominator else {})
+    ingredient = {"itemCodeableConcept": {"text": "Sertraline"}, "strength": strength}
+    dosage = [{"text": "1 tablet daily"}]
+    prescription = prescribed(**referenced({"ingredient": [ingredient]}), dosageInstruction=dosage)
+    assert prescription.segments[0].low_mg == mg
+
+
+@pytest.mark.parametrize(
+    ("mg", "denominator"),
+    [
+        (0.25, {"value": 1, "unit": "hour"}),
+        (0.25, {"value": 1, "unit": "hours"}),
+        (6, {"value": 24, "code": "h"}),
+        (6, {"value": 1, "code": "d"}),
+    ],
+)
+def test_a_patch_releases_its_strength_in_a_time(mg: float, denominator: dict[str, Any]) -> None:
+    strength = {"numerator": {"value": mg, "code": "mg"}, "denominator": denominator}
+    ingredient = {"itemCodeableConcept": {"text": "selegiline"}, "strength": strength}
+    medication = {"code": SELEGILINE_PATCH, "ingredient": [ingredient]}
+    prescription = prescribed(**referenced(medication), dosageInstruction=[{"text": "1 patch daily"}])
+    assert prescription.segments[0].low_mg == 6
+
+
 def test_the_display_of_a_reference_names_the_drug_when_the_medication_is_not_at_hand() -> None:
     pointer = {"reference": "Medication/9", "display": "Sertraline 50 mg"}
     prescription = prescribed(medicationCodeableConcept=..., medicationReference=pointer)
