@@ -40,11 +40,28 @@ def explain_orders(entries: Sequence[Entry], on: date) -> Iterator[ExplainedOrde
     def index_for(patient_id: str) -> Index:
         return index_resources(Collected(patient_id, tuple(entries)))
 
+    @lru_cache(maxsize=16)
+    def orders_of(patient_id: str) -> MedicationReading:
+        """All orders of a patient, so that those which another replaces end."""
+        orders = [
+            entry
+            for entry in index_for(patient_id).entries
+            if entry.resource.get("resourceType") in ORDERS and _patient_id(entry.resource) == patient_id
+        ]
+        return read_medication_requests(orders, index_for(patient_id).find, on)
+
     for patient_id, reference in _orders(entries):
         index = index_for(patient_id)
         entry = next((e for e in index.entries if reference_of(e) == reference), None)
         if entry is not None:
-            yield _explained(entry, index, on)
+            kind = entry.resource["resourceType"]
+            is_order = kind in ORDERS
+            reading = (
+                orders_of(patient_id)
+                if is_order
+                else read_medication_records({kind: [entry]}, index.find, on, {})
+            )
+            yield _explained(entry, reading, index)
 
 
 def _orders(entries: Iterable[Entry]) -> list[tuple[str, str]]:
@@ -60,22 +77,18 @@ def _patient_id(resource: dict[str, Any]) -> str:
     return parts["id"] if parts else ""
 
 
-def _explained(entry: Entry, index: Index, on: date) -> ExplainedOrder:
-    reading = _read(entry, index, on)
+def _explained(entry: Entry, reading: MedicationReading, index: Index) -> ExplainedOrder:
+    reference = reference_of(entry)
+    told = next((each for each in reading.prescriptions if each.reference == reference), None)
+    is_denial = told is not None and told.is_denial
+    aside = [each.problem for each in reading.set_aside if each.reference == reference]
     return ExplainedOrder(
-        reference=reference_of(entry),
+        reference=reference,
         drug=drug_of_resource(entry.resource, index.find),
-        prescription=next(iter(reading.prescriptions), None),
-        set_aside="; ".join(aside.problem for aside in reading.set_aside),
-        unread=tuple(unread.problem for unread in reading.unread),
+        prescription=None if is_denial else told,
+        set_aside="; ".join([*aside, *(["said not to be taken"] if is_denial else [])]),
+        unread=tuple(each.problem for each in reading.unread if each.reference == reference),
     )
-
-
-def _read(entry: Entry, index: Index, on: date) -> MedicationReading:
-    kind = entry.resource["resourceType"]
-    if kind in ORDERS:
-        return read_medication_requests([entry], index.find, on)
-    return read_medication_records({kind: [entry]}, index.find, on, {})
 
 
 # --- as JSON ------------------------------------------------------------------------------------------
@@ -96,7 +109,8 @@ def explanation_json(order: ExplainedOrder) -> dict[str, Any]:
 
 def _drug_json(drug: DrugReading) -> dict[str, Any]:
     if isinstance(drug, NotAntidepressant):
-        return {"name": drug.name, "problem": "not an antidepressant"}
+        what = "not an antidepressant" if drug.is_certain else "no antidepressant that our tables know"
+        return {"name": drug.name, "problem": what}
     if not isinstance(drug, Recognised):
         return {"name": drug.name, "problem": drug.problem}
     row, strength = drug.antidepressant.drug, drug.strength
@@ -160,7 +174,8 @@ def explanation_text(order: ExplainedOrder) -> str:
 
 def _drug_text(drug: DrugReading) -> str:
     if isinstance(drug, NotAntidepressant):
-        return f"{drug.name}: not an antidepressant, so not read further"
+        what = "not an antidepressant" if drug.is_certain else "no antidepressant that our tables know"
+        return f"{drug.name}: {what}, so not read further"
     if not isinstance(drug, Recognised):
         return f"{drug.name}: not known, {drug.problem}"
     row = drug.antidepressant.drug

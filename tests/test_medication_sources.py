@@ -382,3 +382,96 @@ def test_problems_name_the_elements_of_the_record() -> None:
     ):
         (unread,) = history(record).unread
         assert path in unread.problem
+
+
+# --- what is not known to be taken, or not to be taken ---------------------------------------------------
+
+
+def test_a_day_on_the_ward_is_no_dispensing_to_count_by() -> None:
+    found = assessment(order(), dispense("d1", "2020-01-01"), administration("a1", "2025-10-01"))
+    (ordered,) = [t.trial for t in found.trials if "MedicationRequest/rx1" in t.trial.exposure.evidence]
+    assert ordered.adherence.answer is Answer.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "unread",
+    [
+        {"subject": None},
+        {"quantity": builders.quantity(-30, "tablet")},
+        {"medicationCodeableConcept": None, "medicationReference": {"reference": "Medication/gone"}},
+    ],
+)
+def test_nothing_follows_from_days_not_dispensed_where_a_dispensing_cannot_be_read(
+    unread: dict[str, Any],
+) -> None:
+    lacking = [
+        {key: value for key, value in (dispense("d9", "2025-10-01") | unread).items() if value is not None}
+    ]
+    fills = [dispense("d1", "2025-09-01"), dispense("d2", "2025-11-01")]
+    known = assessment(order(), *fills)
+    assert known.trials[0].trial.adherence.answer is Answer.NOT_MET
+    of_sertraline = [
+        t.trial for t in assessment(order(), *fills, *lacking).trials if t.trial.exposure.drug is not None
+    ]
+    assert [found.adherence.answer for found in of_sertraline] == [Answer.UNKNOWN]
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_certain"),
+    [
+        ({}, True),
+        ({"whenHandedOver": "2025-09"}, False),
+        ({"daysSupply": "thirty"}, False),
+        ({"whenHandedOver": None, "whenPrepared": "2025-09-01"}, True),
+        ({"whenHandedOver": None, "whenPrepared": "2025-09-01", "status": "on-hold"}, False),
+        ({"whenHandedOver": None, "whenPrepared": "2025-09-01", "status": "stopped"}, False),
+        ({"whenHandedOver": None, "whenPrepared": "2025-09-01", "status": "unknown"}, False),
+    ],
+)
+def test_the_days_of_a_supply_without_a_length_are_as_sure_as_its_record(
+    changes: dict[str, Any], is_certain: bool
+) -> None:
+    fill = {k: v for k, v in (dispense("d1", "2025-09-01", days=None) | changes).items() if v is not None}
+    in_force = order(dispenseRequest=None, first_day="2025-09-01")
+    told = [p for p in history(in_force, fill).prescriptions if p.supplies or not is_certain]
+    assert bool(told) and all(bool(p.supplies) is is_certain for p in told)
+
+
+def test_what_was_prepared_and_stopped_may_not_have_been_taken() -> None:
+    fill = dispense("d1", None, days=90, whenPrepared="2025-09-01", status="stopped")
+    (told,) = history(fill).prescriptions
+    assert not any(segment.days_certain for segment in told.segments)
+    assert "from 2025-09-01 by whenPrepared" in told.days_text
+    assert "status stopped, not known to be handed over" in told.days_text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"status": "not-taken"}, {"dosage": [{"text": "25 mg daily"}]}],
+)
+def test_a_statement_of_one_day_says_nothing_against_an_order_of_other_days(changes: dict[str, Any]) -> None:
+    once = statement(effectivePeriod=None, effectiveDateTime="2015-01-01", **changes)
+    assert [day for day in days(order(), once) if "rx1" in day] == days(order())
+
+
+@pytest.mark.parametrize(
+    ("changes", "certain_days"),
+    [
+        ({"dateAsserted": "2025-09-02"}, 2),
+        ({"dateAsserted": "2025-09-02", "status": "active"}, 2),
+        ({"dateAsserted": "garbage"}, 0),
+        ({"dateAsserted": "2025-12-31"}, 85),
+        ({}, 85),
+    ],
+)
+def test_a_statement_is_sure_of_no_day_after_it_was_made(changes: dict[str, Any], certain_days: int) -> None:
+    (told,) = history(statement(**changes)).prescriptions
+    certain = [s for s in told.segments if s.days_certain]
+    assert sum((s.last_day - s.first_day).days + 1 for s in certain) == certain_days
+
+
+def test_doses_given_for_other_uses_are_not_added_up() -> None:
+    pain = {"reasonCode": [{"text": "neuropathic pain"}]}
+    given = [administration("a1", "2025-10-01", 25), administration("a2", "2025-10-01", 25, **pain)]
+    assert {s.high_mg for told in history(*given).prescriptions for s in told.segments} == {25}
+    assert sorted(days(*given)) == sorted(days(*reversed(given)))

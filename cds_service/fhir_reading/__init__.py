@@ -47,7 +47,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     orders = read_medication_requests(requests, index.find, on, names)
     records = read_medication_records(own.by_type, index.find, on, names)
     not_assigned = (*collected.unread, *index.unread, *own.unread)
-    knows_all_fills = not any(Topic.FILLS in unread.topics for unread in not_assigned)
+    knows_all_fills = not any(Topic.FILLS in u.topics for u in (*not_assigned, *records.unread))
     prescriptions = reconcile(
         (*orders.prescriptions, *records.prescriptions), on, knows_all_fills=knows_all_fills
     )

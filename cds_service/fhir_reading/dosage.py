@@ -59,6 +59,7 @@ def dose_not_recorded(what: str) -> DailyDose:
     return DailyDose(None, None, f"dose not recorded: {what}")
 
 
+HOW_OFTEN_NOT_RECORDED = dose_not_recorded("how often it is taken")
 LEAST_ROUNDED_MG = 10.0  # of less, half a milligram is more than rounding
 DISAGREE = (unknown_dose("text and structure disagree"),)
 
@@ -70,6 +71,8 @@ def read_dosage(dosage: Dosage, product: Recognised) -> tuple[DailyDose, ...]:
         return (unknown_dose("the dosage has a modifier extension, whose meaning is not known"),)
     product = _as_session(product)
     doses = _stated_doses(dosage, product)
+    if doses == (HOW_OFTEN_NOT_RECORDED,) and dosage.timing and dosage.timing.code:
+        doses = (unknown_dose("the code of the timing does not tell how often"),)
     if doses == DISAGREE:
         return doses
     most = _most_mg_per_day(dosage, product)
@@ -232,6 +235,31 @@ def is_as_needed(dosage: Dosage) -> bool | None:
     return None if said and dosage.as_needed_boolean is False else said
 
 
+@lru_cache(maxsize=8192)
+def doubt_of_length(dosage: Dosage) -> str:
+    """Why it is not known how long a dosage lasts, by its texts beside its bounds; empty when nothing is in doubt."""
+    repeat = dosage.timing.repeat if dosage.timing else None
+    own = read_dose_text(dosage.text or "")
+    has_bounds = repeat is not None and bool(
+        repeat.bounds_period or repeat.bounds_duration or repeat.bounds_range
+    )
+    if own.is_length_open and not has_bounds:
+        return "how long the text means is not told"
+    length = days_of(repeat.bounds_duration) if repeat and repeat.bounds_duration else None
+    said = own.steps[0].days if len(own.steps) == 1 else None
+    if length and said and not is_close(length, said):
+        return "text and structure tell other lengths"
+    beside = {text.strip() for text in _texts_beside(dosage)} - {(dosage.text or "").strip()}
+    if not (has_bounds or own.has_end) and any(read_dose_text(text).has_end for text in beside):
+        return "an instruction beside the dosage tells an end"
+    return ""
+
+
+def _texts_beside(dosage: Dosage) -> list[str]:
+    added = [text for concept in dosage.additional_instruction for text in _words(concept)]
+    return [dosage.patient_instruction, *added] if dosage.patient_instruction else added
+
+
 def all_texts(dosage: Dosage) -> tuple[str, ...]:
     """Every text of a dosage that may tell why or when it is taken."""
     instructions = [text for concept in dosage.additional_instruction for text in _words(concept)]
@@ -244,15 +272,15 @@ def _words(concept: CodeableConcept) -> list[str]:
 
 
 def _texts(dosage: Dosage) -> list[str]:
-    """The texts that tell the dose, or must fit it; of the additional instructions those that tell one."""
+    """The texts that tell the dose, or must fit it; of the additional instructions those that bear on it."""
     own = [text for text in (dosage.text, dosage.patient_instruction) if text and text.strip()]
     added = [text for concept in dosage.additional_instruction for text in _words(concept)]
-    return [*own, *(text for text in added if _tells_amount(read_dose_text(text)))]
+    return [*own, *(text for text in added if _bears_on_dose(read_dose_text(text)))]
 
 
-def _tells_amount(text: DoseText) -> bool:
+def _bears_on_dose(text: DoseText) -> bool:
     parts = [part for step in text.steps for part in step.parts]
-    return any(part.amount and not part.amount.is_bare for part in parts)
+    return text.is_not_as_ordered or any(part.amount and not part.amount.is_bare for part in parts)
 
 
 # --- structure and text together ----------------------------------------------------------------------
@@ -438,7 +466,7 @@ def _dose_of_part(part: Part, product: Recognised) -> DailyDose:
     if part.amount is None:
         return dose_not_recorded("how much is taken")
     if part.rate is None:
-        return dose_not_recorded("how often it is taken")
+        return HOW_OFTEN_NOT_RECORDED
     mg = in_mg(part.amount, product)
     if mg is None:
         return unknown_dose(why_no_mg(part.amount, product))

@@ -80,7 +80,9 @@ class DoseText:
     """What a text says. `amounts` and `moments` (times of day) are all it mentions, also when `unclear`.
 
     `most_per_day` is the most it allows in a day, which is no dose; `stops` tells that nothing is taken
-    after the last step; `is_not_as_ordered` that it is not, or no longer, taken as the order says.
+    after the last step; `is_not_as_ordered` that it is not, or no longer, taken as the order says. `has_end`:
+    it tells a length, a stop or a date, also when `unclear`; `is_length_open`: by that alone its days are not
+    known ("7-10 days", a date, refills beside a length).
     """
 
     steps: tuple[Step, ...] = ()
@@ -91,6 +93,8 @@ class DoseText:
     most_per_day: Amount | None = None
     stops: bool = False
     is_not_as_ordered: bool = False
+    has_end: bool = False
+    is_length_open: bool = False
 
 
 @lru_cache(maxsize=8192)
@@ -110,6 +114,10 @@ def read_dose_text(text: str) -> DoseText:
         moments=frozenset(item.slot for item in items if isinstance(item, Moment)),
         most_per_day=_most_per_day(items),
         is_not_as_ordered=any(isinstance(item, Unclear) and item.is_not_as_ordered for item in items),
+        has_end=Mark.STOP in items
+        or Mark.DATE in items
+        or any(isinstance(i, Length | Stretch) for i in items),
+        is_length_open=_is_length_open(items),
     )
     if is_in_part:
         return replace(said, unclear="a part of it is taken only as needed")
@@ -118,6 +126,12 @@ def read_dose_text(text: str) -> DoseText:
     except UnclearError as error:
         return replace(said, unclear=str(error))
     return replace(said, steps=tuple(step for step in steps if step.parts), stops=stops)
+
+
+def _is_length_open(items: Sequence[Item]) -> bool:
+    lengths = [item for item in items if isinstance(item, Length)]
+    is_repeated = Mark.REFILLS in items and Mark.STOP not in items and bool(lengths)
+    return Mark.DATE in items or is_repeated or any(length.days is None for length in lengths)
 
 
 def _is_needed_in_part(items: Sequence[Item]) -> bool:

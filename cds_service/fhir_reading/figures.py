@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-SAME_WITHIN = 0.01
+SAME_WITHIN = 0.01 + 1e-6  # 0.33 of a tablet is a third
 
 
 def is_close(one: float, other: float) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
-from cds_service.fhir_reading.dates import parse_fhir_date
+from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
 from cds_service.fhir_reading.dosage import DailyDose, dose_of_supply, mg_of_supply, one_unit_a_day
 from cds_service.fhir_reading.drugs import DrugReading, NotAntidepressant, Recognised, UnknownDrug
 from cds_service.fhir_reading.elements import (
@@ -39,11 +39,11 @@ from cds_service.fhir_reading.medication_requests import (
     Order,
     all_together,
     read_order,
-    reference_to,
     set_aside_if_named,
 )
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
+from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import ORDERS
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
@@ -95,15 +95,28 @@ class _Kind(Generic[RecordType]):
     why_aside: Callable[[RecordType], str | None]
     orders: Callable[[RecordType], Sequence[Reference]]
     as_order: Callable[[RecordType], MedicationRequest]
-    finish: Callable[[Prescription, RecordType, DrugReading, date], Prescription]
+    finish: Callable[[Prescription, RecordType, _Told], Prescription] = lambda told, *_: told
     why_unread: Callable[[RecordType], str | None] = lambda _: None
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        return (Topic.DRUG, Topic.FILLS) if self.source is Source.DISPENSED else (Topic.DRUG,)
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a record was read with: its drug, the elements that could not be read, today."""
+
+    drug: DrugReading
+    problems: tuple[Problem, ...]
+    on: date
 
 
 def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> MedicationReading:
     record, problems = read_elements(entry.resource, kind.elements)
-    reference = reference_to(entry)
+    reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
-        return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
+        return MedicationReading(unread=(Unread(reference, problems[-1].text, kind.topics),))
     order = kind.as_order(record)
     orders = _resolved(kind.orders(record), entry.resource, context.find)
     purpose = purpose_of(order, entry.resource, context.find)
@@ -115,14 +128,14 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
     unreadable = kind.why_unread(record)
     if unreadable:
-        return MedicationReading(unread=(Unread(reference, f"{drug.name}: {unreadable}", (Topic.DRUG,)),))
+        return MedicationReading(unread=(Unread(reference, f"{drug.name}: {unreadable}", kind.topics),))
     renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
     reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
-    fulfils = tuple(reference_to(Entry(target, None, "")) for target in orders)
+    fulfils = tuple(reference_of(Entry(target, None, "")) for target in orders)
     return replace(
         reading,
         prescriptions=tuple(
-            kind.finish(_told_by(kind, told, fulfils), record, drug, context.on)
+            kind.finish(_told_by(kind, told, fulfils), record, _Told(drug, tuple(problems), context.on))
             for told in reading.prescriptions
         ),
         unread=tuple(
@@ -212,16 +225,26 @@ def _dispense_as_order(record: MedicationDispense) -> MedicationRequest:
     )
 
 
-def _with_dose_of_supply(
-    told: Prescription, record: MedicationDispense, drug: DrugReading, on: date
-) -> Prescription:
+def _as_dispensed(told: Prescription, record: MedicationDispense, read: _Told) -> Prescription:
+    """What was prepared is not sure to have been taken until it was handed over, or the dispensing is completed."""
+    if record.when_handed_over is None:
+        told = replace(told, days_text=told.days_text.replace("whenHandedOver", "whenPrepared"))
+        if record.status != "completed":
+            perhaps = tuple(replace(segment, days_certain=False) for segment in told.segments)
+            why = f"days not certain: status {record.status or 'missing'}, not known to be handed over"
+            return replace(told, segments=perhaps, days_text=f"{told.days_text}; {why}")
+    return _with_dose_of_supply(told, record, read)
+
+
+def _with_dose_of_supply(told: Prescription, record: MedicationDispense, read: _Told) -> Prescription:
     """Where no dosage tells the dose: all that was dispensed, spread over the days it was meant for."""
-    del on
+    drug = read.drug
     has_dose = any(segment.low_mg is not None for segment in told.segments)
     if has_dose or not isinstance(drug, Recognised) or record.dosage_instruction:
         return told
     if record.days_supply is None:
-        return replace(told, total_mg=mg_of_supply(record.quantity, drug))
+        is_only_length_open = told.authored is not None and not read.problems
+        return replace(told, total_mg=mg_of_supply(record.quantity, drug)) if is_only_length_open else told
     dose = _of_whole_pieces(dose_of_supply(record.quantity, record.days_supply, drug), drug)
     segments = tuple(replace(s, low_mg=dose.low_mg, high_mg=dose.high_mg) for s in told.segments)
     return replace(told, segments=segments, dose_text=dose.text, has_derived_dose=dose.low_mg is not None)
@@ -252,7 +275,7 @@ _DISPENSE = _Kind(
     why_aside=_why_not_dispensed,
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
-    finish=_with_dose_of_supply,
+    finish=_as_dispensed,
     why_unread=_taken_back,
 )
 
@@ -277,23 +300,19 @@ def _statement_as_order(record: MedicationStatement) -> MedicationRequest:
     )
 
 
-def _as_of_statement(
-    told: Prescription, record: MedicationStatement, drug: DrugReading, on: date
-) -> Prescription:
+def _as_of_statement(told: Prescription, record: MedicationStatement, read: _Told) -> Prescription:
     """A statement is sure of the days up to the one it was made on; of a single moment, only of that day."""
-    del drug
     asserted = parse_fhir_date(record.date_asserted)
     moment = parse_fhir_date(record.effective_date_time)
-    is_open = record.effective_period is None or record.effective_period.end is None
     segments = told.segments
     if record.effective_period is None:
-        segments = _around(moment or asserted, segments, on)
-    elif asserted and is_open and record.status == "active":
-        segments = tuple(_sure_until(asserted.earliest, segments))
+        segments = _around(asserted if record.effective_date_time is None else moment, segments, read.on)
+    elif record.date_asserted is not None:
+        segments = tuple(_sure_until(asserted.earliest if asserted else date.min, segments))
     return replace(told, segments=segments, is_denial=record.status == NOT_TAKEN)
 
 
-def _around(moment: Any, segments: Sequence[DoseSegment], on: date) -> tuple[DoseSegment, ...]:
+def _around(moment: PartialDate | None, segments: Sequence[DoseSegment], on: date) -> tuple[DoseSegment, ...]:
     """The dose of the first segment: surely taken on one day, perhaps before and after."""
     if not segments:
         return ()
@@ -360,13 +379,6 @@ def _administration_as_order(record: MedicationAdministration) -> MedicationRequ
     )
 
 
-def _as_given(
-    told: Prescription, record: MedicationAdministration, drug: DrugReading, on: date
-) -> Prescription:
-    del record, drug, on
-    return told
-
-
 _ADMINISTRATION = _Kind(
     elements=MedicationAdministration,
     source=Source.ADMINISTERED,
@@ -379,17 +391,19 @@ _ADMINISTRATION = _Kind(
     why_aside=lambda record: NOT_GIVEN.get(record.status or ""),
     orders=lambda record: (record.request,) if record.request else (),
     as_order=_administration_as_order,
-    finish=_as_given,
 )
 
 
 def _day_totals(given: Iterable[Prescription]) -> Iterable[Prescription]:
-    """Doses given on one day are taken together, unlike orders for one day, of which one replaces another."""
+    """Doses given on one day are taken together, unlike orders for one day, of which one replaces another.
+
+    Those given for other uses, or by other orders, stand by themselves.
+    """
     by_day: dict[object, list[Prescription]] = defaultdict(list)
     for told in given:
         drug = told.drug.agent if told.drug else told.name
         days = [(s.first_day, s.last_day) for s in told.segments]
-        by_day[drug, *days].append(told)
+        by_day[drug, told.treats_depression.answer, told.fulfils, *days].append(told)
     for of_one_day in by_day.values():
         first, *others = of_one_day
         if (

@@ -18,6 +18,7 @@ from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dosage import (
     DailyDose,
     dose_from_name,
+    doubt_of_length,
     is_as_needed,
     is_silent,
     one_unit_a_day,
@@ -30,6 +31,7 @@ from cds_service.fhir_reading.indications import Find, judge_use, purpose_of, re
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import read_order_days
 from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
+from cds_service.fhir_reading.references import reference_of
 from cds_service.tables.reasons import Indication
 from cds_service.trd.model import Answer, Prescription, Topic, Unread
 
@@ -42,7 +44,6 @@ KNOWN_STATUS = ("active", "on-hold", "completed", "stopped")
 SET_ASIDE_INTENT = {"proposal": "a proposal", "plan": "a plan", "option": "an option"}
 KNOWN_INTENT = ("order", "original-order", "reflex-order", "filler-order", "instance-order")
 PATHS_OF_DAYS = ("$.authoredOn", "$.effectiveDosePeriod", "$.dispenseRequest", "$.status")
-FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,13 @@ def read_medication_requests(
         ReadOrder(entry.resource, next(iter(reading.prescriptions), None))
         for entry, reading in zip(requests, readings, strict=True)
     ]
-    return replace(together, prescriptions=with_replaced_ended(orders, find))
+    told = with_replaced_ended(orders, find)
+    replaced = tuple(Unread(o.reference, f"{o.name}: {o.days_text}") for o in told if not o.segments)
+    return replace(
+        together,
+        prescriptions=tuple(order for order in told if order.segments),
+        set_aside=(*together.set_aside, *replaced),
+    )
 
 
 def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
@@ -82,7 +89,7 @@ def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
 
 def _read(entry: Entry, find: Find, on: date, names: Mapping[Code, KnownName]) -> MedicationReading:
     order, problems = read_elements(entry.resource, MedicationRequest)
-    reference = reference_to(entry)
+    reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
     concept, medication = order.medication_codeable_concept, order.medication_reference
@@ -102,13 +109,6 @@ def set_aside_if_named(drug: NotAntidepressant, reference: str) -> MedicationRea
     if not drug.named_by:
         return MedicationReading()
     return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: another drug by {drug.named_by}"),))
-
-
-def reference_to(entry: Entry) -> str:
-    """`MedicationRequest/7`, or the place where the entry stood when it has no id."""
-    id_ = entry.resource.get("id") if isinstance(entry.resource, dict) else None
-    has_id = isinstance(id_, str) and FHIR_ID.fullmatch(id_)
-    return f"{entry.resource['resourceType']}/{id_}" if has_id else entry.place
 
 
 def _why_set_aside(order: MedicationRequest) -> str | None:
@@ -135,7 +135,8 @@ def read_order(this: Order, on: date) -> MedicationReading:
     """The prescription that an order is; set aside when it begins after `on`, today."""
     order, drug = this.order, this.drug
     doubts = _Doubts(this)
-    days = read_order_days(order, tuple(_doses(this, doubts.dose)), on, doubts.days)
+    doubt = doubts.days or next(filter(None, map(doubt_of_length, order.dosage_instruction)), "")
+    days = read_order_days(order, tuple(_doses(this, doubts.dose)), on, doubt)
     if days.is_in_future:
         return MedicationReading(set_aside=(Unread(this.reference, f"{drug.name}: {days.days_text}"),))
     stop_reason, stop_text = read_stop_reason(order.status_reason)

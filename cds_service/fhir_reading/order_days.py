@@ -210,7 +210,7 @@ def _steps_from(begin: PartialDate, steps: Sequence[DailyDose], end: End | None)
     if len(steps) == 1:
         return [Course(begin, end, steps[0])]
     if not begin.is_exact or any(step.days is None for step in steps[:-1]):
-        return [Course(begin, end, _any_of(steps, "the days of each step are not recorded"))]
+        return [Course(begin, end, any_of(steps, "the days of each step are not recorded"))]
     courses: list[Course] = []
     first = begin.earliest
     for step in steps:
@@ -221,7 +221,7 @@ def _steps_from(begin: PartialDate, steps: Sequence[DailyDose], end: End | None)
     return courses
 
 
-def _any_of(steps: Sequence[DailyDose], why: str) -> DailyDose:
+def any_of(steps: Sequence[DailyDose], why: str) -> DailyDose:
     """The range over doses of which it is not known which was taken when."""
     lows = [step.low_mg for step in steps]
     highs = [step.high_mg for step in steps]
@@ -367,7 +367,7 @@ def _one_after_the_other(
         end = courses[-1].end
         if end:
             first = moved(end.day, 1)
-    return courses
+    return [replace(course, in_turn=True) for course in courses]
 
 
 # --- the last day ---------------------------------------------------------------------------------------
@@ -404,7 +404,7 @@ def _end_of_bounds(repeat: Repeat, first: PartialDate, path: str, notes: Notes) 
     if repeat.bounds_range:
         low, high = repeat.bounds_range.low, repeat.bounds_range.high
         shortest = after(low, first, f"{path}.boundsRange.low", notes) if low else first
-        longest = after(high, first, f"{path}.boundsRange.high", notes) if high else None
+        longest = after(high, first, f"{path}.boundsRange.high", notes) if high else exactly(date.max)
         if shortest and longest:
             return End(PartialDate(shortest.earliest, max(shortest.earliest, longest.latest)), "boundsRange")
     return None
@@ -628,6 +628,7 @@ class _Layer:
     last_day: date
     dose: DailyDose
     is_certain: bool
+    in_turn: bool
 
 
 def _segments(courses: Sequence[Course], on: date, is_certain: bool) -> Iterable[DoseSegment]:
@@ -647,18 +648,22 @@ def _layers(course: Course, on: date, is_certain: bool) -> Iterable[_Layer]:
     whole = (first.earliest, min(last.latest, on))
     if not is_certain or core[0] > core[1]:
         if whole[0] <= whole[1]:
-            yield _Layer(*whole, course.dose, is_certain=False)
+            yield _Layer(*whole, course.dose, is_certain=False, in_turn=course.in_turn)
         return
-    yield _Layer(*core, course.dose, is_certain=True)
+    yield _Layer(*core, course.dose, is_certain=True, in_turn=course.in_turn)
     if whole[0] < core[0]:
-        yield _Layer(whole[0], shifted(core[0], -1), course.dose, is_certain=False)
+        yield _Layer(whole[0], shifted(core[0], -1), course.dose, is_certain=False, in_turn=course.in_turn)
     if whole[1] > core[1]:
-        yield _Layer(shifted(core[1], 1), whole[1], course.dose, is_certain=False)
+        yield _Layer(shifted(core[1], 1), whole[1], course.dose, is_certain=False, in_turn=course.in_turn)
 
 
 def _segment(first_day: date, last_day: date, present: Sequence[_Layer]) -> DoseSegment:
     certain = [layer.dose for layer in present if layer.is_certain]
-    total = add_doses([layer.dose for layer in present])
+    doses = [layer.dose for layer in present]
+    if len(doses) > 1 and all(layer.in_turn for layer in present):
+        either = any_of(doses, "which step had begun is not known")
+        return DoseSegment(first_day, last_day, either.low_mg, either.high_mg, bool(certain))
+    total = add_doses(doses)
     if certain and len(certain) < len(present) and total.low_mg is not None:
         total = replace(total, low_mg=add_doses(certain).low_mg)
     return DoseSegment(first_day, last_day, total.low_mg, total.high_mg, bool(certain))

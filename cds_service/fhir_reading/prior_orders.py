@@ -69,11 +69,12 @@ def _replaced(old: Prescription, new: Prescription) -> Prescription:
     if not new.segments or not old.segments:
         return old
     possible = new.segments[0].first_day
-    if possible <= old.segments[0].first_day or old.segments[-1].last_day < possible:
+    if possible < old.segments[0].first_day or old.segments[-1].last_day < possible:
         return old
     kept = tuple(_cut(old.segments, possible, certain))
     text = f"{old.days_text}; replaced from {possible} by {new.reference} (priorPrescription)"
-    return replace(old, segments=kept, days_text=text, stated_end=kept[-1].last_day)
+    end = old.stated_end if certain == date.max else shifted(certain, -1)
+    return replace(old, segments=kept, days_text=text, stated_end=end)
 
 
 def _cut(segments: Iterable[DoseSegment], possible: date, certain: date) -> Iterable[DoseSegment]:

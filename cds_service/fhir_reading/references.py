@@ -31,7 +31,7 @@ TYPED_REFERENCE = re.compile(
 CONDITIONAL_REFERENCE = re.compile(r"Patient\?identifier=(?P<system>[^|&]*)\|(?P<value>[^|&]+)")
 TOPICS = {
     "MedicationRequest": (Topic.DRUG,),
-    "MedicationDispense": (Topic.DRUG,),
+    "MedicationDispense": (Topic.DRUG, Topic.FILLS),
     "MedicationAdministration": (Topic.DRUG,),
     "MedicationStatement": (Topic.DRUG,),
     "MedicationOrder": (Topic.DRUG,),
@@ -39,7 +39,7 @@ TOPICS = {
     "Condition": (Topic.DIAGNOSIS, Topic.SAFETY),
     "Patient": (Topic.AGE,),
 }
-ANY_TOPIC = (Topic.DRUG, Topic.SCORE, Topic.DIAGNOSIS, Topic.SAFETY)
+ANY_TOPIC = (Topic.DRUG, Topic.FILLS, Topic.SCORE, Topic.DIAGNOSIS, Topic.SAFETY)
 
 
 class Owner(Enum):
@@ -176,6 +176,8 @@ class _Patient(Element, frozen=True):
 
 def reference_of(entry: Entry) -> str:
     """How messages and evidence name the entry: `Type/id`, or the place where it stood."""
+    if not isinstance(entry.resource, dict):
+        return entry.place
     resource_type, logical_id = entry.resource.get("resourceType"), entry.resource.get("id")
     if isinstance(resource_type, str) and isinstance(logical_id, str) and resource_type and logical_id:
         return f"{resource_type[:64]}/{logical_id[:64]}"

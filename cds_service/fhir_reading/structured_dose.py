@@ -18,7 +18,9 @@ from cds_service.fhir_reading.timing import UnreadableError, is_same_rate, times
 from cds_service.tables.dosing import Unit, UnitKind, load_time_units, pieces_in, time_unit_named, units_named
 from cds_service.tables.drugs import Form, form_in, words_of
 
-IN_TIME = re.compile(r"(?P<unit>[^/]+)/\s*(?P<number>\d+(?:\.\d+)?)?[ .]*(?P<time>[a-z]+)\.?")
+IN_TIME = re.compile(
+    r"(?P<unit>[^/]+)/\s*(?P<bracket>\()?(?P<number>\d+(?:\.\d+)?)?[ .]*(?P<time>[a-z]+)\.?(?(bracket)\))"
+)
 ONCE_A_DAY = Rate(1, 1)
 
 

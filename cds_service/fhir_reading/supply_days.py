@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
 from cds_service.fhir_reading.dosage import DailyDose
+from cds_service.fhir_reading.dose_items import MOST_BARE_PIECES
 from cds_service.fhir_reading.elements import DispenseRequest, Quantity
 from cds_service.fhir_reading.figures import positive
 from cds_service.tables.dosing import UnitKind, time_unit_named, units_named
@@ -52,11 +53,15 @@ class End:
 
 @dataclass(frozen=True)
 class Course:
-    """A dose from `first` to the day of `end`, both included; `end` is None when its dosage sets none."""
+    """A dose from `first` to the day of `end`, both included; `end` is None when its dosage sets none.
+
+    One `in_turn` is taken after others and never beside them, though on what day it begins may not be known.
+    """
 
     first: PartialDate
     end: End | None
     dose: DailyDose
+    in_turn: bool = False
 
 
 # --- lengths ------------------------------------------------------------------------------------------
@@ -231,6 +236,8 @@ def _pieces_in(quantity: Quantity | None, dose: DailyDose, fills: int) -> float 
     if quantity is None or quantity.value is None or quantity.comparator or not dose.pieces_per_day:
         return None
     names = quantity.code, quantity.unit
+    if not any(names) and quantity.value <= MOST_BARE_PIECES:
+        return None  # 1 without a unit is a pack, or what a system writes when it knows nothing
     fitting = (dose.piece_kind,) if dose.piece_kind else (UnitKind.COUNT, UnitKind.VOLUME)
     if any(names) and not any(unit.kind in fitting for unit in units_named(*names)):
         return None

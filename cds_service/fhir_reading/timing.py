@@ -15,7 +15,7 @@ from itertools import pairwise
 from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.dose_text import Rate, read_rate
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, Repeat, Timing
-from cds_service.fhir_reading.figures import is_close, positive
+from cds_service.fhir_reading.figures import SAME_WITHIN, is_close, positive
 from cds_service.tables.dosing import load_event_timings, load_time_units, load_timing_codes
 from cds_service.trd.days import shifted
 
@@ -85,6 +85,8 @@ def _rate_of_repeat(repeat: Repeat) -> Rate | None:
         return None
     frequency = _frequency(repeat, occasions or 1)
     days = _period_days(repeat)
+    if days and _is_longer_than(repeat, days[0]):
+        raise UnreadableError("one administration lasts longer than the time to the next")
     if repeat.day_of_week:
         return _on_weekdays(repeat, frequency, occasions or 1, days)
     if days is None:
@@ -92,6 +94,12 @@ def _rate_of_repeat(repeat: Repeat) -> Rate | None:
     if occasions:
         _check_times_of_day(frequency, occasions, days)
     return Rate(frequency[0] / days[1], frequency[1] / days[0])
+
+
+def _is_longer_than(repeat: Repeat, days: float) -> bool:
+    """Whether `duration`, the length of one administration, is more than so many days."""
+    unit = load_time_units().get(repeat.duration_unit or "")
+    return bool(unit and repeat.duration and repeat.duration * unit.days > days * (1 + SAME_WITHIN))
 
 
 def _by_times_of_day(repeat: Repeat, frequency: tuple[float, float], occasions: int | None) -> Rate | None:

@@ -85,7 +85,7 @@ def _last_stated_day(ordering: Sequence[Prescription], handed_over: date, days: 
 
 
 def _latest_end(orders: Sequence[Prescription]) -> date:
-    """The last of the ends that orders state; no end where one of them, or none at all, states it."""
+    """The last of the ends that orders state; `date.max` unless every one of them states its end."""
     ends = [order.stated_end or date.max for order in orders]
     return max(ends, default=date.max)
 
@@ -165,7 +165,13 @@ def supplies_of(
     taken = [record for record in stated if not record.is_denial]
     sure = [(record, True) for record in (*fills.sure, *given)]
     return tuple(
-        Supply(segment.first_day, segment.last_day, record.reference, is_sure)
+        Supply(
+            segment.first_day,
+            segment.last_day,
+            record.reference,
+            is_sure,
+            is_dispensed=record.source is Source.DISPENSED,
+        )
         for record, is_sure in (*sure, *((record, False) for record in (*fills.twins, *taken)))
         for segment in record.segments
         if segment.days_certain or record.source is Source.DISPENSED

@@ -124,13 +124,15 @@ class Source(Enum):
 class Supply:
     """Days that a dispensing covers, both ends included. An early refill begins when the last ran out.
 
-    `is_sure` is False for a dispensing that may be another one recorded twice, and for days that are only stated.
+    `is_dispensed` is False for days on which the drug was given or said to be taken; `is_sure` is False for a
+    dispensing that may be another one recorded twice, and for days that are only stated.
     """
 
     first_day: date
     last_day: date
     reference: str
     is_sure: bool = True
+    is_dispensed: bool = True
 
 
 @dataclass(frozen=True)

@@ -48,14 +48,19 @@ def reconcile(
     """The same uses with each day up to `on`, today, told once. Orders alone come back as they are.
 
     Where `knows_all_fills` is False, more may have been dispensed than is at hand: then nothing follows from
-    days that no dispensing covers.
+    days that no dispensing covers. Nor does it where it is not known what was dispensed.
     """
     if all(record.source is Source.ORDERED for record in prescriptions):
         return tuple(prescriptions)
     by_agent: dict[str, list[Prescription]] = defaultdict(list)
     for record in prescriptions:
         by_agent[_agent(record)].append(record)
-    return tuple(told for records in by_agent.values() for told in _told_once(records, on, knows_all_fills))
+    unidentified = {_agent(r) for r in prescriptions if r.source is Source.DISPENSED and r.drug is None}
+    return tuple(
+        told
+        for agent, records in by_agent.items()
+        for told in _told_once(records, on, knows_all_fills and unidentified <= {agent})
+    )
 
 
 def left_out(records: Sequence[Prescription], told: Iterable[Prescription]) -> tuple[Unread, ...]:
@@ -215,7 +220,11 @@ def _use_beside(order: Prescription, records: Iterable[Prescription]) -> Finding
 
 
 def _on_these_days(segment: DoseSegment, told: Sequence[Spoken], is_all_told: bool) -> DoseSegment:
-    """One stretch of an order, with what others tell of it: `is_all_told` if what they leave out was not given."""
+    """One stretch of an order, with what others tell of it: `is_all_told` if what they leave out was not given.
+
+    A statement of one day tells what may have been on the days around it, which says nothing against an order.
+    """
+    told = [pair for pair in told if not _is_around_what_is_stated(*pair)]
     if any(record.is_denial for record, _ in told):
         return replace(segment, days_certain=False)
     is_certain = segment.days_certain and not is_all_told
@@ -224,6 +233,11 @@ def _on_these_days(segment: DoseSegment, told: Sequence[Spoken], is_all_told: bo
     is_of_packs = any(record.has_derived_dose for record, _ in told)
     segment = _with_dose(segment, _dose_of(told), PACK_WITHIN if is_of_packs else SAME_WITHIN)
     return replace(segment, days_certain=is_certain or any(other.days_certain for _, other in told))
+
+
+def _is_around_what_is_stated(record: Prescription, segment: DoseSegment) -> bool:
+    is_stated = record.source is Source.STATED and not segment.days_certain
+    return is_stated and any(other.days_certain for other in record.segments)
 
 
 def _dose_of(told: Sequence[Spoken]) -> Range:

@@ -221,7 +221,7 @@ def judge_adherence(
         for supply in of_drug
         if supply.first_day <= last_day and supply.last_day >= first_day
     }
-    if not any(supply.is_sure for supply in supplies):
+    if not any(supply.is_sure and supply.is_dispensed for supply in supplies):
         return _WITHOUT_DISPENSINGS
     days = days_between(first_day, last_day)
     covered = _covered(supplies, first_day, last_day)
@@ -231,7 +231,7 @@ def judge_adherence(
     used = tuple(dict.fromkeys(s.reference for s in sorted(supplies, key=_by_day)))
     if len(is_enough) > 1:
         text = (
-            f"dispensings cover {sure} to {shown}; one may be recorded twice; taken as prescribed is assumed"
+            f"dispensings cover {sure} to {shown}; some of these are not sure; taken as prescribed is assumed"
         )
         return Finding("adherence", Answer.UNKNOWN, text, used)
     answer = Answer.MET if is_enough.pop() else Answer.NOT_MET

@@ -66,7 +66,17 @@ class Record:
 # --- the rules, by the day -----------------------------------------------------------------------------
 
 
-def second_opinion(records: list[Record], knows_all_fills: bool) -> tuple[list[Record], dict[date, bool]]:
+@dataclass(frozen=True)
+class Supplied:
+    """How the drug came to be at hand on a day."""
+
+    is_sure: bool
+    is_dispensed: bool
+
+
+def second_opinion(
+    records: list[Record], knows_all_fills: bool
+) -> tuple[list[Record], dict[date, set[Supplied]]]:
     """The records that tell of the use, and the days that were supplied: surely, or perhaps."""
     of = {source: [r for r in records if r.source is source] for source in Source}
     last_days = {fill.name: last_day_of_use(fill, of[Source.ORDERED]) for fill in of[Source.DISPENSED]}
@@ -76,13 +86,18 @@ def second_opinion(records: list[Record], knows_all_fills: bool) -> tuple[list[R
     told = beside_and_beyond(of[Source.ORDERED], all_fills, is_all_told)
     told = beside_and_beyond(told, of[Source.ADMINISTERED], is_all_told=False)
     told = beside_and_beyond(told, of[Source.STATED], is_all_told=False)
-    supplied: dict[date, bool] = {}
+    supplied: dict[date, set[Supplied]] = {}
     if knows_all_fills and fills and all(fill.is_certain for fill in fills):
         taken = [record for record in of[Source.STATED] if record.is_certain and not record.is_denial]
-        for record in (*twins, *taken):
-            supplied |= dict.fromkeys(record.days, False)
-        for record in (*fills, *(r for r in of[Source.ADMINISTERED] if r.is_certain)):
-            supplied |= dict.fromkeys(record.days, True)
+        given = [record for record in of[Source.ADMINISTERED] if record.is_certain]
+        for records_, how in (
+            (twins, Supplied(is_sure=False, is_dispensed=True)),
+            (taken, Supplied(is_sure=False, is_dispensed=False)),
+            (fills, Supplied(is_sure=True, is_dispensed=True)),
+            (given, Supplied(is_sure=True, is_dispensed=False)),
+        ):
+            for day in (day for record in records_ for day in record.days):
+                supplied.setdefault(day, set()).add(how)
     return told, supplied
 
 
@@ -231,7 +246,7 @@ class Expected:
     total: int
 
 
-def expected_trials(told: list[Record], supplied: dict[date, bool]) -> list[Expected]:
+def expected_trials(told: list[Record], supplied: dict[date, set[Supplied]]) -> list[Expected]:
     taken = {day: all_of_day(told, day) for day in sorted({day for record in told for day in record.days})}
     exposures = runs(taken)
     found = []
@@ -241,7 +256,9 @@ def expected_trials(told: list[Record], supplied: dict[date, bool]) -> list[Expe
     return found
 
 
-def expected_trial(run: list[date], taken: dict[date, OnDay], supplied: dict[date, bool]) -> Expected:
+def expected_trial(
+    run: list[date], taken: dict[date, OnDay], supplied: dict[date, set[Supplied]]
+) -> Expected:
     needed = DEFINITION.minimum_days
     certain = longest([day for day in run if taken[day].is_certain])
     beyond_doubt = longest([d for d in run if taken[d].is_certain and (taken[d].dose[0] or 0) >= MINIMUM])
@@ -251,12 +268,13 @@ def expected_trial(run: list[date], taken: dict[date, OnDay], supplied: dict[dat
         duration, judged = (Answer.NOT_MET if len(run) < needed else Answer.UNKNOWN), run
     period = [judged[0] + timedelta(days=n) for n in range((judged[-1] - judged[0]).days + 1)]
     covered = [day for day in period if day in supplied]
-    sure = [day for day in covered if supplied[day]]
+    sure = [day for day in covered if any(how.is_sure for how in supplied[day])]
+    was_dispensed = any(how.is_sure and how.is_dispensed for day in covered for how in supplied[day])
     answers = {len(days) * 100 >= 80 * len(period) for days in (covered, sure)}
-    is_open = not sure or len(answers) > 1
+    is_open = not was_dispensed or len(answers) > 1
     adherence = Answer.UNKNOWN if is_open else Answer.MET if answers.pop() else Answer.NOT_MET
     return Expected(
-        (run[0], run[-1], len(run)), duration, adherence, len(covered) if sure else 0, len(period)
+        (run[0], run[-1], len(run)), duration, adherence, len(covered) if was_dispensed else 0, len(period)
     )
 
 

@@ -76,7 +76,10 @@ def test_a_titration_has_a_line_a_step() -> None:
 @pytest.mark.parametrize(
     ("resource", "expected"),
     [
-        (medication_request(medication="metformin 500 mg"), "metformin 500 mg: not an antidepressant"),
+        (
+            medication_request(medication="metformin 500 mg"),
+            "metformin 500 mg: no antidepressant that our tables know",
+        ),
         (medication_request(medication="sertralin and citalopram"), "not known, "),
         (medication_request(dosage="as directed"), "dose not recorded: how much and how often"),
         (medication_request(dosage="1 tablet daily as needed"), "taken only as needed"),
@@ -116,7 +119,7 @@ def test_packs_and_sessions(code: str, dosage: str, lines: tuple[str, ...]) -> N
 def test_every_order_of_a_bundle_is_explained() -> None:
     found = explained(vignettes([1])[0].bundle)
     assert found.count("MedicationRequest/trd-v01-") == 3
-    assert "lisinopril 10 MG Oral Tablet: not an antidepressant" in found
+    assert "lisinopril 10 MG Oral Tablet: no antidepressant that our tables know" in found
 
 
 def test_dispensings_and_older_versions_are_explained_too() -> None:
@@ -149,3 +152,30 @@ def test_a_file_without_an_order_is_an_error(tmp_path: Path) -> None:
     file.write_text(json.dumps({"resourceType": "Patient", "id": "p1"}))
     _, errors = trd_cds("explain-order", str(file), status=3)
     assert errors == f"trd-cds: {file}: expected at least one MedicationRequest, found none\n"
+
+
+def test_an_order_that_another_replaces_ends_the_day_before() -> None:
+    older = medication_request("a", first_day="2026-01-01", last_day=None)
+    newer = medication_request(
+        "b",
+        first_day="2026-03-01",
+        last_day=None,
+        priorPrescription={"reference": "MedicationRequest/a"},
+    )
+    found = explained(bundle(older, newer))
+    assert "2026-01-01 to 2026-02-28" in found
+    assert "replaced from 2026-03-01 by MedicationRequest/b" in found
+
+
+def test_a_statement_that_it_is_not_taken_is_no_use() -> None:
+    resource = {
+        "resourceType": "MedicationStatement",
+        "id": "s1",
+        "status": "not-taken",
+        "subject": {"reference": "Patient/p1"},
+        "medicationCodeableConcept": {"text": "sertraline 50 mg tablet"},
+        "effectivePeriod": {"start": "2026-01-01", "end": "2026-02-01"},
+    }
+    found = explained(resource)
+    assert "set aside said not to be taken" in found
+    assert "use" not in found.replace("set aside", "")

@@ -433,7 +433,9 @@ FEBRUARY, MARCH = "2026-02-01", "2026-03-01"
             ],
             ["01-01..01-10", "03-01..06-30"],
         ),
-        ([{"id": "1"}, {"id": "2"} | replacing("1")], ["01-01..06-30", "01-01..06-30"]),
+        # it begins on the same day, so the old one is set aside; or a day earlier
+        ([{"id": "1"}, {"id": "2"} | replacing("1")], ["01-01..06-30"]),
+        ([{"id": "1"}, {"id": "2", "authoredOn": "2025-12-31"} | replacing("1")], ["01-01..06-30", "12-31..06-30"]),
         # a start that is known to the month only
         ([{"id": "1"}, {"id": "2", "authoredOn": "2026-03"} | replacing("1")],
          ["01-01..02-28, 03-01..03-30?", "03-01..03-30?, 03-31..06-30"]),
@@ -698,3 +700,127 @@ def test_two_active_ingredients_are_a_combination_that_exists_or_unknown(second:
 def test_what_else_it_was_ordered_for_is_shown(reason: dict[str, Any], shown: str) -> None:
     text = prescribed(**reason).treats_depression.text
     assert text == f"ordered for something else than depression{shown}"
+
+
+def test_an_order_that_another_replaces_on_its_first_day_is_set_aside() -> None:
+    newer = ORDER | {"id": "2"} | replacing("1")
+    entries = [Entry(resource, None, "") for resource in (ORDER | {"id": "1"}, newer)]
+    reading = read_medication_requests(entries, lambda *_: entries[0].resource, ON)
+    assert [told.reference for told in reading.prescriptions] == ["MedicationRequest/2"]
+    (aside,) = reading.set_aside
+    assert aside.reference == "MedicationRequest/1"
+    assert aside.problem.endswith("replaced from 2026-01-01 by MedicationRequest/2 (priorPrescription)")
+
+
+# --- days that texts leave open ------------------------------------------------------------------------
+
+
+def with_dosage(**elements: Any) -> list[str]:
+    prescription = prescribed(dosageInstruction=[elements])
+    return [
+        f"{s.first_day:%m-%d}..{s.last_day:%m-%d}{'' if s.days_certain else '?'}"
+        for s in prescription.segments
+    ]
+
+
+ONCE_DAILY = {"repeat": {"frequency": 1, "period": 1, "periodUnit": "d"}}
+FOURTEEN_DAYS = {"repeat": ONCE_DAILY["repeat"] | {"boundsDuration": {"value": 14, "code": "d"}}}
+LETTING_OPEN = ["01-01..06-30?"]
+
+
+@pytest.mark.parametrize(
+    ("dosage", "expected"),
+    [
+        ({"text": "1 tablet daily until 2026-02-15"}, LETTING_OPEN),
+        ({"text": "1 tablet daily, stop on 2026-02-15"}, LETTING_OPEN),
+        ({"text": "1 tablet daily starting 2026-02-15"}, LETTING_OPEN),
+        ({"text": "1 tablet daily for 30 days. refill 2"}, LETTING_OPEN),
+        ({"text": "1 tablet daily for 7-10 days"}, LETTING_OPEN),
+        (
+            {"text": "1 tablet daily", "additionalInstruction": [{"text": "for 2 weeks then stop"}]},
+            LETTING_OPEN,
+        ),
+        ({"text": "1 tablet daily", "patientInstruction": "for 14 days"}, LETTING_OPEN),
+        ({"text": "1 tablet daily for 30 days", "timing": FOURTEEN_DAYS}, LETTING_OPEN),
+        ({"text": "1 tablet daily for 14 days", "timing": FOURTEEN_DAYS}, ["01-01..01-14"]),
+        ({"text": "1 tablet daily until 2026-01-14", "timing": FOURTEEN_DAYS}, ["01-01..01-14"]),
+        ({"text": "1 tablet daily for 30 days", "patientInstruction": "for 30 days"}, ["01-01..01-30"]),
+        ({"text": "1 tablet daily. 2 refills"}, ["01-01..06-30"]),
+        ({"text": "1 tablet daily", "additionalInstruction": [{"text": "with food"}]}, ["01-01..06-30"]),
+    ],
+)
+def test_a_text_that_leaves_the_end_open_leaves_the_days_uncertain(
+    dosage: dict[str, Any], expected: list[str]
+) -> None:
+    assert with_dosage(**dosage) == expected
+
+
+@pytest.mark.parametrize(
+    "element",
+    [{"additionalInstruction": [{"text": "patient not taking"}]}, {"text": "hold"}, {"text": "not taken"}],
+)
+def test_a_text_that_says_it_is_not_taken_leaves_no_dose(element: dict[str, Any]) -> None:
+    structure = {"timing": ONCE_DAILY, "doseAndRate": [{"doseQuantity": {"value": 1, "unit": "tablet"}}]}
+    prescription = prescribed(dosageInstruction=[structure | element])
+    assert prescription.segments[0].low_mg is None
+    assert "not taken as the structure says" in prescription.dose_text
+
+
+@pytest.mark.parametrize(
+    ("quantity", "expected"),
+    [
+        ({"value": 1}, LETTING_OPEN),
+        ({"value": 3}, LETTING_OPEN),
+        ({"value": 30}, ["01-01..01-30"]),
+        ({"value": 3, "unit": "tablet"}, ["01-01..01-03"]),
+    ],
+)
+def test_a_small_number_without_a_unit_is_no_supply_of_tablets(
+    quantity: dict[str, Any], expected: list[str]
+) -> None:
+    prescription = prescribed(
+        dosageInstruction=[{"text": "1 tablet daily"}], dispenseRequest={"quantity": quantity}
+    )
+    assert [
+        f"{s.first_day:%m-%d}..{s.last_day:%m-%d}{'' if s.days_certain else '?'}"
+        for s in prescription.segments
+    ] == expected
+
+
+def test_steps_whose_change_is_on_an_unknown_day_are_never_taken_together() -> None:
+    length = {"boundsRange": {"low": {"value": 4, "code": "wk"}, "high": {"value": 12, "code": "wk"}}}
+    steps = [
+        {"sequence": 1, "text": "0.5 tablet daily", "timing": {"repeat": length}},
+        {"sequence": 2, "text": "1 tablet daily"},
+    ]
+    doses = {(s.low_mg, s.high_mg) for s in prescribed(dosageInstruction=steps).segments}
+    assert doses == {(25, 25), (25, 50), (50, 50)}
+
+
+def test_a_range_of_lengths_without_its_longer_end_stays_open() -> None:
+    timing = {"repeat": {"boundsRange": {"low": {"value": 14, "code": "d"}}}}
+    assert with_dosage(text="1 tablet daily", timing=timing) == ["01-01..01-14", "01-15..06-30?"]
+
+
+@pytest.mark.parametrize(
+    ("timing", "expected"),
+    [
+        ({"code": {"text": "xyz"}}, "dose unknown: the code of the timing does not tell how often"),
+        ({}, "dose not recorded: how often it is taken"),
+        (
+            {"repeat": ONCE_DAILY["repeat"] | {"duration": 14, "durationUnit": "d"}},
+            "dose unknown: one administration lasts longer than the time to the next",
+        ),
+    ],
+)
+def test_a_timing_that_cannot_be_read_is_not_one_that_says_nothing(
+    timing: dict[str, Any], expected: str
+) -> None:
+    dose = [{"doseQuantity": {"value": 1, "unit": "tablet"}}]
+    assert prescribed(dosageInstruction=[{"timing": timing, "doseAndRate": dose}]).dose_text == expected
+
+
+def test_a_third_of_a_tablet_is_written_with_two_digits() -> None:
+    structure = {"timing": ONCE_DAILY, "doseAndRate": [{"doseQuantity": {"value": 0.33, "unit": "tablet"}}]}
+    told = prescribed(dosageInstruction=[structure | {"text": "1/3 tablet daily"}])
+    assert told.segments[0].low_mg == 16.5
