@@ -29,7 +29,12 @@ from cds_service.fhir_reading.structured_dose import (
     most_mg_per_day,
     structured_part,
 )
-from cds_service.fhir_reading.timing import UnreadableError, is_same_rate, times_per_day
+from cds_service.fhir_reading.timing import (
+    UnreadableError,
+    is_same_rate,
+    lasts_beyond_the_next,
+    times_per_day,
+)
 from cds_service.tables.dosing import UnitKind
 from cds_service.tables.drugs import Per, Strength
 
@@ -245,6 +250,8 @@ def doubt_of_length(dosage: Dosage) -> str:
     )
     if own.is_length_open and not has_bounds:
         return "how long the text means is not told"
+    if repeat and not has_bounds and lasts_beyond_the_next(repeat):
+        return "each administration lasts longer than the time to the next"
     length = days_of(repeat.bounds_duration) if repeat and repeat.bounds_duration else None
     said = own.steps[0].days if len(own.steps) == 1 else None
     if length and said and not is_close(length, said):

@@ -85,8 +85,6 @@ def _rate_of_repeat(repeat: Repeat) -> Rate | None:
         return None
     frequency = _frequency(repeat, occasions or 1)
     days = _period_days(repeat)
-    if days and _is_longer_than(repeat, days[0]):
-        raise UnreadableError("one administration lasts longer than the time to the next")
     if repeat.day_of_week:
         return _on_weekdays(repeat, frequency, occasions or 1, days)
     if days is None:
@@ -96,10 +94,15 @@ def _rate_of_repeat(repeat: Repeat) -> Rate | None:
     return Rate(frequency[0] / days[1], frequency[1] / days[0])
 
 
-def _is_longer_than(repeat: Repeat, days: float) -> bool:
-    """Whether `duration`, the length of one administration, is more than so many days."""
-    unit = load_time_units().get(repeat.duration_unit or "")
-    return bool(unit and repeat.duration and repeat.duration * unit.days > days * (1 + SAME_WITHIN))
+def lasts_beyond_the_next(repeat: Repeat) -> bool:
+    """Whether `duration`, the length of one administration, is more than a period: it may be that of the course."""
+    unit, period = (
+        load_time_units().get(repeat.duration_unit or ""),
+        load_time_units().get(repeat.period_unit or ""),
+    )
+    if unit is None or period is None or repeat.duration is None or repeat.period is None:
+        return False
+    return repeat.duration * unit.days > repeat.period * period.days * (1 + SAME_WITHIN)
 
 
 def _by_times_of_day(repeat: Repeat, frequency: tuple[float, float], occasions: int | None) -> Rate | None:
