@@ -401,9 +401,8 @@ def _day_totals(given: Iterable[Prescription]) -> Iterable[Prescription]:
     """
     by_day: dict[object, list[Prescription]] = defaultdict(list)
     for told in given:
-        drug = told.drug.agent if told.drug else told.name
         days = [(s.first_day, s.last_day) for s in told.segments]
-        by_day[drug, told.treats_depression.answer, told.fulfils, *days].append(told)
+        by_day[told.agent, told.treats_depression.answer, told.fulfils, *days].append(told)
     for of_one_day in by_day.values():
         first, *others = of_one_day
         if (

@@ -16,12 +16,13 @@ from cds_service.fhir_reading.dosage import DailyDose
 from cds_service.fhir_reading.dose_items import MOST_BARE_PIECES
 from cds_service.fhir_reading.elements import DispenseRequest, Quantity
 from cds_service.fhir_reading.figures import positive
-from cds_service.tables.dosing import UnitKind, time_unit_named, units_named
+from cds_service.tables.dosing import UnitKind, load_time_units, time_unit_named, units_named
 from cds_service.trd.days import shifted
 
-MOST_REPEATS = 1000
+MOST_REPEATS = 1000  # more is no number of refills but a slip
 MONTHS_IN = {"mo": 1, "a": 12}
-LONGEST_SUPPLY_DAYS = 1e6
+LONGEST_SUPPLY_DAYS = 1e6  # beyond all lives; keeps dates within the calendar
+MOST_MONTHS = 12 * 8000  # likewise
 
 
 class Notes:
@@ -104,12 +105,12 @@ def _length(length: Quantity, times: int) -> Callable[[date], date] | None:
 
 
 def _months_later(day: date, months: float) -> date:
-    whole = int(min(months, 12 * 8000))
+    whole = int(min(months, MOST_MONTHS))
     year, month = divmod(day.year * 12 + day.month - 1 + whole, 12)
     if year > date.max.year:
         return date.max
     same = date(year, month + 1, min(day.day, monthrange(year, month + 1)[1]))
-    return shifted(same, round((months - whole) * 30.44))
+    return shifted(same, round((months - whole) * load_time_units()["mo"].days))
 
 
 # --- supply -------------------------------------------------------------------------------------------

@@ -29,17 +29,13 @@ def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) ->
     for prescription in prescriptions:
         if prescription.segments:
             can_be_trial = prescription.treats_depression.answer is not Answer.NOT_MET
-            groups[_agent(prescription), can_be_trial].append(prescription)
+            groups[prescription.agent, can_be_trial].append(prescription)
     exposures = [
         exposure for orders in groups.values() for exposure in _exposures_of_one_agent(orders, max_gap_days)
     ]
     return tuple(
         sorted(exposures, key=lambda exposure: (exposure.first_day, exposure.name, exposure.evidence))
     )
-
-
-def _agent(prescription: Prescription) -> str:
-    return prescription.drug.agent if prescription.drug else f"unidentified: {prescription.name}"
 
 
 def _exposures_of_one_agent(orders: list[Prescription], max_gap_days: int) -> Iterable[Exposure]:

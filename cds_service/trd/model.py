@@ -180,6 +180,11 @@ class Prescription:
     named_by: str = ""
 
     @property
+    def agent(self) -> str:
+        """What it counts as when agents are told apart; a drug that is not identified by its name."""
+        return self.drug.agent if self.drug else f"unidentified: {self.name}"
+
+    @property
     def references(self) -> tuple[str, ...]:
         """The record itself and those that speak of the same days."""
         return (self.reference, *self.supported_by)

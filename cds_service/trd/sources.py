@@ -54,8 +54,8 @@ def reconcile(
         return tuple(prescriptions)
     by_agent: dict[str, list[Prescription]] = defaultdict(list)
     for record in prescriptions:
-        by_agent[_agent(record)].append(record)
-    unidentified = {_agent(r) for r in prescriptions if r.source is Source.DISPENSED and r.drug is None}
+        by_agent[record.agent].append(record)
+    unidentified = {r.agent for r in prescriptions if r.source is Source.DISPENSED and r.drug is None}
     return tuple(
         told
         for agent, records in by_agent.items()
@@ -79,10 +79,6 @@ def _why_left_out(record: Prescription) -> str:
     if record.is_denial:
         return "said not to be taken, on days of which nothing else speaks"
     return "no day is left to it: others tell of its days, its order had ended, or they lie ahead"
-
-
-def _agent(record: Prescription) -> str:
-    return record.drug.agent if record.drug else f"unidentified: {record.name}"
 
 
 def _told_once(records: Sequence[Prescription], on: date, knows_all_fills: bool) -> list[Prescription]:

@@ -199,7 +199,7 @@ def _judge_use(exposure: Exposure) -> Finding:
 
 
 _WITHOUT_DISPENSINGS = Finding(
-    "adherence", Answer.UNKNOWN, "no dispensing data were read; taken as prescribed is assumed"
+    "adherence", Answer.UNKNOWN, "no dispensing on these days can be counted; taken as prescribed is assumed"
 )
 
 
