@@ -6,7 +6,7 @@ of its order is left over, and no sign of use.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -108,7 +108,15 @@ def in_turn(dispensings: Sequence[Fill], on: date) -> Fills:
         sure.append(_moved(fill, ran_out, on))
         if has_its_turn and sure[-1].segments:
             last_of[_likeness(fill.record.segments[0])] = fill.record.segments[0].first_day
-    return Fills(tuple(sure), tuple(_perhaps(_moved(fill, ran_out, on)) for fill in twins))
+    return Fills(tuple(sure), tuple(_twins_in_turn(twins, ran_out, on)))
+
+
+def _twins_in_turn(twins: Sequence[Fill], ran_out: Mapping[Range, date], on: date) -> Iterable[Prescription]:
+    """Each after all that is sure, and after the others of the same order: one of another may be for another use."""
+    of_order: dict[tuple[str, ...], dict[Range, date]] = {}
+    for fill in twins:
+        ran_out_of_order = of_order.setdefault(fill.record.fulfils, dict(ran_out))
+        yield _perhaps(_moved(fill, ran_out_of_order, on))
 
 
 def _handed_over(record: Prescription) -> tuple[date, str]:

@@ -128,14 +128,15 @@ def one_after_the_other(fills: list[Record], last_days: dict[str, date]) -> tupl
         alike = [q for q in queue if list(q.days.values()) == list(fill.days.values()) and fill.is_certain]
         same = alike and 4 * (fill.begun - alike[-1].begun).days < len(fill.days)
         (twins if same else queue).append(fill)
-    taken: dict[Dose, set[date]] = {}
+    taken: dict[tuple[Dose, object], set[date]] = {}
     for fill in (*queue, *twins):
         last_day = last_days[fill.name]
         if not fill.is_certain:
             fill.days = {day: said for day, said in fill.days.items() if day <= last_day}
             continue
         (dose,) = {day.dose for day in fill.days.values()}
-        supply_of_dose = taken.setdefault(dose, set())
+        sure = taken.setdefault((dose, "sure"), set())
+        supply_of_dose = sure if fill in queue else taken.setdefault((dose, fill.names), set(sure))
         day = fill.begun
         while any(day <= later for later in supply_of_dose):
             day += ONE_DAY
