@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from cds_service.trd.model import Answer, Assessment, Finding, JudgedTrial, Prescription, Unread
+from cds_service.trd.model import (
+    Answer,
+    Assessment,
+    Companion,
+    Finding,
+    JudgedTrial,
+    Measurement,
+    NextStep,
+    Prescription,
+    Staging,
+    Unread,
+)
 
 EXTENSION_KEY = "org.trd-cds.assessment"
 
@@ -18,7 +29,12 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
     return {
         "patient": assessment.patient,
         "on": assessment.on.isoformat(),
-        "definition": {"id": definition.id, "version": definition.version, "title": definition.title},
+        "definition": {
+            "id": definition.id,
+            "version": definition.version,
+            "title": definition.title,
+            **({"contentHash": definition.content_hash} if definition.content_hash else {}),
+        },
         "verdict": assessment.verdict.value,
         "failedTrials": {
             "atLeast": assessment.failed_at_least,
@@ -33,8 +49,76 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         **({"notLookedAt": list(assessment.not_looked_at)} if assessment.not_looked_at else {}),
         **({"assumed": list(assessment.assumed)} if assessment.assumed else {}),
         "safety": _finding(assessment.safety),
+        "checkFirst": [_finding_named(finding) for finding in assessment.check_first],
+        "context": [_measurement(measurement) for measurement in assessment.context],
+        "residualImpairment": [_finding_named(finding) for finding in assessment.residual_impairment],
         "otherDefinitions": {id_: verdict.value for id_, verdict in assessment.other_verdicts},
+        "differences": {
+            view.definition_id: view.difference for view in assessment.other_views if view.difference
+        },
+        "staging": {staging.method: _staging(staging) for staging in assessment.staging},
+        **({"stage": assessment.stage} if assessment.stage else {}),
+        "nextSteps": [_next_step(step) for step in assessment.next_steps],
         "filledByProject": dict(definition.filled),
+    }
+
+
+def _finding_named(finding: Finding) -> dict[str, Any]:
+    return {"about": finding.criterion, "text": finding.text, "evidence": list(finding.evidence)}
+
+
+def _measurement(measurement: Measurement) -> dict[str, Any]:
+    optional = {"unit": measurement.unit, "use": measurement.use}
+    return {
+        "name": measurement.name,
+        "domain": measurement.domain.value,
+        "day": measurement.day.isoformat(),
+        "value": measurement.value,
+        **{key: value for key, value in optional.items() if value},
+        "evidence": [measurement.reference],
+    }
+
+
+def _staging(staging: Staging) -> dict[str, Any]:
+    return {
+        "title": staging.title,
+        "low": {"points": staging.low, "text": staging.low_text},
+        "high": {"points": staging.high, "text": staging.high_text},
+        "items": [
+            {
+                "name": item.name,
+                "low": item.low,
+                "high": item.high,
+                "text": item.text,
+                "evidence": list(item.evidence),
+            }
+            for item in staging.items
+        ],
+        "source": staging.source,
+        **({"note": staging.note} if staging.note else {}),
+    }
+
+
+def _next_step(step: NextStep) -> dict[str, Any]:
+    return {
+        "option": step.option,
+        "kind": step.kind,
+        "level": step.level,
+        "isContraindicated": step.is_contraindicated,
+        "cautions": [_finding_named(caution) for caution in step.cautions],
+    }
+
+
+def _companion(companion: Companion) -> dict[str, Any]:
+    days = {"firstDay": companion.first_day, "lastDay": companion.last_day}
+    return {
+        "kind": companion.kind.value,
+        "name": companion.name,
+        **{key: day.isoformat() for key, day in days.items() if day},
+        "overlapDays": companion.overlap_days,
+        "adequate": companion.adequate.answer.value,
+        "text": companion.adequate.text,
+        "evidence": list(companion.adequate.evidence),
     }
 
 
@@ -79,8 +163,11 @@ def _trial(judged: JudgedTrial) -> dict[str, Any]:
         if last
         else None,
         "longEnoughOn": trial.long_enough_on.isoformat() if trial.long_enough_on else None,
+        "judgeableFrom": outcome.judgeable_from.isoformat() if outcome.judgeable_from else None,
+        "hasWorsened": True if outcome.has_worsened else None,
     }
     return {
+        "kind": trial.kind.value,
         "name": trial.name,
         **{key: value for key, value in optional.items() if value is not None},
         "adequateDays": trial.adequate_days,
@@ -95,6 +182,7 @@ def _trial(judged: JudgedTrial) -> dict[str, Any]:
         "failed": judged.failed.answer.value,
         "text": trial_sentence(judged),
         "evidence": list(dict.fromkeys((*trial.exposure.evidence, *outcome.insufficient.evidence))),
+        "beside": [_companion(companion) for companion in judged.companions],
         "orders": [_order(order) for order in trial.exposure.prescriptions],
     }
 

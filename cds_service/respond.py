@@ -21,9 +21,12 @@ from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import TerminologyClient, name_codes
+from cds_service.trd.agreement import explain_difference
+from cds_service.trd.companions import find_other_trials
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Assessment, Definition, Exposure, History, Outcome, Verdict
+from cds_service.trd.model import Assessment, Definition, Exposure, History, Judgement, OtherView, Outcome
+from cds_service.trd.next_steps import find_next_steps
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 
@@ -84,30 +87,37 @@ def assess_collected(
 
 
 def assess_history(history: History, definition: Definition, on: date) -> Assessment:
-    """Exposures, trials, outcomes, assessment."""
-    exposures = build_exposures(history.prescriptions, definition.max_gap_days)
-    trials = find_trials(exposures, definition, on)
-    outcomes = judge_outcomes(trials, history, definition)
-    assessment = assess(history, outcomes, definition, on)
-    return replace(assessment, other_verdicts=_other_verdicts(history, definition, exposures, outcomes, on))
+    """Exposures, trials, outcomes, and what each definition says of them; the chosen one decides."""
+    judge_by = _Judge(history, on)
+    chosen = judge_by(definition)
+    others = [judge_by(other) for other in load_definitions().values() if other.id != definition.id]
+    assessment = replace(
+        assess(history, chosen, on),
+        other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),
+        staging=tuple(j.staging for j in (chosen, *others) if j.staging),
+    )
+    stage, next_steps = find_next_steps(history, assessment, on)
+    return replace(assessment, stage=stage, next_steps=next_steps)
 
 
-def _other_verdicts(
-    history: History,
-    chosen: Definition,
-    exposures: tuple[Exposure, ...],
-    outcomes: tuple[Outcome, ...],
-    on: date,
-) -> tuple[tuple[str, Verdict], ...]:
-    """What the other definitions say. Those that judge trials alike share the outcomes."""
-    known = {chosen.trial_rules: outcomes}
-    verdicts = []
-    for other in load_definitions().values():
-        if other.id == chosen.id:
-            continue
-        if other.trial_rules not in known:
-            same_gap = other.max_gap_days == chosen.max_gap_days
-            used = exposures if same_gap else build_exposures(history.prescriptions, other.max_gap_days)
-            known[other.trial_rules] = judge_outcomes(find_trials(used, other, on), history, other)
-        verdicts.append((other.id, judge(history, known[other.trial_rules], other, on).verdict))
-    return tuple(verdicts)
+class _Judge:
+    """Judges one history by any definition. Definitions that judge trials alike share the outcomes."""
+
+    def __init__(self, history: History, on: date) -> None:
+        self._history, self._on = history, on
+        self._exposures: dict[int, tuple[Exposure, ...]] = {}
+        self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
+
+    def __call__(self, definition: Definition) -> Judgement:
+        rules = definition.trial_rules
+        if rules not in self._outcomes:
+            self._outcomes[rules] = self._outcomes_by(definition)
+        return judge(self._history, self._outcomes[rules], definition, self._on)
+
+    def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
+        gap = definition.max_gap_days
+        if gap not in self._exposures:
+            self._exposures[gap] = build_exposures(self._history.prescriptions, gap)
+        trials = find_trials(self._exposures[gap], definition, self._on)
+        others = find_other_trials(trials, self._history, definition, self._on)
+        return judge_outcomes((*trials, *others), self._history, definition)

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
+from cds_service.trd.background import find_residual_impairment, latest_measurements
+from cds_service.trd.companions import find_companions
+from cds_service.trd.confounders import find_confounders
 from cds_service.trd.days import days_between
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
@@ -28,6 +31,8 @@ from cds_service.trd.model import (
     JudgedTrial,
     Judgement,
     Outcome,
+    Rule,
+    Staging,
     Topic,
     Trial,
     Unread,
@@ -36,13 +41,15 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
+from cds_service.trd.staging import stage
+from cds_service.trd.treatments import judge_treatments
 
 DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "persistent_depressive"})
 
 
-def assess(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Assessment:
+def assess(history: History, judgement: Judgement, on: date) -> Assessment:
     """The verdict on one patient with its workings. Total: any history has one. `on` is today."""
-    judgement = judge(history, outcomes, definition, on)
+    definition = judgement.definition
     safety, is_acute = judge_safety(history, definition, on)
     return Assessment(
         patient=history.patient,
@@ -52,7 +59,7 @@ def assess(history: History, outcomes: Sequence[Outcome], definition: Definition
         failed_at_least=judgement.failed_at_least,
         failed_at_most=judgement.failed_at_most,
         reasons=judgement.reasons,
-        trials=judgement.trials,
+        trials=with_companions(judgement.trials, history, definition, on),
         missing=find_missing(
             judgement, _orders_not_read(history), _searches_not_read(history), safety, definition
         ),
@@ -63,6 +70,20 @@ def assess(history: History, outcomes: Sequence[Outcome], definition: Definition
         suicidality_is_acute=is_acute,
         concerns_depression=_concerns_depression(history),
         age_years=_youngest_age(history, on),
+        check_first=find_confounders(history, definition, on),
+        context=latest_measurements(history, on),
+        residual_impairment=find_residual_impairment(history, judgement.trials, on),
+    )
+
+
+def with_companions(
+    trials: Sequence[JudgedTrial], history: History, definition: Definition, on: date
+) -> tuple[JudgedTrial, ...]:
+    """The trials, each with what went on beside it."""
+    companions = find_companions([judged.trial for judged in trials], history, definition, on)
+    return tuple(
+        replace(judged, companions=beside) if beside else judged
+        for judged, beside in zip(trials, companions, strict=True)
     )
 
 
@@ -72,19 +93,53 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     trials = tuple(
         _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
     )
-    deciding = deciding_trials(trials)
-    at_least, at_most = count_failed(deciding, definition.distinctness)
-    at_most += len(_orders_not_read(history))
-    if _searches_not_read(history):
-        at_most = max(at_most, definition.needed_failed_trials)
+    staging = stage(history, trials, definition, on)
+    enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
     reasons = (
-        _judge_failed_trials(deciding, at_least, at_most, definition),
+        enough,
         _judge_diagnosis(history),
         _judge_no_exclusion(history, definition),
         _judge_age(history, definition, on),
     )
     verdict = _verdict(*(reason.answer for reason in reasons))
-    return Judgement(verdict, at_least, at_most, reasons, trials)
+    return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
+
+
+def _judge_enough(
+    history: History,
+    trials: Sequence[JudgedTrial],
+    staging: Staging | None,
+    definition: Definition,
+    on: date,
+) -> tuple[Finding, int, int]:
+    """The first criterion, by the rule of the definition, and the range that was counted."""
+    if definition.rule is Rule.TREATMENTS:
+        return judge_treatments(history, definition, on)
+    if definition.rule is Rule.SCORE and staging is not None:
+        return _judge_score(staging, definition)
+    return _judge_failed(history, trials, definition)
+
+
+def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int, int]:
+    """Whether the staging score reaches the threshold; a range on both sides of it is unknown."""
+    assert definition.staging is not None
+    needed = definition.staging.met_from or 0.0
+    answer = _at_least_or_at_most(staging.low, staging.high, needed)
+    points = f"{staging.low:g}" if staging.low == staging.high else f"{staging.low:g} to {staging.high:g}"
+    evidence = tuple(dict.fromkeys(ref for item in staging.items for ref in item.evidence))
+    text = f"{points} points, {needed:g} needed"
+    return Finding("staging score", answer, text, evidence), int(staging.low), int(staging.high)
+
+
+def _judge_failed(
+    history: History, trials: Sequence[JudgedTrial], definition: Definition
+) -> tuple[Finding, int, int]:
+    deciding = deciding_trials(trials)
+    at_least, at_most = count_failed(deciding, definition.distinctness)
+    at_most += len(_orders_not_read(history))
+    if _searches_not_read(history):
+        at_most = max(at_most, definition.needed_failed_trials)
+    return _judge_failed_trials(deciding, at_least, at_most, definition), at_least, at_most
 
 
 def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age: Answer) -> Verdict:
@@ -191,7 +246,7 @@ def _judge_failed_trials(
     return Finding("failed trials", answer, text, evidence)
 
 
-def _at_least_or_at_most(at_least: int, at_most: int, needed: int) -> Answer:
+def _at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answer:
     if at_least >= needed:
         return Answer.MET
     return Answer.NOT_MET if at_most < needed else Answer.UNKNOWN
@@ -253,6 +308,8 @@ def _words(category: str) -> str:
 def _judge_age(history: History, definition: Definition, on: date) -> Finding:
     least = definition.minimum_age_years
     evidence = (history.patient,)
+    if least is None:
+        return Finding("age", Answer.MET, "the definition names no age", evidence)
     if history.born_earliest is None or history.born_latest is None:
         return Finding("age", Answer.UNKNOWN, "no birth date that can be read", evidence)
     youngest, oldest = _age(history.born_latest, on), _age(history.born_earliest, on)

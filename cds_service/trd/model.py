@@ -66,8 +66,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class AddOn:
+    """What makes an augmenting agent count, as its row in `tables/augmentation.csv` says.
+
+    `minimum_days` is None where the table tells no length. `counts` is False for agents that are not counted
+    as augmentation (stimulants, pindolol); `why_not` then says so. `source` is the citation of the length.
+    """
+
+    minimum_days: int | None
+    counts: bool = True
+    why_not: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Drug:
-    """One antidepressant, as its row in `tables/antidepressants.csv` says.
+    """One antidepressant, as its row in `tables/antidepressants.csv` says, or one agent added to such.
+
+    An agent of `tables/augmentation.csv` has `add_on`; its dose columns all hold the least dose that counts.
 
     `ingredient` is the name on the order (a fixed combination keeps its own name); `agent` is what it
     counts as when agents are told apart (olanzapine with fluoxetine is a fluoxetine trial).
@@ -84,6 +100,7 @@ class Drug:
     minimum_mg: dict[str, float] = field(default_factory=dict, hash=False)
     minimum_source: str = ""
     non_trial_rule: str = ""
+    add_on: AddOn | None = None
 
 
 class StopReason(Enum):
@@ -196,6 +213,8 @@ class Scale:
 
     `has_percent_rule` is False for scales whose improvement is not read as a percentage of baseline;
     those never decide an outcome. `rank` orders scales when several cover one trial: lowest first.
+    `bands` are the severity bands in order, each with the highest total in it and its name; empty if unknown.
+    `bands_source` is their citation.
     """
 
     name: str
@@ -204,6 +223,8 @@ class Scale:
     remission_at_most: float | None
     has_percent_rule: bool
     rank: int
+    bands: tuple[tuple[float, str], ...] = ()
+    bands_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -247,7 +268,8 @@ class Diagnosis:
 
     `category` names the group (`bipolar`, `mdd`, ...), `recorded` the day it was first known (None if
     no date), `ended` the day it abated. `holds` answers whether the person has it: `NOT_MET` when
-    refuted, `UNKNOWN` when only suspected or when its state could not be read.
+    refuted, `UNKNOWN` when only suspected or when its state could not be read. `severity` is `mild`,
+    `moderate` or `severe`, empty when not told; `onset` is the day it began, where that is recorded exactly.
     """
 
     role: DiagnosisRole
@@ -258,11 +280,16 @@ class Diagnosis:
     ended: date | None
     reference: str
     is_current: Answer = Answer.MET
+    severity: str = ""
+    onset: date | None = None
 
 
 @dataclass(frozen=True)
 class SuicideItem:
-    """The answer to the item on thoughts of death or self-harm (PHQ-9 item 9, 0-3, and its like)."""
+    """The answer to the item on thoughts of death or self-harm (PHQ-9 item 9, 0-3, and its like).
+
+    An answer of the C-SSRS is one too: its level of ideation, or 1 for "yes".
+    """
 
     scale_name: str
     day: date | None
@@ -270,6 +297,82 @@ class SuicideItem:
     reference: str
     first_possible_day: date | None = None
     last_possible_day: date | None = None
+
+
+class ProcedureKind(Enum):
+    """What a Procedure means to the rules; the `kind` column of `tables/procedures.csv`."""
+
+    ECT = "ECT"
+    TMS = "TMS"
+    VNS = "VNS"
+    DBS = "DBS"
+    PSYCHOTHERAPY = "psychotherapy"
+    LIGHT_THERAPY = "light therapy"
+
+
+@dataclass(frozen=True)
+class Procedure:
+    """One treatment that is no drug: a session, or a course from first to last day.
+
+    `first_day` and `last_day` are None when not recorded. `holds` is `UNKNOWN` when it may not have taken
+    place (status or code in doubt). `is_bilateral` is for ECT; mostly it is not recorded.
+    """
+
+    kind: ProcedureKind
+    text: str
+    first_day: date | None
+    last_day: date | None
+    holds: Answer
+    reference: str
+    is_bilateral: Answer = Answer.UNKNOWN
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """An AdverseEvent or AllergyIntolerance that names a drug of our tables as its cause.
+
+    `agent` is that of the drug; `day` the day it happened or began, None when not recorded (`recorded` is then
+    the day somebody wrote it down). `holds` is `UNKNOWN` when only suspected.
+    """
+
+    agent: str
+    text: str
+    day: date | None
+    holds: Answer
+    reference: str
+    recorded: date | None = None
+
+
+class Domain(Enum):
+    """What a measurement beyond mood is about; the order is that of display."""
+
+    FUNCTION = "function"
+    COGNITION = "cognition"
+    QUALITY_OF_LIFE = "quality of life"
+    ANXIETY = "anxiety"
+    SCREENING = "screening"
+    LABORATORY = "laboratory"
+    VITAL_SIGN = "vital sign"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A value that is shown as context and changes no verdict: a functional scale, a laboratory value.
+
+    `value` in `unit` as recorded. `unimpaired_at_most` is the highest total of a functional scale that shows
+    no impairment, None where the table has none; `source` its citation. `use` says why it is shown.
+    """
+
+    name: str
+    domain: Domain
+    day: date
+    value: float
+    unit: str
+    reference: str
+    use: str = ""
+    unimpaired_at_most: float | None = None
+    source: str = ""
+    code: str = ""
 
 
 class Topic(Enum):
@@ -301,7 +404,8 @@ class History:
     `born_earliest` and `born_latest` bound the birth date (they differ for `1980`); both None when
     unknown. `set_aside` lists orders that were understood and do not count (entered in error, a
     proposal, ...), each with its reason; they change nothing. `not_looked_at` names sources that could be
-    read and were not to be had (`dispenses`, `statements`, `administrations`).
+    read and were not to be had (`dispenses`, `statements`, `administrations`, ...). `add_ons` are the records of
+    augmenting agents, read as those of antidepressants are.
     """
 
     patient: str
@@ -315,6 +419,10 @@ class History:
     unread: tuple[Unread, ...] = ()
     set_aside: tuple[Unread, ...] = ()
     not_looked_at: tuple[str, ...] = ()
+    add_ons: tuple[Prescription, ...] = ()
+    procedures: tuple[Procedure, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
 
     @cached_property
     def score_series(self) -> tuple[tuple[Score, ...], ...]:
@@ -327,6 +435,66 @@ class History:
 
 
 # --- a definition of treatment-resistant depression ---------------------------------------------------
+
+
+class Rule(Enum):
+    """By what a definition decides."""
+
+    FAILED_TRIALS = "failed-trials"  # distinct adequate trials without enough response
+    TREATMENTS = "treatments"  # distinct treatments, whatever their dose and effect (registers, claims)
+    SCORE = "score"  # a staging score reaches a threshold
+
+
+class WindowEnd(Enum):
+    """Where the window of a treatment rule is anchored."""
+
+    TODAY = "today"  # the window ends today
+    LAST_START = "last-start"  # it ends on the day the last of the treatments started
+    FIRST_START = "first-start"  # it begins on the day the first of all treatments started
+
+
+@dataclass(frozen=True)
+class TreatmentRule:
+    """How a register or claims definition counts treatments. Nothing of dose or effect is asked.
+
+    `needed` distinct agents, each with a run of at least `minimum_days`, within `window_days`. `add_ons` are
+    agents or classes of augmenting agents that count as well: as one of `needed`, or, where
+    `antidepressants_beside_add_on` is set, beside so many antidepressants in the window they are enough.
+    `procedures_count` are the kinds of procedure that count as a treatment. `depression_within_days` asks for
+    a depressive disorder on record; None asks for none.
+    """
+
+    needed: int
+    minimum_days: int
+    window_days: int
+    window_end: WindowEnd
+    add_ons: tuple[str, ...] = ()
+    antidepressants_beside_add_on: int | None = None
+    procedures_count: tuple[ProcedureKind, ...] = ()
+    needs_depression: bool = False
+
+
+@dataclass(frozen=True)
+class StagingRule:
+    """A staging method as its table says: `points` are (item, level, points), `bands` (from, to, name).
+
+    A definition with the rule `score` is met when the sum reaches `met_from`; None for methods without one.
+    """
+
+    method: str
+    points: tuple[tuple[str, str, float], ...] = ()
+    bands: tuple[tuple[float, float, str], ...] = ()
+    met_from: float | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a definition in words, and who set it: `source` or `project`; `why` cites or explains."""
+
+    name: str
+    value: str
+    set_by: str
+    why: str = ""
 
 
 class Distinctness(Enum):
@@ -348,6 +516,10 @@ class Definition:
     `last_score_from_day` of the trial (the first adequate day is day 1) and `last_score_days_after`
     days after its last.
     `minimum_pdc` is the share of a trial's days, 0 to 1, that dispensings must cover where there are any.
+    `is_current_episode_only` leaves out trials of episodes that ended. The four `..._counts` tell whether such
+    a treatment may be a failed trial of its own. `minimum_age_years` is None where any age counts.
+    `content_hash` changes whenever anything of the entry does. `treatments` belongs to the rule of that name,
+    `staging` to definitions that are staging methods.
     """
 
     id: str
@@ -365,7 +537,7 @@ class Definition:
     lookback_days: int
     exclusions: tuple[str, ...]
     passing_exclusions: tuple[str, ...]
-    minimum_age_years: int
+    minimum_age_years: int | None
     baseline_days_before: int
     baseline_days_after: int
     last_score_from_day: int
@@ -378,6 +550,18 @@ class Definition:
     source: str = ""
     source_status: str = ""
     notes: str = ""
+    kind: str = "binary"
+    rule: Rule = Rule.FAILED_TRIALS
+    is_current_episode_only: bool = True
+    augmentation_counts: bool = False
+    combination_counts: bool = False
+    psychotherapy_counts: bool = False
+    neuromodulation_counts: bool = False
+    cross_taper_days: int = 28
+    treatments: TreatmentRule | None = None
+    staging: StagingRule | None = None
+    parameters: tuple[Parameter, ...] = ()
+    content_hash: str = ""
 
     @cached_property
     def trial_rules(self) -> tuple[object, ...]:
@@ -395,6 +579,11 @@ class Definition:
             self.last_score_from_day,
             self.last_score_days_after,
             self.minimum_pdc,
+            self.augmentation_counts,
+            self.combination_counts,
+            self.psychotherapy_counts,
+            self.neuromodulation_counts,
+            self.cross_taper_days,
         )
 
 
@@ -437,6 +626,16 @@ class Exposure:
         return tuple(sorted({order.named_by for order in self.prescriptions if order.named_by}))
 
 
+class TrialKind(Enum):
+    """What was tried. All but antidepressants count only where the definition says so."""
+
+    ANTIDEPRESSANT = "antidepressant"
+    AUGMENTATION = "augmentation"
+    COMBINATION = "combination"
+    NEUROMODULATION = "neuromodulation"
+    PSYCHOTHERAPY = "psychotherapy"
+
+
 @dataclass(frozen=True)
 class Trial:
     """An exposure, judged: was the dose adequate, for long enough, and did this use treat depression?
@@ -461,6 +660,7 @@ class Trial:
     long_enough_on: date | None = None
     possible_first_day: date | None = None
     possible_last_day: date | None = None
+    kind: TrialKind = TrialKind.ANTIDEPRESSANT
 
     @property
     def name(self) -> str:
@@ -502,7 +702,9 @@ class Response(Enum):
 class Outcome:
     """What a trial achieved. `improvement_percent` is (baseline - last) / baseline x 100.
 
-    `insufficient` answers whether the response was insufficient under the definition.
+    `insufficient` answers whether the response was insufficient under the definition. `judgeable_from` is the
+    day from which the outcome of a running trial can be judged: long enough, and a last score counts.
+    `has_worsened` tells that the last score is worse than the baseline.
     """
 
     trial: Trial
@@ -511,6 +713,34 @@ class Outcome:
     baseline: Score | None = None
     last: Score | None = None
     improvement_percent: float | None = None
+    judgeable_from: date | None = None
+    has_worsened: bool = False
+
+
+class CompanionKind(Enum):
+    """What went on beside a trial."""
+
+    AUGMENTATION = "augmentation"
+    COMBINATION = "combination"
+    CROSS_TAPER = "cross-taper"
+    NEUROMODULATION = "neuromodulation"
+    PSYCHOTHERAPY = "psychotherapy"
+
+
+@dataclass(frozen=True)
+class Companion:
+    """What went on beside a trial, from `first_day` to `last_day`, and how many days of both coincide.
+
+    `adequate` answers whether it is enough to count as such (dose, length, overlap), with the reason in words.
+    Days are None where they are not recorded.
+    """
+
+    kind: CompanionKind
+    name: str
+    first_day: date | None
+    last_day: date | None
+    overlap_days: int
+    adequate: Finding
 
 
 @dataclass(frozen=True)
@@ -521,6 +751,7 @@ class JudgedTrial:
     outcome: Outcome
     in_scope: Finding
     failed: Finding
+    companions: tuple[Companion, ...] = ()
 
 
 class Verdict(Enum):
@@ -534,14 +765,73 @@ class Verdict(Enum):
 class Judgement:
     """The verdict under one definition and what it follows from.
 
-    `failed_at_least` to `failed_at_most` is the range of failed trials that the record allows.
+    `failed_at_least` to `failed_at_most` is the range of failed trials that the record allows; of a definition
+    that counts treatments, or points of a score, it is the range of these.
     """
 
+    definition: Definition
     verdict: Verdict
     failed_at_least: int
     failed_at_most: int
     reasons: tuple[Finding, ...]
     trials: tuple[JudgedTrial, ...]
+    staging: Staging | None = None
+
+
+@dataclass(frozen=True)
+class OtherView:
+    """What another definition says of the same patient, and in words why it differs; empty when it agrees."""
+
+    judgement: Judgement
+    difference: str = ""
+
+    @property
+    def definition_id(self) -> str:
+        return self.judgement.definition.id
+
+
+@dataclass(frozen=True)
+class StagingItem:
+    """One item of a staging method: its points, a range when it cannot be scored for certain, and why."""
+
+    name: str
+    low: float
+    high: float
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Staging:
+    """A staging method applied: the sum of its items, or a stage, as a range from `low` to `high`.
+
+    `low_text` and `high_text` name the stage or band of each end. `note` says what to know about the reading.
+    """
+
+    method: str
+    title: str
+    low: float
+    high: float
+    low_text: str
+    high_text: str
+    items: tuple[StagingItem, ...]
+    source: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class NextStep:
+    """One option that guidance knows at this stage: never an order. `level` is its wording level.
+
+    `cautions` are contraindications and precautions that the record shows; `is_contraindicated` tells that the
+    option is not pointed to because of one.
+    """
+
+    option: str
+    kind: str
+    level: str
+    cautions: tuple[Finding, ...] = ()
+    is_contraindicated: bool = False
 
 
 @dataclass(frozen=True)
@@ -558,7 +848,10 @@ class Assessment:
     """A judgement, with all that is said around it.
 
     `concerns_depression` is False for people with no sign of depression in the record: no card is due.
-    `suicidality_is_acute` tells that the sign lies within the acute window of the definition.
+    `suicidality_is_acute` tells that the sign lies within the acute window of the definition. `check_first` are
+    confounders and mimics, each resting on its record; `context` values beyond mood, which change no verdict;
+    `residual_impairment` says what is left in someone whose mood has remitted. `stage` names the stage of
+    treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to.
     """
 
     patient: str
@@ -576,8 +869,23 @@ class Assessment:
     suicidality_is_acute: bool = False
     concerns_depression: bool = True
     age_years: int | None = None
-    other_verdicts: tuple[tuple[str, Verdict], ...] = ()
+    other_views: tuple[OtherView, ...] = ()
     not_looked_at: tuple[str, ...] = ()
+    check_first: tuple[Finding, ...] = ()
+    context: tuple[Measurement, ...] = ()
+    residual_impairment: tuple[Finding, ...] = ()
+    staging: tuple[Staging, ...] = ()
+    stage: str = ""
+    next_steps: tuple[NextStep, ...] = ()
+
+    @property
+    def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:
+        return tuple((view.definition_id, view.judgement.verdict) for view in self.other_views)
+
+    @property
+    def agreeing(self) -> int:
+        """How many of the other definitions give the same verdict."""
+        return sum(view.judgement.verdict is self.verdict for view in self.other_views)
 
     @property
     def assumed(self) -> tuple[str, ...]:
