@@ -62,6 +62,7 @@ SPELLINGS_OF_SYSTEMS = {
     "snomed-ct": SNOMED,
     "ndc": NDC,
 }
+UNNAMED = "unnamed drug"
 ATC_SUBSTANCE = re.compile(r"[A-Z]\d\d[A-Z]{2}\d\d")
 ATC_ANTIDEPRESSANTS = ("N06A", "N06CA")
 
@@ -101,11 +102,16 @@ class NotAntidepressant:
 
 @dataclass(frozen=True)
 class UnknownDrug:
-    """It cannot be told which drug this is, or whether it is an antidepressant; `problem` says why."""
+    """It cannot be told which drug this is, or whether it is an antidepressant; `problem` says why.
+
+    `is_nameless` tells that neither code nor name is of a particular drug ("antidepressant", nothing at all): two such
+    records may be of two drugs.
+    """
 
     name: str
     problem: str
     named_by: str = ""
+    is_nameless: bool = False
 
 
 DrugReading = Recognised | NotAntidepressant | UnknownDrug
@@ -114,7 +120,7 @@ DrugReading = Recognised | NotAntidepressant | UnknownDrug
 def recognise(concept: CodeableConcept | None) -> DrugReading:
     """Which drug a concept names, from all its codings, their displays and its text together."""
     if concept is None:
-        return UnknownDrug("unnamed drug", "no code and no name")
+        return UnknownDrug(UNNAMED, "no code and no name", is_nameless=True)
     return _recognise(concept.coding, concept.text or "")
 
 
@@ -172,7 +178,7 @@ def _told_by(codings: Sequence[Coding], clues: Sequence[Clue]) -> tuple[str, ...
 
 def _shown(names: Sequence[str], codings: Sequence[Coding]) -> str:
     codes = (coding.code for coding in codings if coding.code)
-    return (next(iter(names), "") or next(codes, "") or "unnamed drug").strip()[:120]
+    return (next(iter(names), "") or next(codes, "") or UNNAMED).strip()[:120]
 
 
 # --- codes that a terminology service may name --------------------------------------------------------
@@ -425,4 +431,5 @@ def _without_antidepressant(clues: Sequence[Clue], name: str) -> DrugReading:
         return NotAntidepressant(name, is_certain=False)
     lacking = [clue.problem for clue in clues if isinstance(clue, UnknownCode)]
     problems = [*dict.fromkeys(lacking), *(doubt.problem for doubt in doubts[:1])]
-    return UnknownDrug(name, "; ".join(problems) or "no code that we know, and no name")
+    problem = "; ".join(problems) or "no code that we know, and no name"
+    return UnknownDrug(name, problem, is_nameless=not lacking and (bool(doubts) or name == UNNAMED))

@@ -144,7 +144,7 @@ def read_order(this: Order, on: date) -> MedicationReading:
     prescription = Prescription(
         reference=this.reference,
         drug=drug.antidepressant.drug if isinstance(drug, Recognised) else None,
-        name=drug.name,
+        name=_name_of(drug, this.reference),
         segments=days.segments,
         treats_depression=replace(
             judge_use(order, drug, this.purpose, doubts.use), evidence=(this.reference,)
@@ -161,6 +161,11 @@ def read_order(this: Order, on: date) -> MedicationReading:
     )
     problems = (*days.problems, *_unread_dose(this, prescription))
     return MedicationReading((prescription,), tuple(_unread(this, problems)))
+
+
+def _name_of(drug: Recognised | UnknownDrug, reference: str) -> str:
+    """The drug's name. One without a name of its own may be another drug in each order."""
+    return f"{drug.name} in {reference}" if isinstance(drug, UnknownDrug) and drug.is_nameless else drug.name
 
 
 def _unread_dose(this: Order, prescription: Prescription) -> list[str]:

@@ -55,16 +55,24 @@ def drug_of(
     target = find(reference.reference, resource) if reference.reference else None
     if target is None:
         named = recognise(_joined(concept, reference.display))
-        shown = reference.display or "drug behind a reference"
-        return (
-            UnknownDrug(shown[:120], "the Medication it refers to is not at hand")
-            if isinstance(named, UnknownDrug)
-            else named
-        )
+        if not isinstance(named, UnknownDrug):
+            return named
+        problem = "the Medication it refers to is not at hand"
+        if reference.display:
+            return UnknownDrug(reference.display[:120], problem, is_nameless=named.is_nameless)
+        return _behind(reference, problem)
     medication, _ = read_elements(target, Medication)
     if medication.status == "entered-in-error":
-        return UnknownDrug("drug behind a reference", "the Medication it refers to was entered in error")
+        return _behind(reference, "the Medication it refers to was entered in error")
     return _drug_of_medication(medication_with_names(medication, names), _joined(concept, None))
+
+
+def _behind(reference: Reference, problem: str) -> UnknownDrug:
+    """A drug known only by the Medication that is referred to; a contained one is known by its order."""
+    address = reference.reference or ""
+    if not address or address.startswith("#"):
+        return UnknownDrug("drug behind a reference", problem, is_nameless=True)
+    return UnknownDrug(f"drug behind {address[-100:]}", problem)
 
 
 def drug_of_resource(resource: dict[str, Any], find: Find) -> DrugReading:

@@ -268,7 +268,7 @@ PEOPLE = (
     Person(
         "of a Medication that cannot be had: perhaps any drug",
         fills(*MONTHS, **ALONG),
-        ("drug behind a reference 2025-01-01..2025-03-31 90 met",),
+        ("drug behind Medication/m1 2025-01-01..2025-03-31 90 met",),
         "indeterminate",
     ),
     Person("in R5", tuple(map(r5, fills(*MONTHS))), (f"{ALL_90_DAYS} met",), "met"),
