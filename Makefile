@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check fix bench clean
+.PHONY: demo test check fix bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
@@ -24,8 +24,13 @@ fix: $(STAMP)         ## format, and mend what the linter can mend
 bench: $(STAMP)       ## requests a second against the floor, and growth
 	$(BIN)/python bench/hook_throughput.py
 
+mutants: $(STAMP)     ## mutation testing of the rules: which changes no test notices (takes an hour)
+	$(BIN)/python -m pip install --quiet 'mutmut >= 3.8, < 4'
+	HYPOTHESIS_PROFILE="few examples" $(BIN)/mutmut run --max-children 2
+	$(BIN)/python bench/mutants.py
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis mutants
 
 $(STAMP): setup.cfg pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "trd-cds needs Python 3.11 or newer; set PYTHON=python3.11")'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 
 import pytest
@@ -15,6 +16,19 @@ ON = date(2026, 6, 30)
 # Busy machines are slow, which is no failure. Where the variable CI is set, the examples are the same each time.
 settings.register_profile("no deadline", parent=settings.default, deadline=None)
 settings.load_profile("no deadline")
+
+
+# Mutation testing runs the tests some thousand times: fewer examples then, and the same each time.
+FEW_EXAMPLES = os.environ.get("HYPOTHESIS_PROFILE") == "few examples"
+settings.register_profile(
+    "few examples", parent=settings.default, deadline=None, derandomize=True, database=None
+)
+settings.load_profile("few examples" if FEW_EXAMPLES else "no deadline")
+
+
+def examples(number: int) -> int:
+    """So many examples, or few where the profile says so."""
+    return min(number, 40) if FEW_EXAMPLES else number
 
 
 @pytest.fixture

@@ -21,14 +21,15 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_collected, reply
 from cds_service.trd.model import Assessment, Verdict
 from fhir_fixtures import Vignette, vignettes
+from tests.conftest import examples
 
 DEFAULT = "default-configurable"
 VIGNETTES = vignettes()
 FULL_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(T.*)?")
 OWN_STATUS = {"MedicationRequest": "entered-in-error", "Observation": "entered-in-error"}
 
-thorough = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-quick = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+thorough = settings(max_examples=examples(200), deadline=None, suppress_health_check=list(HealthCheck))
+quick = settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
 patients = st.sampled_from(VIGNETTES)
 
 

@@ -101,7 +101,7 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
         _judge_no_exclusion(history, definition),
         _judge_age(history, definition, on),
     )
-    verdict = _verdict(*(reason.answer for reason in reasons))
+    verdict = verdict_of(*(reason.answer for reason in reasons))
     return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
 
 
@@ -142,7 +142,8 @@ def _judge_failed(
     return _judge_failed_trials(deciding, at_least, at_most, definition), at_least, at_most
 
 
-def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age: Answer) -> Verdict:
+def verdict_of(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age: Answer) -> Verdict:
+    """The verdict that four answers give; the first that fits of excluded, not met, met, indeterminate."""
     if Answer.NOT_MET in (no_exclusion, age):
         return Verdict.EXCLUDED
     if failed_trials is Answer.NOT_MET:

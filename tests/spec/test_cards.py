@@ -21,6 +21,7 @@ from cards.catalogue import address_in, cards_for
 from cards.detail import MISSING_SHOWN, TRIALS_SHOWN, change_percent, plain_number
 from cards.words import load_words
 from cds_service.trd.model import Answer, Assessment, Finding, Missing, Scale, Unread, Verdict
+from tests.conftest import examples
 from tests.spec.assessments import (
     A_SCORE_IS_MISSING,
     ON,
@@ -555,7 +556,7 @@ def test_no_card_leans_on_another(assessment: Assessment) -> None:
         assert "Definition: test-rule" in card.detail
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(text=st.text(max_size=200), number=st.floats(), answer=st.sampled_from(Answer))
 def test_no_text_or_number_breaks_a_reply(text: str, number: float, answer: Answer) -> None:
     trial = a_trial(

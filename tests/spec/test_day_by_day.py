@@ -15,7 +15,7 @@ from cds_service.tables.definitions import load_definitions
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Answer, DoseSegment, Finding, Prescription
 from cds_service.trd.trials import find_trials
-from tests.conftest import ON
+from tests.conftest import ON, examples
 from tests.spec.people import DRUGS
 
 DEFINITION = load_definitions()["default-configurable"]
@@ -129,7 +129,7 @@ def _duration(certain: set[date], possible: list[date]) -> str:
     return "not-met" if len(possible) < DEFINITION.minimum_days else "unknown"
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=examples(3000), deadline=None)
 @given(prescriptions())
 def test_intervals_agree_with_days(orders: tuple[Prescription, ...]) -> None:
     expected = day_by_day(orders)
@@ -149,7 +149,7 @@ def test_intervals_agree_with_days(orders: tuple[Prescription, ...]) -> None:
             assert trial.is_adequate is not Answer.MET
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(prescriptions(), st.randoms(use_true_random=False))
 def test_the_order_of_prescriptions_does_not_matter(orders: tuple[Prescription, ...], random: object) -> None:
     shuffled = list(orders)

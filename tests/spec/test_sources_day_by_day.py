@@ -21,6 +21,7 @@ from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Answer, DoseSegment, Finding, Prescription, Source, Trial
 from cds_service.trd.sources import reconcile
 from cds_service.trd.trials import find_trials
+from tests.conftest import examples
 from tests.spec.people import DRUGS
 
 DEFINITION = load_definitions()["default-configurable"]
@@ -424,7 +425,7 @@ def found_trials(told: Sequence[Prescription]) -> list[Trial]:
     return [t for t in find_trials(exposures, DEFINITION, ON) if t.dose.answer is not Answer.NOT_MET]
 
 
-thousands = settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+thousands = settings(max_examples=examples(2000), deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @thousands
@@ -452,7 +453,7 @@ def test_trials_and_adherence_are_those_of_the_days(
             assert f"{wanted.covered} of {wanted.total} days" in trial.adherence.text
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(histories(), st.randoms(use_true_random=False))
 def test_the_order_of_records_says_nothing(history: tuple[Prescription, ...], random: Random) -> None:
     shuffled = list(history)
@@ -462,7 +463,7 @@ def test_the_order_of_records_says_nothing(history: tuple[Prescription, ...], ra
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(histories(), histories())
 def test_records_of_another_drug_say_nothing(
     history: tuple[Prescription, ...], others: tuple[Prescription, ...]
