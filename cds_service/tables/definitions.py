@@ -239,7 +239,7 @@ def _nonresponse_below(values: Mapping[str, Any]) -> float:
 
 def _hash(content: object) -> str:
     """Changes with anything in the entry, and with what its open parameters are read as."""
-    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()[:HASH_DIGITS]
 
 

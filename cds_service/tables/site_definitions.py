@@ -136,11 +136,15 @@ def _parse(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise _Unreadable(f"byte {error.start}", "UTF-8", "other bytes") from None
     try:
-        return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        root = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        json.dumps(root, ensure_ascii=False).encode()
+        return root
     except json.JSONDecodeError as error:
         found = text[error.pos : error.pos + 1]
         place = f"line {error.lineno}, column {error.colno}"
         raise _Unreadable(place, "JSON", f"{error.msg} at {_shown(found) if found else 'the end'}") from None
+    except UnicodeEncodeError:
+        raise _Unreadable("$", "text of whole characters", "half of a surrogate pair") from None
     except RecursionError:
         raise _Unreadable("$", "JSON of reasonable depth", "too many nested levels") from None
     except ValueError as error:
