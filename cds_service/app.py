@@ -5,20 +5,21 @@ from __future__ import annotations
 import gc
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from flask import Flask
 
 from cards.suggestions import build_templates
-from cds_service.errors import SettingsError
+from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_collected, reply
 from cds_service.services import find_services
-from cds_service.settings import Settings, find_problems, load_settings
+from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
+from cds_service.trd.model import Definition
 from cds_service.web import Site, add_routes
 
 GC_ALLOCATIONS = 100_000
@@ -46,10 +47,10 @@ _CHART = Collected(
 def create_app(settings: Settings, today: Callable[[], date] | None = None) -> Flask:
     """The service as a WSGI app. `today` tells the date that all windows are counted from.
 
-    Raises SettingsError for settings that do not fit together.
+    Raises SettingsError for settings that do not fit together, and for definitions of the site that are wrong.
     """
-    _check(settings)
-    _read_tables(settings.definition)
+    definitions = _check(settings)
+    _read_tables(settings.definition, definitions)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     site = Site(
@@ -62,6 +63,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
             include_medications=settings.prefetch_include,
         ),
         terminology=open_terminology(settings),
+        definitions=definitions,
         today=today or date.today,
     )
     add_routes(app, site)
@@ -100,18 +102,23 @@ def open_log(level: str) -> None:
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
-def _read_tables(definition_id: str) -> None:
+def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:
     """Answers for a made-up chart: all tables are read, and found sound, before the first request."""
-    reply(assess_collected(_CHART, definition_id, date(2025, 12, 31)))
+    reply(assess_collected(_CHART, definition_id, date(2025, 12, 31), definitions=definitions))
     build_templates()
 
 
-def _check(settings: Settings) -> None:
+def _check(settings: Settings) -> Mapping[str, Definition]:
+    """All definitions that are looked at, once the settings are sound and name one of them."""
     problems = find_problems(settings)
     if problems:
         raise SettingsError("; ".join(problems))
-    known = load_definitions()
+    try:
+        known = load_definitions(settings.definitions_dir)
+    except InputError as error:
+        raise SettingsError(f"{PREFIX}DEFINITIONS_DIR: {error}") from None
     if settings.definition not in known:
         raise SettingsError(
-            f"definition: expected one of {', '.join(sorted(known))}, got {settings.definition!r}"
+            f"{PREFIX}DEFINITION: expected one of {', '.join(sorted(known))}, got {settings.definition!r}"
         )
+    return known

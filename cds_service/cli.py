@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ from cds_service.errors import FhirServerError, InputError, MissingEvidence, Trd
 
 if TYPE_CHECKING:
     from cds_service.fhir_reading.collected import Collected
-    from cds_service.trd.model import Assessment
+    from cds_service.trd.model import Assessment, Definition
 
 EXIT_USAGE, EXIT_INPUT, EXIT_SERVER = 2, 3, 4
 
@@ -58,6 +59,13 @@ def commands() -> None:
 
 
 DAY = click.DateTime(["%Y-%m-%d"])
+DEFINITIONS_DIR = click.option(
+    "--definitions-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    envvar="TRD_CDS_DEFINITIONS_DIR",
+    help="Directory of the site's own definitions; see docs/definitions.md.",
+)
 
 
 @commands.command()
@@ -65,6 +73,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 @click.option(
     "--definition", "definition_id", metavar="ID", help="Definition of TRD; see trd-cds definitions."
 )
+@DEFINITIONS_DIR
 @click.option("--on", "on", type=DAY, metavar="YYYY-MM-DD", help="The day to take as today.")
 @click.option(
     "--format",
@@ -96,6 +105,7 @@ DAY = click.DateTime(["%Y-%m-%d"])
 def assess(
     files: tuple[str, ...],
     definition_id: str | None,
+    definitions_dir: Path | None,
     on: datetime | None,
     format_: str,
     fhir_server: str | None,
@@ -109,7 +119,7 @@ def assess(
 
     FILE is a Bundle, a resource, NDJSON, or a directory of them; - is standard input.
     """
-    definition_id = _known_definition(definition_id)
+    definition_id, known = _known_definition(definition_id, definitions_dir)
     if bool(files) == bool(fhir_server):
         raise click.UsageError("Give either FILE… or --fhir-server URL.")
     if fhir_server and not patient_ids:
@@ -121,18 +131,23 @@ def assess(
         patients = _from_files(files, patient_ids)
     today = on.date() if on else date.today()
     collected = _with_names(patients, terminology_server)
-    _show(_assessed(collected, definition_id, today, assume_one_unit_daily), format_)
+    _show(_assessed(collected, definition_id, known, today, assume_one_unit_daily), format_)
 
 
-def _known_definition(definition_id: str | None) -> str:
-    from cds_service.tables.definitions import DEFAULT_ID, load_definitions
+def _known_definition(
+    definition_id: str | None, directory: Path | None
+) -> tuple[str, Mapping[str, Definition]]:
+    """The chosen definition, or the default, and all that can be evaluated."""
+    from cds_service.tables.definitions import DEFAULT_ID, definition_entries, load_definitions
 
-    known = load_definitions()
-    if definition_id is not None and definition_id not in known:
-        raise click.BadParameter(
-            f"{definition_id!r} is none of {', '.join(known)}.", param_hint="--definition"
-        )
-    return definition_id or DEFAULT_ID
+    known = load_definitions(directory)
+    if definition_id is None or definition_id in known:
+        return definition_id or DEFAULT_ID, known
+    if definition_id in definition_entries(directory):
+        told = f"cannot be evaluated; trd-cds definitions show {definition_id} tells why"
+    else:
+        told = f"is none of {', '.join(known)}"
+    raise click.BadParameter(f"{definition_id!r} {told}.", param_hint="--definition")
 
 
 def _from_server(
@@ -172,12 +187,18 @@ def _with_names(patients: Iterable[Collected], address: str | None) -> Iterable[
 
 
 def _assessed(
-    patients: Iterable[Collected], definition_id: str, today: date, assume_one_unit_daily: bool
+    patients: Iterable[Collected],
+    definition_id: str,
+    known: Mapping[str, Definition],
+    today: date,
+    assume_one_unit_daily: bool,
 ) -> Iterator[Assessment]:
     from cds_service.respond import assess_collected
 
     for collected in _with_progress(patients):
-        yield assess_collected(collected, definition_id, today, assume_one_unit_daily=assume_one_unit_daily)
+        yield assess_collected(
+            collected, definition_id, today, assume_one_unit_daily=assume_one_unit_daily, definitions=known
+        )
 
 
 def _with_progress(patients: Iterable[Collected]) -> Iterable[Collected]:
@@ -296,24 +317,51 @@ def demo(host: str, port: int, fhir_port: int, once: bool) -> None:
 def definitions(context: click.Context) -> None:
     """The definitions of treatment-resistant depression, as data."""
     if context.invoked_subcommand is None:
-        context.invoke(list_definitions)
+        with list_definitions.make_context("list", [], parent=context) as listing:
+            list_definitions.invoke(listing)
 
 
 @definitions.command("list")
-def list_definitions() -> None:
-    """List the definitions: id, trials needed, weeks, what makes trials distinct, title."""
-    from cds_service.text_report import definitions_text
+@DEFINITIONS_DIR
+def list_definitions(definitions_dir: Path | None) -> None:
+    """List the definitions: id, trials, weeks, what makes trials distinct, title, and which are evaluated."""
+    from cds_service.definitions_text import definitions_text
 
-    click.echo(definitions_text())
+    click.echo(definitions_text(definitions_dir))
 
 
 @definitions.command("show")
 @click.argument("definition_id", metavar="ID")
-def show_definition(definition_id: str) -> None:
+@DEFINITIONS_DIR
+def show_definition(definition_id: str, definitions_dir: Path | None) -> None:
     """Show one definition: each parameter, whether the source or the project set it, and the source."""
-    from cds_service.text_report import definition_text
+    from cds_service.definitions_text import definition_text
+    from cds_service.tables.definitions import definition_entries
 
-    click.echo(definition_text(_known_definition(definition_id)))
+    known = definition_entries(definitions_dir)
+    if definition_id not in known:
+        raise click.BadParameter(f"{definition_id!r} is none of {', '.join(known)}.", param_hint="ID")
+    click.echo(definition_text(definition_id, definitions_dir))
+
+
+@definitions.command("check")
+@click.argument(
+    "files", nargs=-1, required=True, metavar="FILE…", type=click.Path(path_type=Path, allow_dash=False)
+)
+def check_definitions(files: tuple[Path, ...]) -> None:
+    """Check a site's own definitions: every mistake with file, key, value and what was expected.
+
+    FILE holds a definition or a list of them; the schema is served at /schemas/definition.json.
+    """
+    from cds_service.tables.site_definitions import check_files, summary
+
+    entries, problems = check_files(files)
+    if problems:
+        for problem in problems:
+            click.echo(f"trd-cds: {problem}", err=True)
+        sys.exit(EXIT_INPUT)
+    for line in summary(entries.values()):
+        click.echo(line)
 
 
 @commands.group()

@@ -7,6 +7,7 @@ Where a terminology service is set up, it names codes of the collected that our 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -42,15 +43,23 @@ def respond(
     extension: bool = True,
     assume_one_unit_daily: bool = False,
     terminology: TerminologyClient | None = None,
+    definitions: Mapping[str, Definition] | None = None,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
-    `terminology` is the service that may name codes which our tables lack.
+    `terminology` is the service that may name codes which our tables lack; `definitions` are all that are
+    looked at (ours, unless given).
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
     collected = name_codes(collect(request, policy), terminology)
-    assessment = assess_collected(collected, definition_id, on, assume_one_unit_daily=assume_one_unit_daily)
+    assessment = assess_collected(
+        collected,
+        definition_id,
+        on,
+        assume_one_unit_daily=assume_one_unit_daily,
+        definitions=definitions,
+    )
     return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
 
 
@@ -75,22 +84,35 @@ def reply(
 
 
 def assess_collected(
-    collected: Collected, definition_id: str, on: date, *, assume_one_unit_daily: bool = False
+    collected: Collected,
+    definition_id: str,
+    on: date,
+    *,
+    assume_one_unit_daily: bool = False,
+    definitions: Mapping[str, Definition] | None = None,
 ) -> Assessment:
     """The assessment under one definition, with the verdicts of all the others.
 
-    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all.
+    `assume_one_unit_daily` is the site's choice for orders that carry no dosage at all; `definitions` are ours
+    unless given.
     Raises KeyError for an unknown definition id; nothing else, whatever the resources hold.
     """
     history = read_history(collected, on, assume_one_unit_daily=assume_one_unit_daily)
-    return assess_history(history, load_definitions()[definition_id], on)
+    known = definitions or load_definitions()
+    return assess_history(history, known[definition_id], on, known)
 
 
-def assess_history(history: History, definition: Definition, on: date) -> Assessment:
+def assess_history(
+    history: History,
+    definition: Definition,
+    on: date,
+    definitions: Mapping[str, Definition] | None = None,
+) -> Assessment:
     """Exposures, trials, outcomes, and what each definition says of them; the chosen one decides."""
+    known = definitions or load_definitions()
     judge_by = _Judge(history, on)
     chosen = judge_by(definition)
-    others = [judge_by(other) for other in load_definitions().values() if other.id != definition.id]
+    others = [judge_by(other) for other in known.values() if other.id != definition.id]
     assessment = replace(
         assess(history, chosen, on),
         other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),

@@ -178,10 +178,6 @@ def find_problems(settings: Settings) -> tuple[str, ...]:
         problems.append(
             f"{PREFIX}REQUIRE_CLIENT_AUTH: expected false: this version cannot check client tokens yet"
         )
-    if settings.definitions_dir is not None:
-        problems.append(
-            f"{PREFIX}DEFINITIONS_DIR: expected nothing: this version cannot read a site's own definitions yet"
-        )
     if settings.is_production:
         problems += _production_problems(settings)
     return tuple(problems)

@@ -1,11 +1,10 @@
-"""Assessments, definitions and fixture patients as plain text for a terminal or a pipe."""
+"""Assessments and fixture patients as plain text for a terminal or a pipe."""
 
 from __future__ import annotations
 
 import textwrap
 
 from cds_service.report import trial_sentence
-from cds_service.tables.definitions import definition_entry, load_definitions, reading_rules
 from cds_service.trd.model import Assessment, Unread, Verdict
 
 VERDICTS = {
@@ -42,51 +41,6 @@ def _problems(problems: tuple[Unread, ...]) -> list[str]:
 def _section(title: str, items: list[str]) -> list[str]:
     wrapped = [textwrap.fill(item, 110, initial_indent="    ", subsequent_indent="      ") for item in items]
     return [f"  {title}", *wrapped] if items else []
-
-
-def definitions_text() -> str:
-    """A line a definition: id, trials, weeks, distinctness, title."""
-    rows = [("id", "trials", "weeks", "different", "title")]
-    for definition in load_definitions().values():
-        rows.append(
-            (
-                definition.id,
-                str(definition.needed_failed_trials),
-                f"{definition.minimum_days / 7:g}",
-                definition.distinctness.value,
-                definition.title,
-            )
-        )
-    return "\n".join(f"{i:<22}{t:<8}{w:<7}{d:<11}{title}" for i, t, w, d, title in rows)
-
-
-def definition_text(definition_id: str) -> str:
-    """Every parameter of one definition with who set it: the source, or the project where it is silent."""
-    definition, entry = load_definitions()[definition_id], definition_entry(definition_id)
-    filled = dict(definition.filled)
-    rules = reading_rules()
-    lines = [
-        f"{definition.id}: {definition.title}",
-        f"  source: {definition.source}",
-        f"  status of the source: {definition.source_status}",
-        *([f"  notes: {definition.notes}"] if definition.notes else []),
-        f"  the source leaves open: {', '.join(entry['unspecified_by_source']) or 'nothing'}",
-        "  parameters set by the source:",
-    ]
-    for key, value in entry["params"].items():
-        if value is not None:
-            lines.append(f"    {key} = {_plain(value)}")
-    lines.append("  parameters filled by this project:")
-    for key, text in filled.items():
-        source = f"  ({rules[key]['source']})" if key in rules and key not in entry["project_fill"] else ""
-        lines.append(f"    {key} = {text}{source}")
-    return "\n".join(textwrap.fill(line, 110, subsequent_indent="      ") for line in lines)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def fixtures_text() -> str:

@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib import resources
@@ -31,6 +31,7 @@ from cds_service.respond import respond
 from cds_service.services import Service, discovery, find_service
 from cds_service.settings import Settings
 from cds_service.terminology import TerminologyClient
+from cds_service.trd.model import Definition
 
 logger = logging.getLogger("cds_service.web")
 
@@ -57,6 +58,7 @@ class Site:
     services: tuple[Service, ...]
     policy: FhirPolicy
     terminology: TerminologyClient | None
+    definitions: Mapping[str, Definition]
     today: Callable[[], date]
 
 
@@ -98,6 +100,7 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         extension=site.settings.assessment_extension,
         assume_one_unit_daily=site.settings.assume_one_unit_daily,
         terminology=site.terminology,
+        definitions=site.definitions,
     )
     g.verdict = assessment.verdict.value
     return _reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

@@ -279,7 +279,7 @@ def _judge_no_exclusion(history: History, definition: Definition) -> Finding:
     judged = [
         (_excludes(diagnosis, definition), diagnosis)
         for diagnosis in history.diagnoses
-        if diagnosis.role is DiagnosisRole.EXCLUSION and diagnosis.category in definition.exclusions
+        if diagnosis.category in definition.exclusions
     ]
     found = [diagnosis for answer, diagnosis in judged if answer is Answer.MET]
     if found:

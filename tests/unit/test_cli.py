@@ -137,7 +137,10 @@ def test_unreadable_input_names_where(text: str) -> None:
 
 
 def test_definitions_tell_who_set_each_parameter() -> None:
-    assert "canadian-2021" in trd_cds("definitions")[0]
+    listed = trd_cds("definitions")[0]
+    assert listed == trd_cds("definitions", "list")[0]
+    assert len(listed.splitlines()) == 29
+    assert "cannot be evaluated" in trd_cds("definitions", "show", "nice-ng222")[0]
     printed, _ = trd_cds("definitions", "show", "canadian-2021")
     by_source, _, by_project = printed.partition("parameters filled by this project:")
     assert "min_weeks = 4" in by_source

@@ -100,7 +100,6 @@ def test_a_file_may_hold_arrays_and_clients(monkeypatch: pytest.MonkeyPatch, tmp
         ("TRD_CDS_CORS_ORIGINS", "https://a.example.org/x", ["TRD_CDS_CORS_ORIGINS", "origins"]),
         ("TRD_CDS_PUBLIC_URL", "cds.example.org", ["TRD_CDS_PUBLIC_URL", "http(s) address"]),
         ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["TRD_CDS_REQUIRE_CLIENT_AUTH", "cannot check"]),
-        ("TRD_CDS_DEFINITIONS_DIR", "/tmp", ["TRD_CDS_DEFINITIONS_DIR", "yet"]),
     ],
 )
 def test_a_wrong_variable_stops_the_start(
