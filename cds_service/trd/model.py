@@ -263,6 +263,15 @@ class DiagnosisRole(Enum):
 
 
 @dataclass(frozen=True)
+class CheckFirst:
+    """Why a diagnosis is to be checked before resistance is believed; its row in `tables/check_first.csv`."""
+
+    name: str
+    why: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """One Condition with a role.
 
@@ -270,6 +279,7 @@ class Diagnosis:
     no date), `ended` the day it abated. `holds` answers whether the person has it: `NOT_MET` when
     refuted, `UNKNOWN` when only suspected or when its state could not be read. `severity` is `mild`,
     `moderate` or `severe`, empty when not told; `onset` is the day it began, where that is recorded exactly.
+    `check_first` is None for diagnoses that are no confounder, or too common to be a hint.
     """
 
     role: DiagnosisRole
@@ -282,6 +292,7 @@ class Diagnosis:
     is_current: Answer = Answer.MET
     severity: str = ""
     onset: date | None = None
+    check_first: CheckFirst | None = None
 
 
 @dataclass(frozen=True)
