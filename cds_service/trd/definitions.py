@@ -252,7 +252,7 @@ def _judge_age(history: History, definition: Definition, on: date) -> Finding:
     if youngest >= least:
         return Finding("age", Answer.MET, f"{youngest} years, at least {least} needed", evidence)
     if oldest < least:
-        return Finding("age", Answer.NOT_MET, f"{oldest} years, at least {least} needed", evidence)
+        return Finding("age", Answer.NOT_MET, f"{oldest} years: under {least}", evidence)
     return Finding("age", Answer.UNKNOWN, f"{youngest} or {oldest} years, at least {least} needed", evidence)
 
 
