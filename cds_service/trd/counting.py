@@ -1,4 +1,4 @@
-"""How many trials failed: one for each agent, class or mechanism, as a range; and what may hide more."""
+"""How many trials failed: one for each agent, class or mechanism, as a range."""
 
 from __future__ import annotations
 
@@ -11,11 +11,8 @@ from cds_service.trd.days import days_between
 from cds_service.trd.model import (
     Answer,
     Distinctness,
-    History,
     JudgedTrial,
-    Topic,
     Trial,
-    Unread,
     all_of,
 )
 
@@ -29,17 +26,6 @@ def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) ->
     certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
     possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
     return len(certain), len(certain | possible)
-
-
-def orders_not_read(history: History) -> set[str]:
-    """Orders of which nothing could be used: each could be a trial of any drug."""
-    read = {reference for order in history.prescriptions for reference in order.references}
-    return {unread.reference for unread in unread_about(history, Topic.DRUG)} - read
-
-
-def searches_not_read(history: History) -> set[str]:
-    """Searches that failed or gave only a part: each could hide any number of trials."""
-    return {unread.reference for unread in unread_about(history, Topic.DRUGS)}
 
 
 def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
@@ -85,7 +71,3 @@ def _kind(trial: Trial, distinctness: Distinctness) -> str:
     if trial.drug is None or distinctness is Distinctness.AGENT:
         return _agent(trial)
     return trial.drug.drug_class if distinctness is Distinctness.CLASS else trial.drug.mechanism
-
-
-def unread_about(history: History, topic: Topic) -> list[Unread]:
-    return [unread for unread in history.unread if topic in unread.topics]

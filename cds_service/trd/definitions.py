@@ -15,13 +15,7 @@ from datetime import date
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
 from cds_service.trd.confounders import find_confounders
-from cds_service.trd.counting import (
-    count_failed,
-    deciding_trials,
-    orders_not_read,
-    searches_not_read,
-    unread_about,
-)
+from cds_service.trd.counting import count_failed, deciding_trials
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
@@ -46,6 +40,7 @@ from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
 from cds_service.trd.staging import stage
 from cds_service.trd.treatments import judge_treatments
+from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
 DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "persistent_depressive"})
 
