@@ -47,15 +47,15 @@ def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
     for judged in trials:
         by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
     certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
-    chosen = max(certain or possible or trials, key=lambda t: (_most_days(t), t.trial.last_day or date.min))
+    chosen = max(certain or possible or trials, key=lambda t: (most_days(t), t.trial.last_day or date.min))
     doubtful = [t for t in possible if t.trial.is_adequate is Answer.UNKNOWN]
-    rivals = [t for t in doubtful if _most_days(t) >= _most_days(chosen)]
+    rivals = [t for t in doubtful if most_days(t) >= most_days(chosen)]
     if any(rival.failed.answer is not chosen.failed.answer for rival in rivals):
         return replace(chosen, failed=replace(chosen.failed, answer=Answer.UNKNOWN))
     return chosen
 
 
-def _most_days(judged: JudgedTrial) -> int:
+def most_days(judged: JudgedTrial) -> int:
     """The adequate days of a trial; of one whose days or dose are not certain, the most that are possible."""
     trial = judged.trial
     if trial.is_adequate is Answer.MET or not (trial.possible_first_day and trial.possible_last_day):

@@ -393,9 +393,12 @@ class Topic(Enum):
     DRUGS = "drugs"  # any number of them: a whole search
     FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
+    SCORES = "scores"  # any number of them: a whole search
     DIAGNOSIS = "diagnosis"
     AGE = "age"
     SAFETY = "safety"
+    PROCEDURE = "procedure"  # one treatment that is no drug, or, of a whole search, any number
+    REACTION = "reaction"  # why a drug was stopped; no verdict waits for it (docs/decisions.md)
     NONE = "none"
 
 
