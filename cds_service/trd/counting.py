@@ -14,6 +14,7 @@ from cds_service.trd.model import (
     JudgedTrial,
     Trial,
     all_of,
+    any_of,
 )
 
 
@@ -45,7 +46,9 @@ def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
         return trials[0]
     by_adequacy = defaultdict(list)
     for judged in trials:
-        by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
+        as_adequate = all_of((judged.trial.is_adequate, judged.in_scope.answer))
+        # A short trial that failed for intolerance counts as well as one that is long enough.
+        by_adequacy[any_of((as_adequate, judged.failed.answer))].append(judged)
     certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
     chosen = max(certain or possible or trials, key=lambda t: (most_days(t), t.trial.last_day or date.min))
     doubtful = [t for t in possible if t.trial.is_adequate is Answer.UNKNOWN]
