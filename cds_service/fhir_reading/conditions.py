@@ -27,10 +27,13 @@ from cds_service.fhir_reading.elements import (
 )
 from cds_service.fhir_reading.references import reference_of
 from cds_service.tables.conditions import (
+    SEVERITIES,
     Meaning,
+    confounder,
     is_known_system,
     meaning_of_code,
     meaning_of_text,
+    severity_of,
 )
 from cds_service.trd.model import Answer, Diagnosis, DiagnosisRole, Topic, Unread, all_of
 
@@ -61,6 +64,7 @@ class Condition(Element, frozen=True):
     """The elements of a Condition that are read."""
 
     code: CodeableConcept | None = None
+    severity: CodeableConcept | None = None
     clinical_status: CodeableConcept | None = None
     verification_status: CodeableConcept | None = None
     onset_date_time: str | None = None
@@ -206,7 +210,10 @@ def _diagnoses_of(record: _Record, meaning: Meaning) -> Iterator[Diagnosis]:
         recorded=min(first_known.latest, record.on) if first_known else None,
         ended=_ended(record),
         reference=record.reference,
-        is_current=_is_current(record),
+        is_current=_is_still_current(record, meaning, first_known),
+        severity=_severity(record, meaning),
+        onset=_exact_onset(record),
+        check_first=confounder(meaning.category).check_first,
     )
     yield diagnosis
     if meaning.role is DiagnosisRole.DEPRESSION:
@@ -241,6 +248,29 @@ def _is_current(record: _Record) -> Answer:
     return Answer.UNKNOWN if state is Answer.MET and is_over else state
 
 
+def _is_still_current(record: _Record, meaning: Meaning, first_known: PartialDate | None) -> Answer:
+    """Not a confounder in remission, nor one that cannot last so long, whatever its status says."""
+    limit = confounder(meaning.category).over_after_days
+    is_past = bool(limit and first_known and (record.on - first_known.latest).days > limit)
+    return Answer.NOT_MET if meaning.is_over or is_past else _is_current(record)
+
+
+def _severity(record: _Record, meaning: Meaning) -> str:
+    """By the diagnosis or by the element of that name; empty when neither tells, or they differ."""
+    told = {meaning.severity, *_severities(record.condition)} - {""}
+    return told.pop() if len(told) == 1 else ""
+
+
+def _severities(condition: Condition) -> set[str]:
+    """What `Condition.severity` says, by its codes, else by its words."""
+    concept = condition.severity
+    if concept is None:
+        return set()
+    by_code = {severity_of(coding.system, coding.code) for coding in concept.coding if coding.code} - {""}
+    words = [concept.text, *(coding.display for coding in concept.coding)]
+    return by_code or {severity_of(None, text) for text in words if text} - {""}
+
+
 def _remission(record: _Record, depression: Diagnosis) -> Iterator[Diagnosis]:
     """The end of a depression that is recorded as over on a day that has come."""
     end = _end(record)
@@ -259,6 +289,7 @@ def _remission(record: _Record, depression: Diagnosis) -> Iterator[Diagnosis]:
         holds=all_of((depression.holds, certainty)),
         recorded=min(end.latest, record.on) if end else None,
         is_current=Answer.MET,
+        check_first=None,
     )
 
 
@@ -299,6 +330,11 @@ def _onset(condition: Condition) -> PartialDate | None:
     return parse_fhir_date(condition.onset_date_time) or parse_fhir_date(period.start if period else None)
 
 
+def _exact_onset(record: _Record) -> date | None:
+    onset = _onset(record.condition)
+    return onset.earliest if onset and onset.is_exact and onset.earliest <= record.on else None
+
+
 def _known_days(condition: Condition) -> list[PartialDate]:
     return [day for day in (_onset(condition), parse_fhir_date(condition.recorded_date)) if day]
 
@@ -325,6 +361,9 @@ def _problems_of(record: _Record, meanings: Iterable[Meaning]) -> Iterator[Unrea
     for problem in (_status_problem(record), _date_problem(record)):
         if problem:
             yield Unread(record.reference, problem, tuple(sorted(_topics(meanings), key=lambda t: t.value)))
+    severity_problem = _severity_problem(record, meanings)
+    if severity_problem:
+        yield Unread(record.reference, severity_problem, (Topic.NONE,))
     if any(day.earliest > record.on for day in _known_days(record.condition)):
         yield Unread(record.reference, f"is dated after {record.on}, so it counts as unknown", (Topic.NONE,))
 
@@ -342,6 +381,16 @@ def _status_problem(record: _Record) -> str:
     if verification is not None and _status_code(verification) not in VERIFICATIONS:
         return f"at $.verificationStatus: expected {' or '.join(VERIFICATIONS)}, found another value"
     return ""
+
+
+def _severity_problem(record: _Record, meanings: Iterable[Meaning]) -> str:
+    """Of a depression only: the severity of nothing else is looked at."""
+    if all(meaning.role is not DiagnosisRole.DEPRESSION for meaning in meanings):
+        return ""
+    condition = record.condition
+    if condition.severity is not None and not _severities(condition):
+        return f"at $.severity: expected {', '.join(SEVERITIES)}, found another value"
+    return problem_with(record.problems, "severity")
 
 
 def _date_problem(record: _Record) -> str:

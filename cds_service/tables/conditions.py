@@ -1,4 +1,7 @@
-"""`conditions.csv` and `condition_texts.csv`: what a diagnosis, in code or in words, means to the rules.
+"""What a diagnosis means to the rules, in code (`conditions.csv`) or in words (`condition_texts.csv`).
+
+`condition_severities.csv` reads the severity that is told beside it, `check_first.csv` which of them are
+confounders to be named.
 
 A code matches its own row, else the row of the longest category above it; ICD-10 codes are read alike
 from ICD-10-CM and the WHO edition, dotted or not.
@@ -15,11 +18,14 @@ from functools import lru_cache
 from cds_service.errors import TableError
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.words import LONGEST_TEXT, Phrase, plain_words, position_of
-from cds_service.trd.model import Answer, DiagnosisRole
+from cds_service.trd.model import Answer, CheckFirst, DiagnosisRole
 
 TABLE = "conditions.csv"
 TEXTS_TABLE = "condition_texts.csv"
-COLUMNS = ("system", "code", "match", "display", "category", "role", "remission", "source")
+SEVERITIES_TABLE = "condition_severities.csv"
+CHECK_FIRST_TABLE = "check_first.csv"
+COLUMNS = ("system", "code", "match", "display", "category", "role", "severity", "remission", "source")
+TEXT_COLUMNS = ("phrase", "use", "role", "category", "severity", "source")
 
 SNOMED = "http://snomed.info/sct"
 ICD_10_CM = "http://hl7.org/fhir/sid/icd-10-cm"
@@ -51,16 +57,23 @@ ROLES = {
 }
 SEMANTIC_TAG = re.compile(r"(?: ?\((?:disorder|finding|situation|event|HCC|CMS/HCC)\))+$")
 REMISSIONS = ("", "partial remission", "remission", "full remission")
+SEVERITIES = ("mild", "moderate", "severe")
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a code or a text says. `certainty` is `UNKNOWN` for words that only hint at it."""
+    """What a code or a text says. `certainty` is `UNKNOWN` for words that only hint at it.
+
+    `severity` is empty where it says none. `is_over` tells that it names an illness in remission; depression
+    has roles for that.
+    """
 
     role: DiagnosisRole
     category: str
     text: str
     certainty: Answer = Answer.MET
+    severity: str = ""
+    is_over: bool = False
 
 
 @lru_cache(maxsize=8192)
@@ -130,6 +143,28 @@ def _is_denied(meaning: Meaning, before: Phrase, phrases: _Texts) -> bool:
     return any(position_of(phrase, before) is not None for phrase in deny)
 
 
+@dataclass(frozen=True)
+class Confounder:
+    """A row of `check_first.csv`. It is over so many days after it was recorded; None for no such limit."""
+
+    check_first: CheckFirst | None
+    over_after_days: int | None
+
+
+NO_CONFOUNDER = Confounder(None, None)
+
+
+def confounder(category: str) -> Confounder:
+    """What is to be checked first of this category; nothing for those without a row."""
+    return _load_confounders().get(category, NO_CONFOUNDER)
+
+
+def severity_of(system: str | None, code: str) -> str:
+    """The severity that a code of `Condition.severity`, or without a system a word, stands for; else empty."""
+    key = canonical_system(system or ""), code.strip().lower()
+    return _load_severities().get(key, "")
+
+
 # --- loading ------------------------------------------------------------------------------------------
 
 
@@ -172,7 +207,17 @@ def _meaning(row: Row) -> Meaning:
         row.reject("remission", "which remission")
     if role in (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION) and remission:
         role = _role_in_remission(remission)
-    return Meaning(role, row.required("category"), SEMANTIC_TAG.sub("", row.required("display")))
+    return Meaning(
+        role,
+        row.required("category"),
+        SEMANTIC_TAG.sub("", row.required("display")),
+        severity=_severity(row),
+        is_over=role is DiagnosisRole.CONFOUNDER and remission in ("remission", "full remission"),
+    )
+
+
+def _severity(row: Row) -> str:
+    return row.one_of("severity", ("", *SEVERITIES))
 
 
 def _role_in_remission(remission: str) -> DiagnosisRole:
@@ -211,7 +256,7 @@ def _load_texts() -> _Texts:
     exact: dict[Phrase, Meaning] = {}
     mentions: list[tuple[Phrase, Meaning]] = []
     others: dict[str, list[Phrase]] = {"negation": [], "past": []}
-    for row in read_rows(TEXTS_TABLE, ("phrase", "use", "role", "category", "source")):
+    for row in read_rows(TEXTS_TABLE, TEXT_COLUMNS):
         phrase, use = plain_words(row.required("phrase")), row.one_of("use", ("exact", "mention", *others))
         row.required("source")
         if use == "exact":
@@ -226,10 +271,38 @@ def _load_texts() -> _Texts:
 
 def _text_meaning(row: Row, certainty: Answer) -> Meaning:
     role = DiagnosisRole(row.one_of("role", [role.value for role in DiagnosisRole]))
-    return Meaning(role, row.required("category"), f"“{row.text('phrase')}”", certainty)
+    text = f"“{row.text('phrase')}”"
+    return Meaning(role, row.required("category"), text, certainty, _severity(row))
 
 
 def _exclusions_first(mention: tuple[Phrase, Meaning]) -> tuple[bool, int]:
     """A text that hints at several is read as the one that most changes the answer, then the longest."""
     phrase, meaning = mention
     return meaning.role is not DiagnosisRole.EXCLUSION, -len(phrase)
+
+
+@lru_cache(maxsize=1)
+def _load_severities() -> dict[tuple[str, str], str]:
+    found: dict[tuple[str, str], str] = {}
+    for row in read_rows(SEVERITIES_TABLE, ("system", "code", "severity", "source")):
+        row.required("source")
+        found[row.text("system"), row.required("code")] = row.one_of("severity", SEVERITIES)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _load_confounders() -> dict[str, Confounder]:
+    found: dict[str, Confounder] = {}
+    for row in read_rows(CHECK_FIRST_TABLE, ("category", "named", "say", "why", "over_after_days", "source")):
+        category, source, why = row.required("category"), row.required("source"), row.required("why")
+        if category in found:
+            row.reject("category", "a category that has no row yet")
+        is_named = row.one_of("named", ("yes", "no")) == "yes"
+        days = row.number("over_after_days")
+        if days is not None and days != int(days):
+            row.reject("over_after_days", "whole days")
+        found[category] = Confounder(
+            CheckFirst(row.required("say"), why, source) if is_named else None,
+            None if days is None else int(days),
+        )
+    return found

@@ -8,7 +8,6 @@ certain), indeterminate.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
@@ -16,7 +15,7 @@ from datetime import date
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
 from cds_service.trd.confounders import find_confounders
-from cds_service.trd.days import days_between
+from cds_service.trd.counting import count_failed, deciding_trials
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
@@ -34,8 +33,6 @@ from cds_service.trd.model import (
     Rule,
     Staging,
     Topic,
-    Trial,
-    Unread,
     Verdict,
     all_of,
 )
@@ -43,6 +40,7 @@ from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
 from cds_service.trd.staging import stage
 from cds_service.trd.treatments import judge_treatments
+from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
 DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "persistent_depressive"})
 
@@ -61,7 +59,7 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
         reasons=judgement.reasons,
         trials=with_companions(judgement.trials, history, definition, on),
         missing=find_missing(
-            judgement, _orders_not_read(history), _searches_not_read(history), safety, definition
+            judgement, orders_not_read(history), searches_not_read(history), safety, definition
         ),
         unread=history.unread,
         set_aside=history.set_aside,
@@ -136,8 +134,8 @@ def _judge_failed(
 ) -> tuple[Finding, int, int]:
     deciding = deciding_trials(trials)
     at_least, at_most = count_failed(deciding, definition.distinctness)
-    at_most += len(_orders_not_read(history))
-    if _searches_not_read(history):
+    at_most += len(orders_not_read(history))
+    if searches_not_read(history):
         at_most = max(at_most, definition.needed_failed_trials)
     return _judge_failed_trials(deciding, at_least, at_most, definition), at_least, at_most
 
@@ -161,73 +159,6 @@ def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
     assumed = (f"assumed: {text}" for text in trial.assumed)
     text = "; ".join(dict.fromkeys((*(finding.text for finding in deciding), *assumed)))
     return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence))
-
-
-def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:
-    """How many distinct failed trials there are, of one deciding trial for each agent: at least, at most.
-
-    Agents of one class or mechanism count once where the definition asks for different ones. An
-    unidentified drug could be any, so each adds one to the most.
-    """
-    certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
-    possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
-    return len(certain), len(certain | possible)
-
-
-def _orders_not_read(history: History) -> set[str]:
-    """Orders of which nothing could be used: each could be a trial of any drug."""
-    read = {reference for order in history.prescriptions for reference in order.references}
-    return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
-
-
-def _searches_not_read(history: History) -> set[str]:
-    """Searches that failed or gave only a part: each could hide any number of trials."""
-    return {unread.reference for unread in _unread_about(history, Topic.DRUGS)}
-
-
-def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
-    """For each agent the trial that stands for it: the longest of those whose answer is most certain."""
-    by_agent: dict[str, list[JudgedTrial]] = defaultdict(list)
-    for trial in trials:
-        by_agent[_agent(trial.trial)].append(trial)
-    return tuple(_deciding(of_one_agent) for of_one_agent in by_agent.values())
-
-
-def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
-    """The longest trial that is adequate and in scope for certain, else the longest that may be.
-
-    Unknown when another, whose dose or days are not certain, may be as long and says otherwise.
-    """
-    if len(trials) == 1:
-        return trials[0]
-    by_adequacy = defaultdict(list)
-    for judged in trials:
-        by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
-    certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
-    chosen = max(certain or possible or trials, key=lambda t: (_most_days(t), t.trial.last_day or date.min))
-    doubtful = [t for t in possible if t.trial.is_adequate is Answer.UNKNOWN]
-    rivals = [t for t in doubtful if _most_days(t) >= _most_days(chosen)]
-    if any(rival.failed.answer is not chosen.failed.answer for rival in rivals):
-        return replace(chosen, failed=replace(chosen.failed, answer=Answer.UNKNOWN))
-    return chosen
-
-
-def _most_days(judged: JudgedTrial) -> int:
-    """The adequate days of a trial; of one whose days or dose are not certain, the most that are possible."""
-    trial = judged.trial
-    if trial.is_adequate is Answer.MET or not (trial.possible_first_day and trial.possible_last_day):
-        return trial.adequate_days
-    return days_between(trial.possible_first_day, trial.possible_last_day)
-
-
-def _agent(trial: Trial) -> str:
-    return trial.drug.agent if trial.drug else f"unidentified: {trial.name}"
-
-
-def _kind(trial: Trial, distinctness: Distinctness) -> str:
-    if trial.drug is None or distinctness is Distinctness.AGENT:
-        return _agent(trial)
-    return trial.drug.drug_class if distinctness is Distinctness.CLASS else trial.drug.mechanism
 
 
 def _judge_failed_trials(
@@ -289,7 +220,7 @@ def _judge_no_exclusion(history: History, definition: Definition) -> Finding:
     if doubtful:
         text = f"{doubtful[0].text} is recorded, but not as confirmed"
         return Finding("no exclusion", Answer.UNKNOWN, text, tuple(d.reference for d in doubtful))
-    unread = _unread_about(history, Topic.DIAGNOSIS)
+    unread = unread_about(history, Topic.DIAGNOSIS)
     if unread:
         text = "a diagnosis could not be read, and could be one that excludes"
         return Finding("no exclusion", Answer.UNKNOWN, text, tuple(u.reference for u in unread))
@@ -317,7 +248,7 @@ def _judge_age(history: History, definition: Definition, on: date) -> Finding:
     if youngest >= least:
         return Finding("age", Answer.MET, f"{youngest} years, at least {least} needed", evidence)
     if oldest < least:
-        return Finding("age", Answer.NOT_MET, f"{oldest} years, at least {least} needed", evidence)
+        return Finding("age", Answer.NOT_MET, f"{oldest} years: under {least}", evidence)
     return Finding("age", Answer.UNKNOWN, f"{youngest} or {oldest} years, at least {least} needed", evidence)
 
 
@@ -330,10 +261,6 @@ def _youngest_age(history: History, on: date) -> int | None:
     return _age(history.born_latest, on) if history.born_latest else None
 
 
-def _unread_about(history: History, topic: Topic) -> list[Unread]:
-    return [unread for unread in history.unread if topic in unread.topics]
-
-
 def _concerns_depression(history: History) -> bool:
     """Whether anything in the record speaks of depression; antidepressants alone do not."""
     depressive = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.ALREADY_LABELLED)
@@ -342,7 +269,7 @@ def _concerns_depression(history: History) -> bool:
         for d in history.diagnoses
     ):
         return True
-    if _unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
+    if unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
         return True
     return any(
         score.scale.remission_at_most is not None and not is_remission(score) for score in history.scores

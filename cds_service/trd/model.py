@@ -263,6 +263,15 @@ class DiagnosisRole(Enum):
 
 
 @dataclass(frozen=True)
+class CheckFirst:
+    """Why a diagnosis is to be checked before resistance is believed; its row in `tables/check_first.csv`."""
+
+    name: str
+    why: str
+    source: str = ""
+
+
+@dataclass(frozen=True)
 class Diagnosis:
     """One Condition with a role.
 
@@ -270,6 +279,7 @@ class Diagnosis:
     no date), `ended` the day it abated. `holds` answers whether the person has it: `NOT_MET` when
     refuted, `UNKNOWN` when only suspected or when its state could not be read. `severity` is `mild`,
     `moderate` or `severe`, empty when not told; `onset` is the day it began, where that is recorded exactly.
+    `check_first` is None for diagnoses that are no confounder, or too common to be a hint.
     """
 
     role: DiagnosisRole
@@ -282,6 +292,7 @@ class Diagnosis:
     is_current: Answer = Answer.MET
     severity: str = ""
     onset: date | None = None
+    check_first: CheckFirst | None = None
 
 
 @dataclass(frozen=True)
@@ -382,9 +393,12 @@ class Topic(Enum):
     DRUGS = "drugs"  # any number of them: a whole search
     FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
+    SCORES = "scores"  # any number of them: a whole search
     DIAGNOSIS = "diagnosis"
     AGE = "age"
     SAFETY = "safety"
+    PROCEDURE = "procedure"  # one treatment that is no drug, or, of a whole search, any number
+    REACTION = "reaction"  # why a drug was stopped; no verdict waits for it (docs/decisions.md)
     NONE = "none"
 
 
@@ -715,6 +729,19 @@ class Outcome:
     improvement_percent: float | None = None
     judgeable_from: date | None = None
     has_worsened: bool = False
+
+
+@dataclass(frozen=True)
+class EpisodeStart:
+    """When the current depressive episode began: on a day from `earliest` to `latest`, both included.
+
+    None means that no bound is known on that side; both are None when nothing tells. `text` says what it rests on.
+    """
+
+    earliest: date | None
+    latest: date | None
+    text: str
+    evidence: tuple[str, ...] = ()
 
 
 class CompanionKind(Enum):

@@ -300,3 +300,70 @@ def test_a_coded_remission_is_as_old_as_its_record(
     elements: dict[str, Any], expected: tuple[str, str]
 ) -> None:
     assert remissions(code=FULL_REMISSION, recorded=None, **elements) == [expected]
+
+
+# --- severity and onset -------------------------------------------------------------------------------
+
+MILD, MODERATE, SEVERE = (
+    {"coding": [{"system": SNOMED_CT, "code": code}]} for code in ("255604002", "6736007", "24484000")
+)
+
+
+@pytest.mark.parametrize(
+    ("code", "severity", "expected"),
+    [
+        ((ICD_10_CM, "F33.0"), None, "mild"),
+        (MDD, None, "moderate"),
+        ((ICD_10_CM, "F33.2"), None, "severe"),
+        ((ICD_10_CM, "F32.3"), None, "severe"),
+        ((ICD_10_CM, "F33.9"), None, ""),
+        ((ICD_10_CM, "F33.9"), MILD, "mild"),
+        ((ICD_10_CM, "F33.9"), MODERATE, "moderate"),
+        ((ICD_10_CM, "F33.9"), SEVERE, "severe"),
+        ((ICD_10_CM, "F33.9"), {"text": "Severe"}, "severe"),
+        ((ICD_10_CM, "F33.9"), {"coding": [{"code": "6736007"}]}, ""),
+        ((ICD_10_CM, "F33.9"), {"coding": [{"system": "urn:local", "code": "2", "display": "Mild"}]}, "mild"),
+        (MDD, MODERATE, "moderate"),
+        (MDD, SEVERE, ""),  # they differ
+        ("Severe major depression", None, "severe"),
+        ("MDD, recurrent, mild", None, "mild"),
+        ("Major depressive disorder", None, ""),
+    ],
+)
+def test_the_severity_is_that_of_the_diagnosis_or_of_its_element(
+    code: Any, severity: Any, expected: str
+) -> None:
+    assert only(condition(code=code, **({"severity": severity} if severity else {}))).severity == expected
+
+
+@pytest.mark.parametrize("severity", [{"text": "dreadful"}, {"coding": [{"code": 5}]}, "severe", 3])
+def test_a_severity_that_cannot_be_read_is_told_and_changes_nothing_else(severity: Any) -> None:
+    reading = read(condition() | {"severity": severity})
+    (found,) = reading.diagnoses
+    assert (found.holds, found.is_current, found.severity) == (Answer.MET, Answer.MET, "moderate")
+    (unread,) = reading.unread
+    assert "$.severity" in unread.problem
+    assert unread.topics == (Topic.NONE,)
+
+
+def test_the_severity_of_nothing_but_depression_is_looked_at() -> None:
+    assert read(condition(code=(ICD_10_CM, "E03.9")) | {"severity": {"text": "dreadful"}}).unread == ()
+
+
+@pytest.mark.parametrize(
+    ("elements", "expected"),
+    [
+        ({}, None),
+        ({"onsetDateTime": "2025-01-07"}, date(2025, 1, 7)),
+        ({"onsetDateTime": "2025-01-07T09:30:00Z"}, date(2025, 1, 7)),
+        ({"onsetPeriod": {"start": "2025-01-07"}}, date(2025, 1, 7)),
+        ({"onsetDateTime": "2025-01"}, None),
+        ({"onsetDateTime": "2025"}, None),
+        ({"onsetDateTime": "last winter"}, None),
+        ({"onsetDateTime": "2026-06-30"}, ON),
+        ({"onsetDateTime": "2026-07-01"}, None),
+        ({"onsetAge": {"value": 30}}, None),
+    ],
+)
+def test_the_onset_is_only_taken_where_it_is_exact(elements: dict[str, Any], expected: date | None) -> None:
+    assert only(condition(**elements)).onset == expected
