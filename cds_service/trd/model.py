@@ -260,6 +260,7 @@ class DiagnosisRole(Enum):
     SUICIDALITY = "suicidality"
     ALREADY_LABELLED = "already labelled treatment-resistant"
     CONFOUNDER = "confounder"
+    PRECAUTION = "precaution"  # words that ask for care with a treatment; never certain
 
 
 @dataclass(frozen=True)
@@ -823,8 +824,9 @@ class Staging:
 class NextStep:
     """One option that guidance knows at this stage: never an order. `level` is its wording level.
 
-    `cautions` are contraindications and precautions that the record shows; `is_contraindicated` tells that the
-    option is not pointed to because of one.
+    `cautions` are contraindications, precautions and urgent indications that the record shows (`criterion` says
+    which); `is_contraindicated` tells that the option is not pointed to because of one. `label` is how a card
+    calls it, with its link `url`; `is_shown` is False for what no card shows.
     """
 
     option: str
@@ -832,6 +834,9 @@ class NextStep:
     level: str
     cautions: tuple[Finding, ...] = ()
     is_contraindicated: bool = False
+    label: str = ""
+    url: str = ""
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)
