@@ -12,7 +12,18 @@ from cds_service.trd.next_steps import DrugsMeant, Stage, TreatmentOption
 TABLE = "treatment_options.csv"
 REFERRALS_TABLE = "referrals.csv"
 COLUMNS = (
-    *("option", "kind", "stages", "on_card", "label", "url", "drugs", "from_failed_trials", "from_age_years"),
+    *(
+        "option",
+        "kind",
+        "stages",
+        "on_card",
+        "label",
+        "link_label",
+        "url",
+        "drugs",
+        "from_failed_trials",
+        "from_age_years",
+    ),
     *(
         "card_wording_level",
         "when_to_point_to_it",
@@ -28,7 +39,7 @@ RESEARCH_ONLY = "research only"
 SNOMED = "http://snomed.info/sct"
 _ON_CARD = ("link", "named", "data")
 _STAGES = {stage.value: stage for stage in Stage if stage is not Stage.NONE}
-_NEVER_RECALLED = ("label", "url", "card_wording_level", "snomed_code", "snomed_display")
+_NEVER_RECALLED = ("label", "link_label", "url", "card_wording_level", "snomed_code", "snomed_display")
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,8 @@ def _option(row: Row) -> TreatmentOption:
         row.reject("on_card", "'data' for what is research only")
     if (on_card == "link") != bool(row.text("url")):
         row.reject("url", "an address for a link, and only there")
+    if (on_card == "link") != bool(row.text("link_label")):
+        row.reject("link_label", "the words of a link, and only there")
     row.required("choice")
     return TreatmentOption(
         name=row.required("option"),
@@ -83,6 +96,7 @@ def _option(row: Row) -> TreatmentOption:
         level=level,
         stages=tuple(_stage(row, name) for name in row.parts("stages")),
         label=row.required("label"),
+        link_label=row.text("link_label"),
         url=row.text("url"),
         is_shown=on_card != "data",
         drugs=DrugsMeant(row.one_of("drugs", [meant.value for meant in DrugsMeant])),

@@ -826,7 +826,7 @@ class NextStep:
 
     `cautions` are contraindications, precautions and urgent indications that the record shows (`criterion` says
     which); `is_contraindicated` tells that the option is not pointed to because of one. `label` is how a card
-    calls it, with its link `url`; `is_shown` is False for what no card shows.
+    calls it, `link_label` and `url` are its link; `is_shown` is False for what no card shows.
     """
 
     option: str
@@ -835,6 +835,7 @@ class NextStep:
     cautions: tuple[Finding, ...] = ()
     is_contraindicated: bool = False
     label: str = ""
+    link_label: str = ""
     url: str = ""
     is_shown: bool = True
 
@@ -886,6 +887,14 @@ class Assessment:
     @property
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:
         return tuple((view.definition_id, view.judgement.verdict) for view in self.other_views)
+
+    @property
+    def certainly_failed(self) -> int:
+        """How many trials failed for certain, whatever the definition counts."""
+        if self.definition.rule is Rule.FAILED_TRIALS:
+            return self.failed_at_least
+        failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
+        return len({trial.drug.agent if trial.drug else trial.name for trial in failed})
 
     @property
     def agreeing(self) -> int:

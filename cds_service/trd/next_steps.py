@@ -14,7 +14,6 @@ from cds_service.trd.model import (
     History,
     JudgedTrial,
     NextStep,
-    Rule,
     Verdict,
     all_of,
 )
@@ -44,9 +43,9 @@ class DrugsMeant(Enum):
 class TreatmentOption:
     """One row of `tables/treatment_options.csv`.
 
-    `label` is how a card calls it and `url` its link. `is_shown` is False for what only the assessment tells
-    (research, options without a read source). It is due from `from_failed_trials` failed trials and
-    `from_age_years` whole years on; 0 asks for none.
+    `label` is how a card calls it, `link_label` and `url` are its link. `is_shown` is False for what only the
+    assessment tells (research, options without a read source). It is due from `from_failed_trials` failed
+    trials and `from_age_years` whole years on; 0 asks for none.
     """
 
     name: str
@@ -54,6 +53,7 @@ class TreatmentOption:
     level: str
     stages: tuple[Stage, ...]
     label: str
+    link_label: str = ""
     url: str = ""
     is_shown: bool = True
     drugs: DrugsMeant = DrugsMeant.NONE
@@ -98,17 +98,10 @@ def find_stage(assessment: Assessment) -> Stage:
         return Stage.MEASURE_FIRST
     if any(_is_to_be_optimised(judged, assessment) for judged in assessment.trials):
         return Stage.OPTIMISE
-    failed = count_of_failed_trials(assessment)
+    failed = assessment.certainly_failed
     if failed == 0 and any(judged.failed.answer is Answer.UNKNOWN for judged in assessment.trials):
         return Stage.MEASURE_FIRST
     return Stage.SWITCH_OR_AUGMENT if failed and not _last_trial_helped(assessment) else Stage.NONE
-
-
-def count_of_failed_trials(assessment: Assessment) -> int:
-    """How many trials failed for certain. Definitions that count something else are not asked."""
-    if assessment.definition.rule is Rule.FAILED_TRIALS:
-        return assessment.failed_at_least
-    return len({_agent(judged) for judged in assessment.trials if judged.failed.answer is Answer.MET})
 
 
 def _is_to_be_optimised(judged: JudgedTrial, assessment: Assessment) -> bool:
@@ -133,10 +126,6 @@ def _last_trial_helped(assessment: Assessment) -> bool:
     return last is not None and last.outcome.insufficient.answer is Answer.NOT_MET
 
 
-def _agent(judged: JudgedTrial) -> str:
-    return judged.trial.drug.agent if judged.trial.drug else judged.trial.name
-
-
 # --- the options --------------------------------------------------------------------------------------
 
 
@@ -147,7 +136,7 @@ def _is_due(option: TreatmentOption, stage: Stage, assessment: Assessment, shown
         return False
     if option.from_age_years and (assessment.age_years or 0) < option.from_age_years:
         return False
-    return count_of_failed_trials(assessment) >= option.from_failed_trials
+    return assessment.certainly_failed >= option.from_failed_trials
 
 
 def _is_indicated(option: TreatmentOption, shown: Sequence[Shown]) -> bool:
@@ -168,7 +157,7 @@ def _concerning(
             yield finding, is_certain and precaution.effect is Effect.CONTRAINDICATION
         elif option.drugs is DrugsMeant.ANY and precaution.agents and precaution.effect is not Effect.CEILING:
             # One drug of several: it is named, and the option stays.
-            yield _of_drug(precaution, finding), False
+            yield _named(precaution.subject, finding), False
         elif option.drugs is DrugsMeant.RUNNING:
             yield from _of_running(precaution, finding, running)
 
@@ -182,14 +171,14 @@ def _of_running(
             continue
         if precaution.effect is Effect.CEILING:
             is_reached = dose is not None and dose >= (precaution.ceiling_mg or 0)
-            yield _of_drug(precaution, finding), is_reached and finding.answer is Answer.MET
+            yield _named(drug.ingredient, finding), is_reached and finding.answer is Answer.MET
         else:
             is_ruled_out = precaution.effect is Effect.CONTRAINDICATION and finding.answer is Answer.MET
-            yield _of_drug(precaution, finding), is_ruled_out
+            yield _named(drug.ingredient, finding), is_ruled_out
 
 
-def _of_drug(precaution: Precaution, finding: Finding) -> Finding:
-    return replace(finding, text=f"{precaution.subject}: {finding.text}")
+def _named(drug: str, finding: Finding) -> Finding:
+    return replace(finding, text=f"{drug}: {finding.text}")
 
 
 def _next_step(option: TreatmentOption, concerning: Iterator[tuple[Finding, bool]]) -> NextStep:
@@ -201,6 +190,7 @@ def _next_step(option: TreatmentOption, concerning: Iterator[tuple[Finding, bool
         cautions=_merged([finding for finding, _ in found]),
         is_contraindicated=any(rules_out for _, rules_out in found),
         label=option.label,
+        link_label=option.link_label,
         url=option.url,
         is_shown=option.is_shown,
     )
