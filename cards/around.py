@@ -6,6 +6,7 @@ a record, a definition or a table is escaped here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from cards.markdown import bullets, escaped, plain_number, sentence
@@ -19,6 +20,7 @@ from cds_service.trd.model import (
     NextStep,
     OtherView,
     Staging,
+    StagingRule,
 )
 
 CHECKS_SHOWN = 4
@@ -94,12 +96,15 @@ def _difference(view: OtherView) -> str:
     )
 
 
-def staging(stagings: Sequence[Staging]) -> str:
-    """`Staging: Maudsley 7 to 8 (moderate); Thase-Rush stage II.`"""
-    return _line("**Staging:**", [_stage(found) for found in stagings], STAGINGS_SHOWN)
+def staging(assessment: Assessment) -> str:
+    """`Staging: Maudsley 7 to 8 of 15 (moderate); Thase-Rush stage II.`"""
+    judged_by = (assessment.definition, *(view.judgement.definition for view in assessment.other_views))
+    rules = {rule.method: rule for definition in judged_by if (rule := definition.staging)}
+    stages = [_stage(found, rules.get(found.method)) for found in assessment.staging]
+    return _line("**Staging:**", stages, STAGINGS_SHOWN)
 
 
-def _stage(found: Staging) -> str:
+def _stage(found: Staging, rule: StagingRule | None) -> str:
     """The points with the name of their band; a stage, which is a name already, without its number."""
     names = " to ".join(
         dict.fromkeys(escaped(text, 60) for text in (found.low_text, found.high_text) if text)
@@ -108,6 +113,9 @@ def _stage(found: Staging) -> str:
     if names.lower().startswith("stage"):
         return f"{title} {names}"
     points = " to ".join(dict.fromkeys(plain_number(value) for value in (found.low, found.high)))
+    highest = max((to for _, to, _ in rule.bands), default=math.inf) if rule else math.inf
+    if math.isfinite(highest):
+        points += f" of {plain_number(highest)}"
     return f"{title} {points} ({names})" if names else f"{title} {points}"
 
 

@@ -49,7 +49,7 @@ def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool
             _trials(assessment),
             around.residual_impairment(assessment.residual_impairment),
             around.agreement(assessment),
-            around.staging(assessment.staging),
+            around.staging(assessment),
             around.context(assessment.context),
             _not_known(assessment.missing),
             around.options(assessment.next_steps),

@@ -607,6 +607,19 @@ def test_one_line_gives_the_stages(stagings: tuple[Any, ...], line: str) -> None
     assert line in only_card(an_assessment(staging=found)).detail.splitlines()
 
 
+def test_the_highest_score_stands_beside_the_points_where_the_method_tells_it() -> None:
+    bands = ((3.0, 6.0, "mild"), (7.0, 10.0, "moderate"), (11.0, 15.0, "severe"))
+    by_maudsley = a_definition(id="msm", staging=StagingRule("Maudsley", bands=bands))
+    found = Staging("Maudsley", "Maudsley", 7, 8, "moderate", "moderate", (), "a source")
+    view = OtherView(Judgement(by_maudsley, Verdict.MET, 7, 8, (), ()))
+    line = "**Staging:** Maudsley 7 to 8 of 15 (moderate)."
+    for assessment in (
+        an_assessment(staging=(found,), other_views=(view,)),
+        an_assessment(staging=(found,), definition=by_maudsley),
+    ):
+        assert line in only_card(assessment).detail.splitlines()
+
+
 def test_one_line_gives_the_newest_values_beyond_mood() -> None:
     values = tuple(
         Measurement(name, Domain.FUNCTION, date(2026, 6, day), 22.0, unit, f"Observation/{day}")
