@@ -159,7 +159,7 @@ def _by_level(steps: Sequence[NextStep]) -> list[str]:
 def _not_pointed_to(steps: Sequence[NextStep]) -> list[str]:
     """Each option that is ruled out, with what rules it out."""
     return [
-        sentence(f"**Not pointed to:** {escaped(step.label, 120)}. {'; '.join(_ruling_out(step))}")
+        sentence(f"**Not pointed to:** {escaped(step.label, 120)}: {'; '.join(_ruling_out(step))}")
         for step in steps
         if step.is_contraindicated
     ]

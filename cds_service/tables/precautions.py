@@ -17,8 +17,8 @@ from cds_service.trd.precautions import Effect, Precaution, Sign, SignKind
 TABLE = "precautions.csv"
 WORDS_TABLE = "precaution_words.csv"
 COLUMNS = (
-    *("treatment", "kind", "condition", "what_a_record_can_show", "card_effect", "rule", "options", "agents"),
-    *("shows", "days_after_maoi", "days_before_maoi", "ceiling_mg", "source", "choice"),
+    *("treatment", "kind", "condition", "what_a_record_can_show", "card_effect", "rule", "then"),
+    *("options", "agents", "shows", "days_after_maoi", "days_before_maoi", "ceiling_mg", "source", "choice"),
 )
 READABLE = "readable"
 OF_WORDS = "precaution "
@@ -66,7 +66,7 @@ def _precaution(row: Row) -> Precaution:
         subject=row.required("treatment"),
         effect=Effect(row.text("rule")),
         condition=row.required("condition"),
-        effect_text=row.required("card_effect"),
+        effect_text=row.text("then"),
         source=row.text("source"),
         options=row.parts("options"),
         agents=row.parts("agents"),
@@ -85,6 +85,8 @@ def _check(row: Row, precaution: Precaution) -> None:
     washout = precaution.effect is Effect.WASHOUT
     if washout == bool(precaution.signs):
         row.reject("shows", "signs, unless the rule is a washout")
+    if washout == bool(precaution.effect_text):
+        row.reject("then", "what to do, unless the rule is a washout")
     if washout and precaution.days_after_maoi is None and precaution.days_before_maoi is None:
         row.reject("days_after_maoi", "days, or days_before_maoi")
     if (precaution.effect is Effect.CEILING) != (precaution.ceiling_mg is not None):

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cds_service.errors import TableError
+from cds_service.tables.drugs import load_antidepressants
 from cds_service.tables.rows import Row, read_rows
-from cds_service.trd.next_steps import DrugsMeant, Stage, TreatmentOption
+from cds_service.trd.next_steps import ANY_DRUG, RUNNING_DRUGS, Stage, TreatmentOption
 
 TABLE = "treatment_options.csv"
 REFERRALS_TABLE = "referrals.csv"
@@ -99,7 +100,7 @@ def _option(row: Row) -> TreatmentOption:
         link_label=row.text("link_label"),
         url=row.text("url"),
         is_shown=on_card != "data",
-        drugs=DrugsMeant(row.one_of("drugs", [meant.value for meant in DrugsMeant])),
+        drugs=_drugs(row),
         from_failed_trials=int(row.number("from_failed_trials") or 0),
         from_age_years=int(row.number("from_age_years") or 0),
     )
@@ -107,6 +108,16 @@ def _option(row: Row) -> TreatmentOption:
 
 def _stage(row: Row, name: str) -> Stage:
     return _STAGES[name] if name in _STAGES else row.reject("stages", " or ".join(_STAGES))
+
+
+def _drugs(row: Row) -> tuple[str, ...]:
+    """`any`, `running`, or agents and classes of our tables."""
+    drugs = tuple(row.parts("drugs"))
+    agents = {known.drug.agent for known in load_antidepressants().values()}
+    classes = {f"class:{known.drug.drug_class}" for known in load_antidepressants().values()}
+    if set(drugs) - agents - classes - {ANY_DRUG, RUNNING_DRUGS}:
+        row.reject("drugs", f"{ANY_DRUG!r}, {RUNNING_DRUGS!r}, agents or classes")
+    return drugs
 
 
 def _check_code(row: Row) -> None:

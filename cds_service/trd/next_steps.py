@@ -31,12 +31,8 @@ class Stage(Enum):
     SAFETY = "safety"  # never a next step: these options are those of the safety card
 
 
-class DrugsMeant(Enum):
-    """Which drugs an option could be about, and so whose precautions concern it."""
-
-    NONE = ""
-    ANY = "any"  # one that could be added or begun
-    RUNNING = "running"  # those being taken now
+ANY_DRUG = "any"
+RUNNING_DRUGS = "running"
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,9 @@ class TreatmentOption:
 
     `label` is how a card calls it, `link_label` and `url` are its link. `is_shown` is False for what only the
     assessment tells (research, options without a read source). It is due from `from_failed_trials` failed
-    trials and `from_age_years` whole years on; 0 asks for none.
+    trials and `from_age_years` whole years on; 0 asks for none. `drugs` are those it could be about, whose
+    precautions concern it: `ANY_DRUG`, `RUNNING_DRUGS` (those being taken), or agents and classes as in
+    `Precaution.agents`.
     """
 
     name: str
@@ -56,7 +54,7 @@ class TreatmentOption:
     link_label: str = ""
     url: str = ""
     is_shown: bool = True
-    drugs: DrugsMeant = DrugsMeant.NONE
+    drugs: tuple[str, ...] = ()
     from_failed_trials: int = 0
     from_age_years: int = 0
 
@@ -155,11 +153,18 @@ def _concerning(
         is_certain = finding.answer is Answer.MET
         if option.name in precaution.options:
             yield finding, is_certain and precaution.effect is Effect.CONTRAINDICATION
-        elif option.drugs is DrugsMeant.ANY and precaution.agents and precaution.effect is not Effect.CEILING:
+        elif _could_be_about(option, precaution):
             # One drug of several: it is named, and the option stays.
             yield _named(precaution.subject, finding), False
-        elif option.drugs is DrugsMeant.RUNNING:
+        elif RUNNING_DRUGS in option.drugs:
             yield from _of_running(precaution, finding, running)
+
+
+def _could_be_about(option: TreatmentOption, precaution: Precaution) -> bool:
+    """Whether one of the drugs of the option is one of the precaution's. A ceiling is one of doses being taken."""
+    if not precaution.agents or precaution.effect is Effect.CEILING:
+        return False
+    return ANY_DRUG in option.drugs or not set(option.drugs).isdisjoint(precaution.agents)
 
 
 def _of_running(

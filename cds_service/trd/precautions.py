@@ -13,14 +13,22 @@ from enum import Enum
 from functools import cached_property
 
 from cds_service.trd.days import shifted
-from cds_service.trd.model import Answer, Diagnosis, Drug, Finding, History, Measurement, any_of
+from cds_service.trd.model import (
+    Answer,
+    Diagnosis,
+    DiagnosisRole,
+    Drug,
+    Finding,
+    History,
+    Measurement,
+    any_of,
+)
 
 MAOI_MECHANISM = "maoi"
 IRREVERSIBLE_MAOIS = ("MAOI", "MAOI (transdermal)")
 """The classes that a washout is about; moclobemide is reversible and none of them."""
 
 _ALLERGY = "AllergyIntolerance"
-_NO_DIAGNOSES: tuple[Diagnosis, ...] = ()
 
 
 class Effect(Enum):
@@ -155,11 +163,14 @@ def _findings(precaution: Precaution, record: Record) -> Iterator[Finding]:
     seen = [finding for sign in precaution.signs for finding in _LOOK[sign.kind](sign, record)]
     if seen:
         texts = ", ".join(dict.fromkeys(finding.text for finding in seen))
+        if any(finding.criterion in _WITH_A_LIMIT for finding in seen):
+            # A figure or an age says little without what it is held against.
+            texts = f"{precaution.condition}: {texts}"
         evidence = tuple(dict.fromkeys(reference for finding in seen for reference in finding.evidence))
         yield Finding(
             precaution.effect.value,
             any_of(finding.answer for finding in seen),
-            f"{precaution.condition}: {texts}; {precaution.effect_text}",
+            f"{texts}; {precaution.effect_text}",
             evidence,
         )
 
@@ -183,6 +194,8 @@ def _diagnosed(sign: Sign, diagnoses: Iterable[Diagnosis]) -> Iterator[Finding]:
         if diagnosis.holds is not Answer.NOT_MET:
             over = ", recorded as over" if diagnosis.is_current is Answer.NOT_MET else ""
             how = "is on record" if diagnosis.holds is Answer.MET else "may be on record"
+            if diagnosis.role is DiagnosisRole.PRECAUTION:
+                how = "is mentioned"
             yield _seen(sign, diagnosis.holds, f"{diagnosis.text} {how}{over}", diagnosis.reference)
 
 
@@ -289,6 +302,11 @@ _LOOK = {
 
 def _is_one_of(drug: Drug, names: Sequence[str]) -> bool:
     return drug.agent in names or f"class:{drug.drug_class}" in names
+
+
+_WITH_A_LIMIT = {
+    kind.value for kind in (SignKind.ABOVE, SignKind.BELOW, SignKind.AGE_FROM, SignKind.AGE_OVER)
+}
 
 
 # --- washout ------------------------------------------------------------------------------------------

@@ -662,7 +662,7 @@ def test_options_are_told_by_level_with_what_concerns_them() -> None:
     lines = card.detail.splitlines()
     place = lines.index(load_words().options_title)
     assert lines[place + 2 : place + 7] == [
-        "- **Not pointed to:** spray. hypersensitivity (AllergyIntolerance/7).",
+        "- **Not pointed to:** spray: hypersensitivity (AllergyIntolerance/7).",
         "- Recommended: a score.",
         "- Specialist to decide: coil; fast coil; ECT.",
         "- **Urgent indication,** ECT: psychotic depression (Condition/8).",
