@@ -1,8 +1,8 @@
 """Assessment → cards: which assessment deserves which card, and what it says.
 
 Safety comes first and stands beside the rest. Of the other rungs the first that fits gives the one
-card: excluded, met, indeterminate, a second trial running. Words, codes and links are in
-catalogue.json.
+card: excluded, met, indeterminate, a second trial running. Words and codes are in catalogue.json; the
+links are those of the next steps.
 """
 
 from __future__ import annotations
@@ -14,12 +14,22 @@ from datetime import date
 from functools import lru_cache
 from uuid import UUID, uuid4
 
+from cards.around import is_pointed_to
 from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
-from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day, plain_number
-from cards.markdown import escaped, one_line, shortened
+from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day
+from cards.markdown import escaped, one_line, plain_number, shortened
 from cards.suggestions import Occasion, suggestion_for
-from cards.words import CardWords, PathwayWords, load_words
-from cds_service.trd.model import Answer, Assessment, Definition, Finding, JudgedTrial, Verdict, all_of
+from cards.words import CardWords, CountWords, PathwayWords, load_words
+from cds_service.trd.model import (
+    Answer,
+    Assessment,
+    Definition,
+    Finding,
+    JudgedTrial,
+    Rule,
+    Verdict,
+    all_of,
+)
 
 
 def cards_for(
@@ -75,7 +85,7 @@ def _first_of_the_ladder(assessment: Assessment) -> Rung | None:
 
 def _excluded(assessment: Assessment) -> Rung | None:
     """Excluded, but with a history that looks like treatment-resistant depression."""
-    looks_like_it = assessment.failed_at_least >= 1 or _could_be_met(assessment)
+    looks_like_it = assessment.certainly_failed >= 1 or _could_be_met(assessment)
     if assessment.verdict is not Verdict.EXCLUDED or not looks_like_it:
         return None
     reasons = [reason for reason in assessment.reasons if _excludes(reason)]
@@ -91,10 +101,11 @@ def _excluded(assessment: Assessment) -> Rung | None:
 def _met(assessment: Assessment) -> Rung | None:
     if assessment.verdict is not Verdict.MET:
         return None
-    failed = counted(assessment.failed_at_least, "adequate trial") + " failed"
     drugs = list(dict.fromkeys(judged.trial.name for judged in _failed(assessment)))
-    values = {"failed": failed, "needed": str(assessment.definition.needed_failed_trials)}
-    if len(drugs) == assessment.failed_at_least:
+    count = _count_words(assessment.definition)
+    failed = f"{count.counted(assessment.failed_at_least)} {count.verb}"
+    values = {"failed": failed, "needed": plain_number(_needed(assessment.definition))}
+    if assessment.definition.rule is Rule.FAILED_TRIALS and len(drugs) == assessment.failed_at_least:
         # Under a rule of different classes fewer trials count than failed: then names would mislead.
         values["drugs"] = ", ".join(drugs)
     return Rung("met", values)
@@ -105,7 +116,7 @@ def _indeterminate(assessment: Assessment) -> Rung | None:
         return None
     values = {
         "failed_range": _failed_range(assessment),
-        "needed": str(assessment.definition.needed_failed_trials),
+        "needed": plain_number(_needed(assessment.definition)),
     }
     if assessment.missing:
         values["missing"] = _missing_in_short(assessment)
@@ -126,7 +137,7 @@ def _to_clarify(assessment: Assessment) -> str:
 
 def _second_trial_running(assessment: Assessment) -> Rung | None:
     """One adequate trial failed, another is running: too short so far, or at too low a dose."""
-    if assessment.verdict is not Verdict.NOT_MET or assessment.failed_at_least < 1:
+    if assessment.verdict is not Verdict.NOT_MET or assessment.certainly_failed < 1:
         return None
     others = [judged for judged in assessment.trials if _is_another_running(judged, assessment)]
     rungs = [rung(judged, assessment) for rung in (_too_short_yet, _below_minimum) for judged in others]
@@ -157,22 +168,54 @@ def _too_short_yet(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
 
 def _below_minimum(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
     trial = judged.trial
-    if trial.dose.answer is not Answer.NOT_MET or trial.minimum_mg is None:
+    against = _against(judged, assessment)
+    if trial.dose.answer is not Answer.NOT_MET or trial.minimum_mg is None or _is_at_its_ceiling(against):
         return None
+    words = load_words().optimise
+    reasons = "; ".join(escaped(finding.text) for finding in against)
     values = {
         "failed": _failed_so_far(assessment),
         "drug": trial.name,
         "dose": mg_per_day(trial.max_mg),
         "minimum": mg_per_day(trial.minimum_mg),
+        "then": words["then_not" if against else "then"],
     }
-    return Rung("dose-below-minimum", values)
+    advice = words["advice_not"].format(against=reasons) if against else words["advice"]
+    return Rung("dose-below-minimum", values, {"advice": advice})
+
+
+def _against(judged: JudgedTrial, assessment: Assessment) -> list[Finding]:
+    """What the record shows for certain against more of the drug that is being taken."""
+    name = f"{judged.trial.drug.ingredient}: " if judged.trial.drug else ""
+    ruled_out = (step for step in assessment.next_steps if step.is_contraindicated)
+    cautions = (caution for step in ruled_out for caution in step.cautions)
+    return [c for c in cautions if name and c.answer is Answer.MET and c.text.startswith(name)]
+
+
+def _is_at_its_ceiling(against: list[Finding]) -> bool:
+    """The highest dose that is allowed is not to be optimised: it counts as adequate."""
+    return any(finding.criterion == "ceiling" for finding in against)
 
 
 # --- what the ladder asks -----------------------------------------------------------------------------
 
 
 def _could_be_met(assessment: Assessment) -> bool:
-    return assessment.failed_at_most >= assessment.definition.needed_failed_trials
+    return assessment.failed_at_most >= _needed(assessment.definition)
+
+
+def _needed(definition: Definition) -> float:
+    """How many of what the definition counts are needed."""
+    needed: float = definition.needed_failed_trials
+    if definition.treatments is not None:
+        needed = definition.treatments.needed
+    if definition.staging is not None and definition.staging.met_from is not None:
+        needed = definition.staging.met_from
+    return needed
+
+
+def _count_words(definition: Definition) -> CountWords:
+    return load_words().counts[definition.rule.value]
 
 
 def _excludes(reason: Finding) -> bool:
@@ -195,16 +238,17 @@ def _failed(assessment: Assessment) -> list[JudgedTrial]:
 
 
 def _failed_so_far(assessment: Assessment) -> str:
-    return counted(assessment.failed_at_least, "adequate trial") + " failed"
+    return counted(assessment.certainly_failed, "adequate trial") + " failed"
 
 
 def _failed_range(assessment: Assessment) -> str:
     least, most = assessment.failed_at_least, assessment.failed_at_most
+    words = _count_words(assessment.definition)
     if least == most:
-        return counted(least, "adequate trial") + " failed"
+        return f"{words.counted(least)} {words.verb}"
     if least == 0:
-        return f"at most {counted(most, 'adequate trial')} failed, none for certain"
-    return f"at least {least} and at most {counted(most, 'adequate trial')} failed"
+        return f"at most {words.counted(most)} {words.verb}, none for certain"
+    return f"at least {least} and at most {words.counted(most)} {words.verb}"
 
 
 def _missing_in_short(assessment: Assessment) -> str:
@@ -254,7 +298,7 @@ def _card(rung: Rung, assessment: Assessment, encounter_id: str | None, new_uuid
         suggestions=suggestions,
         selection_behavior=SelectionBehavior.ANY if suggestions else None,
         override_reasons=words.override_reasons,
-        links=(*_evidence(words, assessment.definition), *words.links),
+        links=(*_evidence(words, assessment.definition), *_links(words, assessment)),
     )
 
 
@@ -300,6 +344,19 @@ def _evidence(words: CardWords, definition: Definition) -> tuple[Link, ...]:
         return ()
     title = shortened(one_line(definition.title), 100)
     return (Link(load_words().evidence_label.format(definition=title), url),)
+
+
+def _links(words: CardWords, assessment: Assessment) -> tuple[Link, ...]:
+    """The options of the stage that have an address, by their level; none that is contraindicated."""
+    if not words.has_trials:
+        return ()
+    pointed_to = [step for step in assessment.next_steps if is_pointed_to(step)]
+    return tuple(
+        Link(f"{level_words}: {shortened(one_line(step.link_label or step.label), 120)}", step.url)
+        for level, level_words in load_words().levels.items()
+        for step in pointed_to
+        if step.level == level and is_web_address(step.url)
+    )
 
 
 _ADDRESS = re.compile(r"https://[^\s,;()<>\"'\\]+")

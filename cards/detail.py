@@ -5,11 +5,11 @@ All that came from a record or from a definition file is escaped here.
 
 from __future__ import annotations
 
-import math
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
-from cards.markdown import bullets, escaped, sentence, table
+from cards import around
+from cards.markdown import ABSURD, bullets, escaped, plain_number, sentence, table
 from cds_service.trd.model import (
     Answer,
     Assessment,
@@ -19,6 +19,7 @@ from cds_service.trd.model import (
     Outcome,
     Score,
     Trial,
+    TrialKind,
     Unread,
 )
 
@@ -26,12 +27,12 @@ TRIALS_SHOWN = 12
 MISSING_SHOWN = 8
 UNREAD_SHOWN = 3
 FILLED_SHOWN = 30
+HASH_SHOWN = 12
 
 _VERDICTS = {Answer.MET: "**failed**", Answer.NOT_MET: "does not count", Answer.UNKNOWN: "not known"}
 _MOST_TELLING_FIRST = (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET)
 _RECALLED = "recalled, unverified"
 _OF_SAFETY = "suicidality"
-_ABSURD = 1e9
 _SOURCES = {
     "dispenses": "what was dispensed",
     "statements": "what the patient is said to take",
@@ -44,8 +45,14 @@ def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool
     parts = [*lead]
     if has_trials:
         parts += [
+            around.check_first(assessment.check_first),
             _trials(assessment),
+            around.residual_impairment(assessment.residual_impairment),
+            around.agreement(assessment),
+            around.staging(assessment),
+            around.context(assessment.context),
             _not_known(assessment.missing),
+            around.options(assessment.next_steps),
             _unread(assessment.unread),
             _not_looked_at(assessment.not_looked_at),
         ]
@@ -57,16 +64,6 @@ def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool
 def mg_per_day(dose: float | None) -> str:
     """A dose as a prescriber writes it: 75 mg, 37.5 mg."""
     return "dose not known" if dose is None else f"{plain_number(dose)} mg"
-
-
-def plain_number(value: float) -> str:
-    """At most two decimals, none that are zero."""
-    if not math.isfinite(value) or abs(value) >= _ABSURD:
-        return f"{value:g}"
-    if value == int(value):
-        return str(int(value))
-    rounded = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
-    return f"{rounded:f}".rstrip("0").rstrip(".")
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -86,7 +83,7 @@ def _trials(assessment: Assessment) -> str:
     left_out = len(assessment.trials) - len(shown)
     if left_out:
         parts.append(f"And {counted(left_out, 'more trial')}, not shown.")
-    parts += [_recalled_minimums(shown), _named_elsewhere(shown)]
+    parts += [around.beside(shown), _recalled_minimums(shown), _named_elsewhere(shown)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -101,12 +98,18 @@ def _most_telling(trials: tuple[JudgedTrial, ...]) -> list[JudgedTrial]:
 def _row(judged: JudgedTrial, assessment: Assessment) -> tuple[str, ...]:
     trial = judged.trial
     return (
-        escaped(trial.name or "unnamed drug", 60),
+        _name(trial),
         _dose(trial),
         _days(trial),
         _score_change(judged.outcome, assessment.definition.nonresponse_below_percent),
         _verdict(judged),
     )
+
+
+def _name(trial: Trial) -> str:
+    """The drug, and what was tried with it where that is more than an antidepressant alone."""
+    name = escaped(trial.name or "unnamed drug", 60)
+    return name if trial.kind is TrialKind.ANTIDEPRESSANT else f"{name} ({trial.kind.value})"
 
 
 def _dose(trial: Trial) -> str:
@@ -131,7 +134,7 @@ def _score_change(outcome: Outcome, threshold_percent: float) -> str:
         return "no score"
     change = f"{_total(outcome.baseline)} → {_total(outcome.last)}"
     improvement = outcome.improvement_percent
-    if improvement is not None and abs(improvement) < _ABSURD:
+    if improvement is not None and abs(improvement) < ABSURD:
         change += f" ({change_percent(improvement, threshold_percent)})"
     return f"{escaped(shown.scale.name, 40)} {change}"
 
@@ -218,6 +221,8 @@ def _not_looked_at(sources: tuple[str, ...]) -> str:
 def _definition(definition: Definition, about: str) -> str:
     """The definition and which parameters the project chose, of those whose name begins with `about`."""
     name = f"Definition: {escaped(definition.id, 60)}, version {escaped(definition.version, 20)}"
+    if definition.content_hash:
+        name += f", content {escaped(definition.content_hash[:HASH_SHOWN], HASH_SHOWN)}"
     parts = [
         sentence(f"{name}: {escaped(definition.title, 120)}"),
         _filled([filled for filled in definition.filled if filled[0].startswith(about)]),

@@ -6,14 +6,19 @@ enters a `detail`, and `one_line` before it enters any other text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
+from decimal import ROUND_HALF_UP, Decimal
 
 _IS_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9 ,;%()-]*", re.ASCII)  # nothing in it means anything in Markdown
 _ACTIVE = re.compile(r"[\\`*_\[\]<>|~&$]")
 _OPENS_A_BLOCK = re.compile(r"(?=[#+\-=])|(?<=\d)(?=[.)])")
 _STARTS_LIKE_A_BLOCK = re.compile(r"[#+\-=]|\d{1,9}[.)](?: |$)")
 _BECOMES_A_LINK = re.compile(r"(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=[\w\-])", re.IGNORECASE)
+ABSURD = 1e9
+"""Figures from here on are no doses and no scores; they are written shortly."""
+
 _WORD_JOINER = "\u2060"
 
 
@@ -52,6 +57,16 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def bullets(items: Iterable[str]) -> str:
     """A list whose items are already escaped."""
     return "\n".join(f"- {item}" for item in items)
+
+
+def plain_number(value: float) -> str:
+    """At most two decimals, none that are zero."""
+    if not math.isfinite(value) or abs(value) >= ABSURD:
+        return f"{value:g}"
+    if value == int(value):
+        return str(int(value))
+    rounded = Decimal(str(value)).quantize(Decimal("0.01"), ROUND_HALF_UP)
+    return f"{rounded:f}".rstrip("0").rstrip(".")
 
 
 def sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from cards.card import Coding, Indicator, Link
+from cards.card import Coding, Indicator
 
 
 @lru_cache(maxsize=1)
@@ -56,17 +56,37 @@ class CardWords:
     lead: tuple[str, ...]
     has_trials: bool
     requests: tuple[str, ...]
-    links: tuple[Link, ...]
     override_reasons: tuple[Coding, ...]
 
 
 @dataclass(frozen=True)
+class CountWords:
+    """How a definition of one rule calls what it counts: `2 adequate trials failed`."""
+
+    one: str
+    many: str
+    verb: str
+
+    def counted(self, number: int) -> str:
+        return f"{number} {self.one if number == 1 else self.many}"
+
+
+@dataclass(frozen=True)
 class Words:
+    """All words. `levels` maps a wording level of an option to its words, most pressing first.
+
+    `counts` are by the rule of the definition; `optimise` says what to do with a dose below the minimum.
+    """
+
     source_label: str
     topic_system: str
     evidence_label: str
     older_adult_from_years: int
     default_scale: str
+    levels: dict[str, str]
+    counts: dict[str, CountWords]
+    optimise: dict[str, str]
+    options_title: str
     cards: dict[str, CardWords]
     requests: dict[str, RequestWords]
     pathways: tuple[PathwayWords, ...]
@@ -75,7 +95,6 @@ class Words:
 
 
 def _words(found: dict[str, Any]) -> Words:
-    links = {name: _link(entry, found["levels"]) for name, entry in found["links"].items()}
     reasons = _override_reasons(found["override_reasons"])
     pathways = {name: _pathway(name, entry) for name, entry in found["pathways"].items()}
     return Words(
@@ -84,7 +103,11 @@ def _words(found: dict[str, Any]) -> Words:
         evidence_label=found["evidence_label"],
         older_adult_from_years=found["older_adult_from_years"]["value"],
         default_scale=found["default_scale"],
-        cards={kind: _card(kind, entry, links, reasons) for kind, entry in found["cards"].items()},
+        levels=found["levels"],
+        counts={rule: CountWords(**entry) for rule, entry in found["counts"].items()},
+        optimise=found["optimise"],
+        options_title=found["options_title"],
+        cards={kind: _card(kind, entry, reasons) for kind, entry in found["cards"].items()},
         requests={name: _request(name, entry) for name, entry in found["requests"].items()},
         other_pathway=pathways.pop("other"),
         age_pathway=pathways.pop("age"),
@@ -92,7 +115,7 @@ def _words(found: dict[str, Any]) -> Words:
     )
 
 
-def _card(kind: str, entry: dict[str, Any], links: dict[str, Link], reasons: dict[str, Coding]) -> CardWords:
+def _card(kind: str, entry: dict[str, Any], reasons: dict[str, Coding]) -> CardWords:
     return CardWords(
         kind=kind,
         indicator=Indicator(entry["indicator"]),
@@ -100,7 +123,6 @@ def _card(kind: str, entry: dict[str, Any], links: dict[str, Link], reasons: dic
         lead=tuple(entry["lead"]),
         has_trials=entry["has_trials"],
         requests=tuple(entry["requests"]),
-        links=tuple(links[name] for name in entry["links"]),
         override_reasons=tuple(reasons[code] for code in entry["override_reasons"]),
     )
 
@@ -118,10 +140,6 @@ def _request(name: str, entry: dict[str, Any]) -> RequestWords:
         takes_note=entry.get("takes_note", False),
         source=entry["source"],
     )
-
-
-def _link(entry: dict[str, Any], levels: dict[str, str]) -> Link:
-    return Link(label=f"{levels[entry['level']]}: {entry['label']}", url=entry["url"])
 
 
 def _pathway(category: str, entry: dict[str, Any]) -> PathwayWords:

@@ -21,6 +21,8 @@ from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty
 from cds_service.tables.definitions import load_definitions
+from cds_service.tables.precautions import load_precautions
+from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
 from cds_service.trd.companions import find_other_trials
@@ -118,7 +120,7 @@ def assess_history(
         other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),
         staging=tuple(j.staging for j in (chosen, *others) if j.staging),
     )
-    stage, next_steps = find_next_steps(history, assessment, on)
+    stage, next_steps = find_next_steps(history, assessment, load_treatment_options(), load_precautions(), on)
     return replace(assessment, stage=stage, next_steps=next_steps)
 
 

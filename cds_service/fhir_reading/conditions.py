@@ -35,6 +35,7 @@ from cds_service.tables.conditions import (
     meaning_of_text,
     severity_of,
 )
+from cds_service.tables.precautions import precautions_in_text
 from cds_service.trd.model import Answer, Diagnosis, DiagnosisRole, Topic, Unread, all_of
 
 VERIFICATIONS = {
@@ -135,6 +136,19 @@ class _Record:
 def _meanings(
     concept: CodeableConcept | None, problems: Sequence[Problem]
 ) -> tuple[tuple[Meaning, ...], str]:
+    """What the code says, with what its words ask to be careful about, and why it cannot be told."""
+    meanings, problem = _roles(concept, problems)
+    return (*meanings, *_precautions(concept)), problem
+
+
+def _precautions(concept: CodeableConcept | None) -> Iterator[Meaning]:
+    """One meaning for each precaution that the words mention."""
+    texts = (concept.text, *(coding.display for coding in concept.coding)) if concept else ()
+    found = (meaning for text in texts if text for meaning in precautions_in_text(text))
+    yield from {meaning.category: meaning for meaning in found}.values()
+
+
+def _roles(concept: CodeableConcept | None, problems: Sequence[Problem]) -> tuple[tuple[Meaning, ...], str]:
     """What the code says, and why it cannot be told. Codes go before words, words only fill the gap."""
     trouble = problem_with(problems, "code")
     if concept is None:

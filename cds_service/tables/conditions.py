@@ -131,6 +131,11 @@ def meaning_of_text(text: str) -> Meaning | None:
     return None
 
 
+def is_denied(before: Phrase) -> bool:
+    """Whether the words before a phrase deny it ("no", "family history of")."""
+    return any(position_of(phrase, before) is not None for phrase in _load_texts().negations)
+
+
 def _diagnosis_words(text: str) -> Phrase:
     return plain_words(SEMANTIC_TAG.sub("", text[:LONGEST_TEXT]))
 

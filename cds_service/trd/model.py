@@ -260,6 +260,7 @@ class DiagnosisRole(Enum):
     SUICIDALITY = "suicidality"
     ALREADY_LABELLED = "already labelled treatment-resistant"
     CONFOUNDER = "confounder"
+    PRECAUTION = "precaution"  # words that ask for care with a treatment; never certain
 
 
 @dataclass(frozen=True)
@@ -850,8 +851,9 @@ class Staging:
 class NextStep:
     """One option that guidance knows at this stage: never an order. `level` is its wording level.
 
-    `cautions` are contraindications and precautions that the record shows; `is_contraindicated` tells that the
-    option is not pointed to because of one.
+    `cautions` are contraindications, precautions and urgent indications that the record shows (`criterion` says
+    which); `is_contraindicated` tells that the option is not pointed to because of one. `label` is how a card
+    calls it, `link_label` and `url` are its link; `is_shown` is False for what no card shows.
     """
 
     option: str
@@ -859,6 +861,10 @@ class NextStep:
     level: str
     cautions: tuple[Finding, ...] = ()
     is_contraindicated: bool = False
+    label: str = ""
+    link_label: str = ""
+    url: str = ""
+    is_shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -908,6 +914,14 @@ class Assessment:
     @property
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:
         return tuple((view.definition_id, view.judgement.verdict) for view in self.other_views)
+
+    @property
+    def certainly_failed(self) -> int:
+        """How many trials failed for certain, whatever the definition counts."""
+        if self.definition.rule is Rule.FAILED_TRIALS:
+            return self.failed_at_least
+        failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
+        return len({trial.drug.agent if trial.drug else trial.name for trial in failed})
 
     @property
     def agreeing(self) -> int:

@@ -16,11 +16,38 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
+from cards.around import CHECKS_SHOWN
 from cards.card import Card, to_json, utf16_units
 from cards.catalogue import address_in, cards_for
-from cards.detail import MISSING_SHOWN, TRIALS_SHOWN, change_percent, plain_number
+from cards.detail import MISSING_SHOWN, TRIALS_SHOWN, change_percent
+from cards.markdown import plain_number
 from cards.words import load_words
-from cds_service.trd.model import Answer, Assessment, Finding, Missing, Scale, Unread, Verdict
+from cds_service.tables.treatment_options import load_referrals, load_treatment_options
+from cds_service.trd.model import (
+    Answer,
+    Assessment,
+    Companion,
+    CompanionKind,
+    Definition,
+    Domain,
+    Finding,
+    History,
+    Judgement,
+    Measurement,
+    Missing,
+    NextStep,
+    OtherView,
+    Rule,
+    Scale,
+    Staging,
+    StagingRule,
+    TreatmentRule,
+    TrialKind,
+    Unread,
+    Verdict,
+    WindowEnd,
+)
+from cds_service.trd.next_steps import find_next_steps
 from tests.conftest import examples
 from tests.spec.assessments import (
     A_SCORE_IS_MISSING,
@@ -207,7 +234,7 @@ def test_an_excluded_patient_is_shown_the_other_pathway(
 
 
 def test_the_met_card_names_trials_and_offers_assessment_and_referral() -> None:
-    card = only_card(an_assessment())
+    card = only_card(with_options(an_assessment()))
     assert card.indicator.value == "warning"
     assert card.summary == (
         "Criteria for treatment-resistant depression met: 2 adequate trials failed (sertraline, venlafaxine)"
@@ -290,6 +317,75 @@ def test_the_low_dose_card_says_optimise_before_switching() -> None:
         "1 adequate trial failed; venlafaxine 37.5 mg is below the adequate minimum of 75 mg: "
         "optimise before switching"
     )
+
+
+def test_a_dose_that_must_not_be_raised_is_not_to_be_optimised() -> None:
+    against = Finding("contraindication", Answer.MET, "venlafaxine: bulimia is on record", ("Condition/9",))
+    step = replace(OPTIMISE, cautions=(against,), is_contraindicated=True)
+    card = only_card(one_failed(TOO_LOW, next_steps=(step,)))
+    assert card.summary.endswith("minimum of 75 mg: see first what is on record against it")
+    assert "A higher dose is not pointed to: venlafaxine: bulimia is on record." in card.detail
+    assert "Optimise dose" not in card.detail
+    assert [link.label for link in card.links] == ["Definition: A rule for tests"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "drug", "expected"),
+    [
+        (Answer.MET, "venlafaxine", []),
+        (Answer.UNKNOWN, "venlafaxine", ["dose-below-minimum"]),
+        (Answer.MET, "citalopram", ["dose-below-minimum"]),
+    ],
+)
+def test_a_drug_at_its_highest_allowed_dose_is_not_below_the_minimum(
+    answer: Answer, drug: str, expected: list[str]
+) -> None:
+    ceiling = Finding("ceiling", answer, f"{drug}: over 60 years: born 1950-01-01", ("Patient/p1",))
+    step = replace(OPTIMISE, cautions=(ceiling,), is_contraindicated=answer is Answer.MET)
+    assert kinds(one_failed(TOO_LOW, next_steps=(step,))) == expected
+
+
+REGISTER = replace(
+    a_definition(rule=Rule.TREATMENTS),
+    treatments=TreatmentRule(3, 28, 365, WindowEnd.TODAY),
+)
+SCORED = replace(a_definition(rule=Rule.SCORE), staging=StagingRule("Maudsley", met_from=7))
+
+
+@pytest.mark.parametrize(
+    ("definition", "failed", "summary", "needed"),
+    [
+        (a_definition(), 2, "met: 2 adequate trials failed (sertraline, venlafaxine)", "2 needed"),
+        (REGISTER, 3, "met: 3 treatments counted", "3 needed"),
+        (SCORED, 8, "met: 8 points scored", "7 needed"),
+    ],
+    ids=["failed trials", "treatments", "score"],
+)
+def test_a_card_says_what_its_definition_counts(
+    definition: Definition, failed: int, summary: str, needed: str
+) -> None:
+    card = only_card(an_assessment(failed=(failed, failed), definition=definition))
+    assert card.summary.endswith(summary)
+    assert needed in card.detail
+
+
+@pytest.mark.parametrize(("definition", "most"), [(a_definition(), 2), (REGISTER, 3), (SCORED, 7)])
+def test_the_indeterminate_card_is_due_when_enough_could_be_counted(
+    definition: Definition, most: int
+) -> None:
+    for number, expected in ((most - 1, []), (most, ["indeterminate"]), (most + 1, ["indeterminate"])):
+        assessment = an_assessment(Verdict.INDETERMINATE, (0, number), definition=definition)
+        assert kinds(assessment) == expected
+
+
+def test_a_register_s_treatments_are_no_failed_trials() -> None:
+    """Two treatments counted, one of them failed: the running third is announced as after one failed trial."""
+    assessment = an_assessment(
+        Verdict.NOT_MET, (2, 2), definition=REGISTER, trials=(a_trial("sertraline"), RUNNING)
+    )
+    assert only_card(assessment).summary.startswith("1 adequate trial failed; venlafaxine will be")
+    none_failed = replace(assessment, trials=(RUNNING,))
+    assert kinds(none_failed) == []
 
 
 # --- the detail ---------------------------------------------------------------------------------------
@@ -417,6 +513,207 @@ def test_the_source_is_the_definition() -> None:
     assert source["url"] == "https://doi.org/10.1000/test.1"
 
 
+# --- what stands around the trials --------------------------------------------------------------------
+
+
+def test_what_to_check_first_stands_before_the_trials_with_its_record() -> None:
+    found = (
+        Finding("hypothyroidism", Answer.MET, "hypothyroidism", ("Condition/3",)),
+        Finding("ptsd", Answer.MET, "post-traumatic stress disorder", ("Condition/7", "Condition/8", "Condition/9")),
+    )  # fmt: skip
+    lines = only_card(an_assessment(check_first=found)).detail.splitlines()
+    (place,) = [n for n, line in enumerate(lines) if line.startswith("**Check first:**")]
+    assert lines[place] == (
+        "**Check first:** hypothyroidism (Condition/3); "
+        "post-traumatic stress disorder (Condition/7, Condition/8, and 1 more)."
+    )
+    assert place < lines.index("| Drug | Dose a day | Days at adequate dose | Score | Verdict |")
+
+
+def test_of_many_things_to_check_the_first_are_named() -> None:
+    found = tuple(Finding("x", Answer.MET, f"illness {n}") for n in range(CHECKS_SHOWN + 2))
+    detail = only_card(an_assessment(check_first=found)).detail
+    assert f"illness {CHECKS_SHOWN - 1}; and 2 more." in detail
+    assert f"illness {CHECKS_SHOWN}" not in detail
+
+
+def test_impairment_that_is_left_is_said() -> None:
+    left = (Finding("function", Answer.MET, "WSAS 22, unimpaired up to 9", ("Observation/22",)),)
+    detail = only_card(an_assessment(residual_impairment=left)).detail
+    assert "**Residual impairment:** WSAS 22, unimpaired up to 9 (Observation/22)." in detail.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("kind", "first_day", "answer", "text", "line"),
+    [
+        (CompanionKind.AUGMENTATION, date(2025, 9, 10), Answer.MET, "",
+         "- Beside sertraline: lithium (augmentation), 2025-09-10 to 2025-11-20, 60 days in common; "
+         "enough to count."),
+        (CompanionKind.CROSS_TAPER, None, Answer.NOT_MET, "28 days at most",
+         "- Beside sertraline: lithium (cross-taper), 60 days in common; not enough to count: 28 days at most."),
+        (CompanionKind.NEUROMODULATION, None, Answer.UNKNOWN, "sessions not recorded",
+         "- Beside sertraline: lithium (neuromodulation), 60 days in common; not known: sessions not recorded."),
+    ],
+)  # fmt: skip
+def test_what_went_on_beside_a_trial_stands_below_it(
+    kind: CompanionKind, first_day: date | None, answer: Answer, text: str, line: str
+) -> None:
+    lithium = Companion(kind, "lithium", first_day, date(2025, 11, 20), 60, Finding("beside", answer, text))
+    trial = replace(a_trial("sertraline"), companions=(lithium,))
+    assert line in only_card(an_assessment(trials=(trial, a_trial("venlafaxine")))).detail.splitlines()
+
+
+@pytest.mark.parametrize("kind", list(TrialKind))
+def test_a_trial_of_another_kind_says_which(kind: TrialKind) -> None:
+    judged = a_trial("lithium")
+    judged = replace(judged, trial=replace(judged.trial, kind=kind))
+    detail = only_card(an_assessment(trials=(judged,))).detail
+    name = "lithium" if kind is TrialKind.ANTIDEPRESSANT else f"lithium ({kind.value})"
+    assert f"| {name} | 100 mg" in detail
+
+
+@pytest.mark.parametrize(
+    ("views", "line"),
+    [
+        ("", None),
+        ("a met", "The other definition agrees."),
+        ("a met, b met", "All 2 other definitions agree."),
+        ("a met, b not-met: both are SSRIs", "1 of 2 other definitions agree; b differs: both are SSRIs."),
+        ("a not-met", "0 of 1 other definitions agree; a differs: not-met."),
+        ("a not-met: not met under a: both are SSRIs",
+         "0 of 1 other definitions agree; not met under a: both are SSRIs."),
+        ("a not-met, b excluded: mania, c not-met: one class, d met",
+         "1 of 4 other definitions agree; b differs: mania; c differs: one class; 1 more differs: a."),
+        ("a not-met, b not-met, c not-met, d not-met",
+         "0 of 4 other definitions agree; a differs: not-met; b differs: not-met; 2 more differ: c, d."),
+    ],
+)  # fmt: skip
+def test_one_line_says_how_many_definitions_agree(views: str, line: str | None) -> None:
+    detail = only_card(an_assessment(other_views=other_views(views))).detail
+    assert [text for text in detail.splitlines() if "other definition" in text] == ([line] if line else [])
+
+
+@pytest.mark.parametrize(
+    ("stagings", "line"),
+    [
+        ((("Maudsley", 7, 8, "moderate", "moderate"), ("Thase-Rush", 2, 2, "stage II", "stage II")),
+         "**Staging:** Maudsley 7 to 8 (moderate); Thase-Rush stage II."),
+        ((("Maudsley", 6, 7, "mild", "moderate"),), "**Staging:** Maudsley 6 to 7 (mild to moderate)."),
+        ((("MGH-S", 2.5, 2.5, "", ""),), "**Staging:** MGH-S 2.5."),
+        ((("Thase-Rush", 1, 2, "Stage I", "Stage II"),), "**Staging:** Thase-Rush Stage I to Stage II."),
+    ],
+)  # fmt: skip
+def test_one_line_gives_the_stages(stagings: tuple[Any, ...], line: str) -> None:
+    found = tuple(Staging(t, t, low, high, a, b, (), "a source") for t, low, high, a, b in stagings)
+    assert line in only_card(an_assessment(staging=found)).detail.splitlines()
+
+
+def test_the_highest_score_stands_beside_the_points_where_the_method_tells_it() -> None:
+    bands = ((3.0, 6.0, "mild"), (7.0, 10.0, "moderate"), (11.0, 15.0, "severe"))
+    by_maudsley = a_definition(id="msm", staging=StagingRule("Maudsley", bands=bands))
+    found = Staging("Maudsley", "Maudsley", 7, 8, "moderate", "moderate", (), "a source")
+    view = OtherView(Judgement(by_maudsley, Verdict.MET, 7, 8, (), ()))
+    line = "**Staging:** Maudsley 7 to 8 of 15 (moderate)."
+    for assessment in (
+        an_assessment(staging=(found,), other_views=(view,)),
+        an_assessment(staging=(found,), definition=by_maudsley),
+    ):
+        assert line in only_card(assessment).detail.splitlines()
+
+
+def test_one_line_gives_the_newest_values_beyond_mood() -> None:
+    values = tuple(
+        Measurement(name, Domain.FUNCTION, date(2026, 6, day), 22.0, unit, f"Observation/{day}")
+        for day, (name, unit) in enumerate(
+            [("one", ""), ("two", "{score}"), ("three", "m[IU]/L"), ("four", ""), ("five", "")], start=1
+        )
+    )
+    assert (
+        "**Context:** five 22 (2026-06-05); four 22 (2026-06-04); three 22 m\\[IU\\]/L (2026-06-03); "
+        "two 22 (2026-06-02)."
+    ) in only_card(an_assessment(context=values)).detail.splitlines()
+
+
+def test_the_definition_is_named_with_the_hash_of_its_content() -> None:
+    definition = a_definition(content_hash="0123456789abcdef")
+    detail = only_card(an_assessment(definition=definition)).detail
+    assert "Definition: test-rule, version 1, content 0123456789ab: A rule for tests." in detail
+
+
+# --- options ------------------------------------------------------------------------------------------
+
+
+def test_options_are_told_by_level_with_what_concerns_them() -> None:
+    pressure = Finding("caution", Answer.MET, "blood pressure 150", ("Observation/5",))
+    metal = Finding(
+        "contraindication", Answer.UNKNOWN, "“cochlear implant” may be on record", ("Condition/6",)
+    )
+    allergy = Finding("contraindication", Answer.MET, "hypersensitivity", ("AllergyIntolerance/7",))
+    psychotic = Finding("indication", Answer.MET, "psychotic depression", ("Condition/8",))
+    specialist = "specialist to decide"
+    steps = (
+        NextStep("A", "x", "recommend", label="a score", url="https://example.org/a", link_label="the score"),
+        NextStep("B", "x", specialist, (pressure, allergy), True, "spray", "the spray", "https://example.org/b"),
+        NextStep("C", "x", specialist, (metal,), label="coil"),
+        NextStep("D", "x", specialist, (metal,), label="fast coil"),
+        NextStep("E", "x", specialist, (psychotic,), label="ECT", url="https://example.org/e"),
+        NextStep("F", "x", "research only", (pressure,), label="mushrooms", is_shown=False),
+    )  # fmt: skip
+    card = only_card(an_assessment(next_steps=steps))
+    lines = card.detail.splitlines()
+    place = lines.index(load_words().options_title)
+    assert lines[place + 2 : place + 7] == [
+        "- **Not pointed to:** spray: hypersensitivity (AllergyIntolerance/7).",
+        "- Recommended: a score.",
+        "- Specialist to decide: coil; fast coil; ECT.",
+        "- **Urgent indication,** ECT: psychotic depression (Condition/8).",
+        "- Possible caution, coil, fast coil: “cochlear implant” may be on record (Condition/6).",
+    ]
+    assert "mushrooms" not in card.detail
+    assert [(link.label, link.url) for link in card.links[1:]] == [
+        ("Recommended: the score", "https://example.org/a"),
+        ("Specialist to decide: ECT", "https://example.org/e"),
+    ]
+
+
+def test_the_safety_and_the_excluded_card_point_to_no_option() -> None:
+    for assessment in (
+        an_assessment(Verdict.NOT_MET, (0, 0), safety=SUICIDALITY),
+        an_assessment(Verdict.EXCLUDED, (1, 1), reasons=(BIPOLAR,)),
+    ):
+        card = only_card(with_options(assessment))
+        assert load_words().options_title not in card.detail
+        assert [link.label.partition(":")[0] for link in card.links] in ([], ["Definition"])
+
+
+def test_every_code_of_a_draft_is_a_row_of_the_table() -> None:
+    codings = [
+        (coding["system"], coding["code"], coding.get("display", ""))
+        for request in load_words().requests.values()
+        for concept in (request.code, request.category)
+        for coding in concept.get("coding", ())
+    ]
+    assert len(codings) >= 10
+    for system, code, display in codings:
+        assert load_referrals()[system, code].display == display
+
+
+@pytest.mark.parametrize("assessment", [row[1] for row in LADDER], ids=[row[0] for row in LADDER])
+@pytest.mark.parametrize(("is_acute", "kind"), [(True, "safety-acute"), (False, "safety")])
+def test_the_safety_card_comes_first_whatever_the_rest_says(
+    assessment: Assessment, is_acute: bool, kind: str
+) -> None:
+    """Its topic is its own, so whoever silences the topic of another card silences nothing of it."""
+    silent = replace(assessment, safety=Finding("safety", Answer.NOT_MET, "answered 0"))
+    at_risk = replace(assessment, safety=SUICIDALITY, suicidality_is_acute=is_acute)
+    others = kinds(silent)
+    assert kinds(at_risk) == [kind, *others]
+    assert not any(other.startswith("safety") for other in others)
+    alone = cards_for(replace(at_risk, concerns_depression=False))[0]
+    beside = cards_for(at_risk)[0]
+    assert without_uuids(to_json(alone)) == without_uuids(to_json(beside))
+
+
 # --- hostile and long text ----------------------------------------------------------------------------
 
 HOSTILE = [
@@ -442,7 +739,14 @@ def test_text_from_data_comes_out_literally(text: str) -> None:
     missing = (Missing(text, text, text),)
     definition = a_definition(title=text, filled=((text, text),))
     card = only_card(
-        an_assessment(Verdict.INDETERMINATE, (1, 2), trials=trials, missing=missing, definition=definition)
+        an_assessment(
+            Verdict.INDETERMINATE,
+            (1, 2),
+            trials=trials,
+            missing=missing,
+            definition=definition,
+            **all_around(text),
+        )
     )
     tokens = [child for token in MARKDOWN.parse(card.detail) for child in (token, *(token.children or ()))]
     assert {token.type for token in tokens}.isdisjoint(
@@ -562,6 +866,8 @@ def test_no_text_or_number_breaks_a_reply(text: str, number: float, answer: Answ
     trial = a_trial(
         text, answer, why=text, max_mg=number, minimum_mg=number, improvement=number, baseline=a_score(number)
     )
+    beside = Companion(CompanionKind.AUGMENTATION, text, ON, ON, 1, Finding(text, answer, text))
+    trial = replace(trial, companions=(beside,))
     for verdict in Verdict:
         assessment = an_assessment(
             verdict,
@@ -571,14 +877,64 @@ def test_no_text_or_number_breaks_a_reply(text: str, number: float, answer: Answ
             unread=(Unread(text, text),),
             reasons=(replace(BIPOLAR, text=text),),
             safety=replace(SUICIDALITY, text=text),
-            definition=a_definition(title=text, source=text, filled=((text, text),)),
+            definition=a_definition(title=text, source=text, filled=((text, text),), content_hash=text),
+            **all_around(text, number, answer),
         )
         reply = {"cards": [to_json(card) for card in cards_for(assessment, encounter_id=text)]}
         REPLY.validate(reply)
         json.dumps(reply, allow_nan=False, ensure_ascii=False).encode("utf-8")
 
 
-# --- how the specs look at a card ---------------------------------------------------------------------
+# --- what the specs build, and how they look at a card -------------------------------------------------
+
+
+OPTIMISE = NextStep("Optimise dose or adherence", "pharmacological", "recommend", label="optimise dose")
+
+
+def with_options(assessment: Assessment) -> Assessment:
+    """The assessment with the options that the real table has at its stage."""
+    nobody = History(assessment.patient)
+    stage, steps = find_next_steps(nobody, assessment, load_treatment_options(), (), assessment.on)
+    return replace(assessment, stage=stage, next_steps=steps)
+
+
+def other_views(table: str) -> tuple[OtherView, ...]:
+    """`a met, b not-met: why` as what definitions a and b say."""
+    views = []
+    for cell in filter(None, table.split(", ")):
+        name, verdict = cell.partition(":")[0].split()
+        why = cell.partition(": ")[2]
+        views.append(an_other_view(name, Verdict(verdict), why))
+    return tuple(views)
+
+
+def an_other_view(name: str, verdict: Verdict, why: str) -> OtherView:
+    return OtherView(Judgement(a_definition(id=name), verdict, 0, 0, (), ()), why)
+
+
+def all_around(text: str, number: float = 3.0, answer: Answer = Answer.MET) -> dict[str, Any]:
+    """All that stands around the trials, each text of it the given one."""
+    found = Finding(text, answer, text, (text, text, text))
+    step = NextStep(text, text, "recommend", (found,), False, text, text, text)
+    return {
+        "check_first": (found,),
+        "residual_impairment": (found,),
+        "context": (Measurement(text, Domain.FUNCTION, ON, number, text, text),),
+        "other_views": (an_other_view(text, Verdict.MET, text), an_other_view(text, Verdict.EXCLUDED, text)),
+        "staging": (Staging(text, text, number, number, text, text, (), text),),
+        "stage": text,
+        "next_steps": (
+            step,
+            replace(step, is_contraindicated=True),
+            replace(step, cautions=(replace(found, criterion="indication"),), level=text),
+        ),
+    }
+
+
+def without_uuids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: without_uuids(item) for key, item in value.items() if key != "uuid"}
+    return [without_uuids(item) for item in value] if isinstance(value, list) else value
 
 
 def resources(card: Card) -> list[dict[str, Any]]:
