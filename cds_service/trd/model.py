@@ -71,12 +71,18 @@ class AddOn:
 
     `minimum_days` is None where the table tells no length. `counts` is False for agents that are not counted
     as augmentation (stimulants, pindolol); `why_not` then says so. `source` is the citation of the length.
+    A level in blood of at least `minimum_level`, measured under the LOINC code `level_code` in one of
+    `level_units`, says more than the dose; None where the table has none.
     """
 
     minimum_days: int | None
     counts: bool = True
     why_not: str = ""
     source: str = ""
+    level_code: str = ""
+    minimum_level: float | None = None
+    level_units: tuple[str, ...] = ()
+    level_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ class Source(Enum):
     DISPENSED = "dispensed"  # MedicationDispense
     ADMINISTERED = "administered"  # MedicationAdministration
     STATED = "stated"  # MedicationStatement
+    PERFORMED = "performed"  # Procedure: no drug, and never weighed against one
 
 
 @dataclass(frozen=True)
