@@ -739,7 +739,8 @@ class Companion:
     """What went on beside a trial, from `first_day` to `last_day`, and how many days of both coincide.
 
     `adequate` answers whether it is enough to count as such (dose, length, overlap), with the reason in words.
-    Days are None where they are not recorded.
+    Days are None where they are not recorded. `overlap_days` counts days at any dose; `dose` is that in words,
+    empty where it is not known or there is none.
     """
 
     kind: CompanionKind
@@ -748,6 +749,7 @@ class Companion:
     last_day: date | None
     overlap_days: int
     adequate: Finding
+    dose: str = ""
 
 
 @dataclass(frozen=True)
