@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import pairwise
 
 from cds_service.trd.beside import Side, add_on_sides, judge_add_on, judge_length, sides_of, together
 from cds_service.trd.courses import Course, courses_of, undated
@@ -12,6 +13,7 @@ from cds_service.trd.model import (
     Companion,
     CompanionKind,
     Definition,
+    Exposure,
     Finding,
     History,
     ProcedureKind,
@@ -38,9 +40,8 @@ def find_companions(
     own have no companions.
     """
     places = [at for at, trial in enumerate(trials) if _can_have_companions(trial)]
-    has_others = history.add_ons or history.procedures
-    if not places or (len(places) == 1 and not has_others):
-        return tuple(() for _ in trials)
+    if not (history.add_ons or history.procedures or _overlap([trials[at].exposure for at in places])):
+        return ((),) * len(trials)
     sides = sides_of([trials[at] for at in places])
     add_ons = add_on_sides(history, definition, on)
     courses = [
@@ -56,6 +57,12 @@ def find_companions(
             *(_undated(course, kind) for course, kind in loose),
         )
     return tuple(found)
+
+
+def _overlap(exposures: Sequence[Exposure]) -> bool:
+    """Whether two of them share a day; most people take one antidepressant after another."""
+    spans = sorted({(exposure.first_day, exposure.last_day, exposure.name) for exposure in exposures})
+    return any(earlier[1] >= later[0] for earlier, later in pairwise(spans))
 
 
 def _can_have_companions(trial: Trial) -> bool:
