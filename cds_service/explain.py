@@ -79,15 +79,19 @@ def _patient_id(resource: dict[str, Any]) -> str:
 
 def _explained(entry: Entry, reading: MedicationReading, index: Index) -> ExplainedOrder:
     reference = reference_of(entry)
-    told = next((each for each in reading.prescriptions if each.reference == reference), None)
+    every = (*reading.prescriptions, *reading.add_ons)
+    told = next((each for each in every if each.reference == reference), None)
+    drug = drug_of_resource(entry.resource, index.find)
     is_denial = told is not None and told.is_denial
     aside = [each.problem for each in reading.set_aside if each.reference == reference]
     return ExplainedOrder(
         reference=reference,
-        drug=drug_of_resource(entry.resource, index.find),
+        drug=(drug.add_on or drug) if isinstance(drug, NotAntidepressant) else drug,
         prescription=None if is_denial else told,
         set_aside="; ".join([*aside, *(["said not to be taken"] if is_denial else [])]),
-        unread=tuple(each.problem for each in reading.unread if each.reference == reference),
+        unread=tuple(
+            each.problem for each in (*reading.unread, *reading.add_on_unread) if each.reference == reference
+        ),
     )
 
 

@@ -8,6 +8,7 @@ from cds_service.trd.model import (
     Answer,
     Assessment,
     Companion,
+    CompanionKind,
     Finding,
     JudgedTrial,
     Measurement,
@@ -111,9 +112,11 @@ def _next_step(step: NextStep) -> dict[str, Any]:
 
 def _companion(companion: Companion) -> dict[str, Any]:
     days = {"firstDay": companion.first_day, "lastDay": companion.last_day}
+    dose = {"dose": companion.dose} if companion.dose else {}
     return {
         "kind": companion.kind.value,
         "name": companion.name,
+        **dose,
         **{key: day.isoformat() for key, day in days.items() if day},
         "overlapDays": companion.overlap_days,
         "adequate": companion.adequate.answer.value,
@@ -220,4 +223,23 @@ def trial_sentence(judged: JudgedTrial) -> str:
     }[judged.failed.answer]
     taken = f"; {trial.adherence.text}" if trial.adherence.answer is Answer.MET else ""
     named_by = f"; drug named by {', '.join(trial.exposure.named_by)}" if trial.exposure.named_by else ""
-    return f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text}{taken}){named_by}"
+    beside = "".join(f"; {_beside(companion)}" for companion in judged.companions)
+    return (
+        f"{trial.name or 'unnamed drug'}, {days}: {verdict} ({judged.failed.text}{taken}){named_by}{beside}"
+    )
+
+
+def _beside(companion: Companion) -> str:
+    """ "with lithium 900 mg/day 2025-10-01 to 2025-12-01 (62 days, adequate augmentation)"."""
+    kind, adequate = companion.kind.value, companion.adequate
+    dose = f" {companion.dose}" if companion.dose else ""
+    days = f" {companion.first_day} to {companion.last_day}" if companion.first_day else ""
+    coincide = f"{companion.overlap_days} days" if companion.overlap_days else "days not recorded"
+    shown = {
+        Answer.MET: f"adequate {kind}",
+        Answer.UNKNOWN: f"whether adequate {kind} is not known: {adequate.text}",
+        Answer.NOT_MET: f"no adequate {kind}: {adequate.text}",
+    }[adequate.answer]
+    if companion.kind is CompanionKind.CROSS_TAPER:
+        shown = kind
+    return f"with {companion.name}{dose}{days} ({coincide}, {shown})"

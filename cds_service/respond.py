@@ -25,11 +25,11 @@ from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
-from cds_service.trd.companions import find_other_trials
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Assessment, Definition, Exposure, History, Judgement, OtherView, Outcome
 from cds_service.trd.next_steps import find_next_steps
+from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cds_service.fhir_reading.collected import Collected, Entry
@@ -51,9 +51,12 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     prescriptions = reconcile(
         (*orders.prescriptions, *records.prescriptions), on, knows_all_fills=knows_all_fills
     )
-    not_used = left_out(records.prescriptions, prescriptions)
+    add_on_unread = (*orders.add_on_unread, *records.add_on_unread)
+    knows_add_on_fills = not any(Topic.FILLS in u.topics for u in (*not_assigned, *add_on_unread))
+    add_ons = reconcile((*orders.add_ons, *records.add_ons), on, knows_all_fills=knows_add_on_fills)
+    not_used = (*left_out(records.prescriptions, prescriptions), *left_out(records.add_ons, add_ons))
     if assume_one_unit_daily:
-        prescriptions = assume_one_unit_a_day(prescriptions)
+        prescriptions, add_ons = assume_one_unit_a_day(prescriptions), assume_one_unit_a_day(add_ons)
     results = read_observations(own.by_type["Observation"], index.find, on)
     conditions = read_conditions(own.by_type["Condition"], on)
     return History(
@@ -70,6 +73,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *patient.unread,
             *orders.unread,
             *records.unread,
+            *(replace(unread, topics=(Topic.NONE,)) for unread in add_on_unread),
             *results.unread,
             *conditions.unread,
         ),
@@ -81,6 +85,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *conditions.set_aside,
         ),
         not_looked_at=collected.not_looked_at,
+        add_ons=add_ons,
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from cds_service.tables.add_ons import augmenting_agent
 from cds_service.tables.dosing import load_sig_phrases, load_units
 from cds_service.tables.drugs import (
     STRENGTH,
@@ -81,6 +82,22 @@ def _clue_of_words(plain: str) -> Product | Doubt | AnotherName:
         return Doubt("the name tells no particular drug", is_empty=True)
     misspelt = _misspelt(words)
     return Doubt(f"the name looks like a misspelt {misspelt}") if misspelt else AnotherName(plain[:60])
+
+
+def clue_of_add_on_name(name: str) -> Product | Doubt | AnotherName:
+    """The same of a name of an augmenting agent: one that tells another drug as well leaves a doubt."""
+    plain = plain_text(name.replace("_", " "))
+    clue = _clue_of_words(plain)
+    if not isinstance(clue, Product):
+        return clue
+    found = [named.product for named in products_named(unglued(words_of(plain)))]
+    if not any(augmenting_agent(product.components) for product in found):
+        return clue
+    together = frozenset[str]().union(*(product.components for product in found))
+    if augmenting_agent(together) is None:
+        return _several(*dict.fromkeys(product.name for product in found))
+    other = _unknown_drug_beside(plain)
+    return _several(clue.name, other) if other else replace(clue, components=together)
 
 
 def _several(*names: str) -> Doubt:

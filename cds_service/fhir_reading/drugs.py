@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from cds_service.fhir_reading.drug_names import (
     AnotherName,
     Doubt,
+    clue_of_add_on_name,
     clue_of_name,
     contents_in_name,
     narrowest,
@@ -22,6 +23,7 @@ from cds_service.fhir_reading.drug_names import (
 )
 from cds_service.fhir_reading.elements import CodeableConcept, Coding, NamedCoding
 from cds_service.fhir_reading.figures import is_close
+from cds_service.tables.add_ons import augmenting_agent, augmenting_atc
 from cds_service.tables.drugs import (
     NDC_SNAPSHOT,
     Antidepressant,
@@ -69,7 +71,9 @@ ATC_ANTIDEPRESSANTS = ("N06A", "N06CA")
 
 @dataclass(frozen=True)
 class Recognised:
-    """An antidepressant. `strength` is None when none is stated, or several that differ (`strength_problem`).
+    """An antidepressant, or an augmenting agent read as one.
+
+    `strength` is None when none is stated, or several that differ (`strength_problem`).
 
     `use` is the narrowest use that a code or brand names; None leaves it to the drug's own row.
     `words` are all words of its names, for rules about salts and forms. `contents` are the parts of a
@@ -93,11 +97,17 @@ class Recognised:
 
 @dataclass(frozen=True)
 class NotAntidepressant:
-    """Another drug. `is_certain` tells that a code or name in our tables says so, not just that ours are absent."""
+    """Another drug. `is_certain` tells that a code or name in our tables says so, not just that ours are absent.
+
+    `add_on` is the augmenting agent that it is; where it may be one, and codes or names disagree on which,
+    `add_on_problem` says why.
+    """
 
     name: str
     is_certain: bool
     named_by: str = ""
+    add_on: Recognised | None = None
+    add_on_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,8 +152,12 @@ def _marked(drug: DrugReading, codings: tuple[Coding, ...], text: str, origin: s
     Another drug by the record's own words too does not rest on the service.
     """
     own = tuple(coding for coding in codings if not isinstance(coding, NamedCoding))
-    if isinstance(drug, NotAntidepressant) and isinstance(_recognise(own, text), NotAntidepressant):
-        return drug
+    by_own = _recognise(own, text)
+    if isinstance(drug, NotAntidepressant):
+        if isinstance(by_own, NotAntidepressant) and (by_own.add_on or not drug.add_on):
+            return drug
+        add_on = replace(drug.add_on, named_by=origin) if drug.add_on else None
+        drug = replace(drug, add_on=add_on)
     has_own_name = any(name.strip() for name in (text, *(coding.display or "" for coding in own)))
     shown = drug.name if has_own_name else f"{drug.name} (named by {urlsplit(origin).netloc})"
     return replace(drug, name=shown, named_by=origin)
@@ -157,12 +171,34 @@ def _read_together(codings: tuple[Coding, ...], text: str) -> DrugReading:
     clues += [clue_of_name(name) for name in dict.fromkeys(names)]
     antidepressants = [clue for clue in clues if isinstance(clue, Product) and clue.antidepressant]
     if not antidepressants:
-        return _without_antidepressant(clues, name)
+        other = _without_antidepressant(clues, name)
+        return _with_add_on(other, codings, names, name) if isinstance(other, NotAntidepressant) else other
     problem = _disagreement(antidepressants, clues, codings)
     if problem:
         return UnknownDrug(name, problem)
+    drug = _most_specific(antidepressants).antidepressant
+    assert drug is not None  # only products of antidepressants are given
     told_by = _told_by(codings, clues)
-    return replace(_recognised(antidepressants, clues, names, name), told_by=told_by)
+    return replace(_recognised(drug, antidepressants, clues, names, name), told_by=told_by)
+
+
+def _with_add_on(
+    other: NotAntidepressant, codings: tuple[Coding, ...], names: Sequence[str], name: str
+) -> NotAntidepressant:
+    """Another drug, with the augmenting agent that all its codes and names say it is."""
+    clues: list[Clue] = [clue_of_code(coding) for coding in codings]
+    clues += [clue_of_add_on_name(each) for each in dict.fromkeys(names)]
+    products = [clue for clue in clues if isinstance(clue, Product)]
+    agents = [product for product in products if augmenting_agent(product.components)]
+    if not agents:
+        several = (clue.problem for clue in clues if isinstance(clue, Doubt) and clue.is_several)
+        return replace(other, add_on_problem=next(several, ""))
+    problem = _disagreement(agents, clues, codings)
+    agent = augmenting_agent(_most_specific(agents).components)
+    if problem or agent is None:
+        return replace(other, add_on_problem=problem)
+    told_by = _told_by(codings, clues)
+    return replace(other, add_on=replace(_recognised(agent.row, agents, clues, names, name), told_by=told_by))
 
 
 def _told_by(codings: Sequence[Coding], clues: Sequence[Clue]) -> tuple[str, ...]:
@@ -267,7 +303,7 @@ def _known_code(system: str, code: str) -> Product | Doubt | None:
 
 
 def _clue_of_atc(code: str) -> Product | Doubt | None:
-    known = load_atc().get(code)
+    known = load_atc().get(code) or augmenting_atc().get(code)
     if known:
         return known
     if code.startswith(ATC_ANTIDEPRESSANTS) or any(prefix.startswith(code) for prefix in ATC_ANTIDEPRESSANTS):
@@ -356,11 +392,13 @@ def _other_display(codings: Iterable[Coding]) -> str | None:
 
 
 def _recognised(
-    antidepressants: Sequence[Product], clues: Sequence[Clue], names: Sequence[str], name: str
+    drug: Antidepressant,
+    antidepressants: Sequence[Product],
+    clues: Sequence[Clue],
+    names: Sequence[str],
+    name: str,
 ) -> Recognised:
     whole = _most_specific(antidepressants)
-    drug = whole.antidepressant
-    assert drug is not None  # only products of antidepressants are given
     products = [clue for clue in clues if isinstance(clue, Product)]
     narrow = narrowest([*antidepressants, *(b for b in map(brand_in, names) if b and b.antidepressant)])
     strength, problem = _strength(whole, drug, antidepressants, names)

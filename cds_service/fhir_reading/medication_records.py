@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Generic, TypeVar
 
+from cds_service.fhir_reading.add_ons import other_use_of
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import PartialDate, parse_fhir_date
@@ -38,13 +39,15 @@ from cds_service.fhir_reading.medication_requests import (
     MedicationReading,
     Order,
     all_together,
+    read_as_add_on,
     read_order,
-    set_aside_if_named,
+    read_other,
 )
 from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
 from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import ORDERS
+from cds_service.tables.reasons import Indication
 from cds_service.trd.days import shifted
 from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
 from cds_service.trd.sources import PACK_WITHIN
@@ -68,7 +71,11 @@ def read_medication_records(
     if not (dispensed or given or stated):
         return MedicationReading()
     by_day = all_together(given)
-    by_day = replace(by_day, prescriptions=tuple(_day_totals(by_day.prescriptions)))
+    by_day = replace(
+        by_day,
+        prescriptions=tuple(_day_totals(by_day.prescriptions)),
+        add_ons=tuple(_day_totals(by_day.add_ons)),
+    )
     return all_together([*dispensed, by_day, *stated])
 
 
@@ -121,8 +128,32 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     orders = _resolved(kind.orders(record), entry.resource, context.find)
     purpose = purpose_of(order, entry.resource, context.find)
     drug = with_purpose(_drug(order, orders, entry.resource, context), purpose, problems)
-    if isinstance(drug, NotAntidepressant):
-        return set_aside_if_named(drug, reference)
+    if not isinstance(drug, NotAntidepressant):
+        return _read_record(kind, record, entry, context, _Named(order, orders, drug, purpose, problems))
+    if drug.add_on is None:
+        return read_other(drug, reference)
+    named = _Named(order, orders, drug.add_on, purpose, problems)
+    reading = _read_record(kind, record, entry, context, named)
+    return read_as_add_on(
+        reading, drug.add_on, other_use_of(order, drug.add_on, entry.resource, context.find)
+    )
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A record as the order it would be, with its drug, the orders it is of, its reason, what is unreadable."""
+
+    order: MedicationRequest
+    orders: Sequence[dict[str, Any]]
+    drug: Recognised | UnknownDrug
+    purpose: Indication | None
+    problems: tuple[Problem, ...]
+
+
+def _read_record(
+    kind: _Kind[RecordType], record: RecordType, entry: Entry, context: _Context, this: _Named
+) -> MedicationReading:
+    drug, reference, problems = this.drug, reference_of(entry), this.problems
     aside = kind.why_aside(record)
     if aside:
         return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {aside}"),))
@@ -130,8 +161,8 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     if unreadable:
         return MedicationReading(unread=(Unread(reference, f"{drug.name}: {unreadable}", kind.topics),))
     renamed = tuple(Problem(_renamed(problem.path, kind.paths), problem.text) for problem in problems)
-    reading = read_order(Order(order, reference, drug, purpose, renamed), context.on)
-    fulfils = tuple(reference_of(Entry(target, None, "")) for target in orders)
+    reading = read_order(Order(this.order, reference, drug, this.purpose, renamed), context.on)
+    fulfils = tuple(reference_of(Entry(target, None, "")) for target in this.orders)
     return replace(
         reading,
         prescriptions=tuple(

@@ -1,4 +1,4 @@
-"""MedicationRequests → prescriptions of antidepressants, each with drug, dose, days and use.
+"""MedicationRequests → prescriptions of antidepressants and augmenting agents, with drug, dose, days and use.
 
 Every request ends as one of: a `Prescription`; set aside, with the reason; unread. Orders of other drugs
 are not of interest and end nowhere. What is malformed or missing makes its own question unknown and is
@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from cds_service.fhir_reading.add_ons import as_add_on, other_use_of
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.dates import parse_fhir_date
@@ -48,11 +49,16 @@ PATHS_OF_DAYS = ("$.authoredOn", "$.effectiveDosePeriod", "$.dispenseRequest", "
 
 @dataclass(frozen=True)
 class MedicationReading:
-    """What the requests of one patient say. `set_aside` orders were understood and do not count."""
+    """What the requests of one patient say. `set_aside` orders were understood and do not count.
+
+    `add_ons` are those of augmenting agents, `add_on_unread` what could not be read of them.
+    """
 
     prescriptions: tuple[Prescription, ...] = ()
     unread: tuple[Unread, ...] = ()
     set_aside: tuple[Unread, ...] = ()
+    add_ons: tuple[Prescription, ...] = ()
+    add_on_unread: tuple[Unread, ...] = ()
 
 
 def read_medication_requests(
@@ -67,16 +73,21 @@ def read_medication_requests(
     if not any(has_prior(entry.resource) for entry in requests):
         return together
     orders = [
-        ReadOrder(entry.resource, next(iter(reading.prescriptions), None))
+        ReadOrder(entry.resource, next(iter(reading.prescriptions or reading.add_ons), None))
         for entry, reading in zip(requests, readings, strict=True)
     ]
     told = with_replaced_ended(orders, find)
     replaced = tuple(Unread(o.reference, f"{o.name}: {o.days_text}") for o in told if not o.segments)
     return replace(
         together,
-        prescriptions=tuple(order for order in told if order.segments),
+        prescriptions=tuple(order for order in told if order.segments and not is_add_on(order)),
+        add_ons=tuple(order for order in told if order.segments and is_add_on(order)),
         set_aside=(*together.set_aside, *replaced),
     )
+
+
+def is_add_on(told: Prescription) -> bool:
+    return told.drug is not None and told.drug.add_on is not None
 
 
 def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
@@ -84,6 +95,8 @@ def all_together(readings: Sequence[MedicationReading]) -> MedicationReading:
         tuple(prescription for reading in readings for prescription in reading.prescriptions),
         tuple(unread for reading in readings for unread in reading.unread),
         tuple(aside for reading in readings for aside in reading.set_aside),
+        tuple(add_on for reading in readings for add_on in reading.add_ons),
+        tuple(unread for reading in readings for unread in reading.add_on_unread),
     )
 
 
@@ -96,16 +109,38 @@ def _read(entry: Entry, find: Find, on: date, names: Mapping[Code, KnownName]) -
     drug = drug_of(concept, medication, entry.resource, find, names)
     purpose = purpose_of(order, entry.resource, find)
     drug = with_purpose(drug, purpose, problems)
-    if isinstance(drug, NotAntidepressant):
-        return set_aside_if_named(drug, reference)
-    reason = _why_set_aside(order)
+    if not isinstance(drug, NotAntidepressant):
+        return _read_if_in_force(Order(order, reference, drug, purpose, problems), on)
+    if drug.add_on is None:
+        return read_other(drug, reference)
+    reading = _read_if_in_force(Order(order, reference, drug.add_on, purpose, problems), on)
+    return read_as_add_on(reading, drug.add_on, other_use_of(order, drug.add_on, entry.resource, find))
+
+
+def _read_if_in_force(this: Order, on: date) -> MedicationReading:
+    reason = _why_set_aside(this.order)
     if reason:
-        return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: {reason}"),))
-    return read_order(Order(order, reference, drug, purpose, problems), on)
+        return MedicationReading(set_aside=(Unread(this.reference, f"{this.drug.name}: {reason}"),))
+    return read_order(this, on)
 
 
-def set_aside_if_named(drug: NotAntidepressant, reference: str) -> MedicationReading:
-    """A record of another drug; shown where only a terminology service tells so."""
+def read_as_add_on(reading: MedicationReading, drug: Recognised, other_use: str) -> MedicationReading:
+    """The reading of an augmenting agent's record, kept apart from those of antidepressants.
+
+    `other_use` is a reason of its own that speaks against augmentation.
+    """
+    return MedicationReading(
+        set_aside=reading.set_aside,
+        add_ons=tuple(as_add_on(told, drug, other_use) for told in reading.prescriptions),
+        add_on_unread=reading.unread,
+    )
+
+
+def read_other(drug: NotAntidepressant, reference: str) -> MedicationReading:
+    """A record of another drug; shown where only a terminology service tells so, or it may be an add-on."""
+    if drug.add_on_problem:
+        unread = Unread(reference, f"{drug.name}: {drug.add_on_problem}", (Topic.NONE,))
+        return MedicationReading(add_on_unread=(unread,))
     if not drug.named_by:
         return MedicationReading()
     return MedicationReading(set_aside=(Unread(reference, f"{drug.name}: another drug by {drug.named_by}"),))

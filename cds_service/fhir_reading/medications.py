@@ -99,8 +99,13 @@ def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) 
     drug = recognise(code)
     if not is_settled(drug) and medication.ingredient:
         drug = _drug_of_ingredients(medication.ingredient, drug)
-    if not isinstance(drug, Recognised):
-        return drug
+    if isinstance(drug, NotAntidepressant) and drug.add_on:
+        return replace(drug, add_on=_completed(drug.add_on, medication))
+    return _completed(drug, medication) if isinstance(drug, Recognised) else drug
+
+
+def _completed(drug: Recognised, medication: Medication) -> Recognised:
+    """The drug with the strength and form that the Medication tells beside its code."""
     strength = drug.strength
     if strength is None and not drug.strength_problem:
         strength = _strength_of(medication.ingredient, drug)
@@ -116,13 +121,22 @@ def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: D
     concepts = [each.item_codeable_concept or CodeableConcept() for each in active]
     readings = [recognise(concept) for concept in concepts]
     if all(isinstance(reading, NotAntidepressant) for reading in readings):
-        return by_code if isinstance(by_code, NotAntidepressant) else readings[0]
+        other = by_code if isinstance(by_code, NotAntidepressant) else readings[0]
+        return (
+            replace(other, add_on=_only_add_on(readings)) if isinstance(other, NotAntidepressant) else other
+        )
     if any(isinstance(reading, UnknownDrug) for reading in readings):
         return UnknownDrug(by_code.name, "an ingredient of the Medication could not be recognised")
     if len(readings) == 1:
         return readings[0]
     together = recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))
     return replace(together, named_by=next((r.named_by for r in readings if r.named_by), ""))
+
+
+def _only_add_on(readings: Sequence[DrugReading]) -> Recognised | None:
+    """The augmenting agent that is the one ingredient; combinations of several are left alone."""
+    only = readings[0] if len(readings) == 1 else None
+    return only.add_on if isinstance(only, NotAntidepressant) else None
 
 
 def _ingredient_name(reading: DrugReading) -> str:
@@ -144,6 +158,7 @@ def _strength_of(ingredients: Sequence[MedicationIngredient], drug: Recognised) 
     wanted = drug.antidepressant.dose_component
     for ingredient in ingredients:
         named = recognise(ingredient.item_codeable_concept)
+        named = named.add_on or named if isinstance(named, NotAntidepressant) else named
         if (
             isinstance(named, Recognised)
             and named.antidepressant.drug.ingredient == wanted

@@ -217,9 +217,9 @@ def _rxnorm_concepts() -> dict[str, Product]:
     codes = {rxcui: Product(row, row.components, row.drug.ingredient) for rxcui, row in known.items()}
     for row in read_rows("rxnorm_concepts.csv", ("rxcui", "tty", "name", "ingredients", "source")):
         codes[_rxcui(row)] = _concept(row)
-    for row in read_rows("augmentation.csv", ("agent", "rxcui")):
+    for row in read_rows("augmentation.csv", ("agent", "rxcui", "components")):
         if row.text("rxcui") and row.text("rxcui") not in codes:
-            codes[_rxcui(row)] = Product(None, frozenset({row.required("agent")}), row.required("agent"))
+            codes[_rxcui(row)] = Product(None, frozenset(row.parts("components")), row.required("agent"))
     return codes
 
 
@@ -251,7 +251,7 @@ def _rxnorm_product(row: Row) -> Product:
         antidepressant,
         components,
         row.required("name"),
-        strength=_rxnorm_strength(row, antidepressant),
+        strength=_rxnorm_strength(row, _dose_component(row, antidepressant)),
         form=form_in(row.text("dose_form")),
         use=_trial_use(row),
         use_text=row.text("caution"),
@@ -283,9 +283,14 @@ def _trial_use(row: Row) -> TrialUse | None:
     return TrialUse(use) if use else None
 
 
-def _rxnorm_strength(row: Row, antidepressant: Antidepressant | None) -> Strength | None:
-    if antidepressant is None:
-        return None
+def _dose_component(row: Row, antidepressant: Antidepressant | None) -> str:
+    """The ingredient whose mg are compared with a least dose; of an augmenting agent the first."""
+    if antidepressant:
+        return antidepressant.dose_component
+    return next(iter(row.parts("ingredients")), "") or row.reject("ingredients", "an ingredient")
+
+
+def _rxnorm_strength(row: Row, component: str) -> Strength | None:
     unit = row.one_of("strength_unit", ("", "mg", "mg/mL", "mg/h"))
     if unit == "mg/h":
         return Strength(row.required_number("mg_per_24h_if_patch"), Per.UNIT)
@@ -293,7 +298,7 @@ def _rxnorm_strength(row: Row, antidepressant: Antidepressant | None) -> Strengt
         return None
     mg = row.required_number("strength_value")
     if row.text("components_json"):
-        mg = _component_mg(row, antidepressant.dose_component)
+        mg = _component_mg(row, component)
     return Strength(mg, Per.ML if unit == "mg/mL" else Per.UNIT)
 
 
@@ -321,7 +326,7 @@ def products_of(components: frozenset[str]) -> KnownProducts:
     """All RxNorm products of exactly these components."""
     forms: dict[float, set[Form]] = {}
     combinations: list[dict[str, float]] = []
-    own = [each for each in _products_by_components().get(components, ()) if each[0].antidepressant]
+    own = _products_by_components().get(components, ())
     for product, parts in own:
         if product.strength and product.strength.per is Per.UNIT:
             forms.setdefault(product.strength.mg, set()).update({product.form} if product.form else ())
@@ -478,6 +483,9 @@ def load_names() -> dict[Words, Product]:
     names: dict[Words, Product] = {}
     for part in _other_ingredients():
         names[words_of(part)] = Product(drug_of(frozenset({part})), frozenset({part}), part)
+    for part in _augmenting_ingredients():
+        product = Product(drug_of(frozenset({part})), frozenset({part}), part)
+        names |= {words_of(spelling): product for spelling in _spellings(part)}
     for row in load_antidepressants().values():
         product = Product(row, row.components, row.drug.ingredient)
         for spelling in _spellings(row.drug.ingredient):
@@ -510,14 +518,18 @@ def _meant(row: Row, words: Words, names: Mapping[Words, Product]) -> Product:
 
 
 def _other_ingredients() -> Iterable[str]:
-    """Partners in combinations, and augmenting agents: known, and no antidepressants on their own."""
+    """Partners in combinations: known, and no antidepressants on their own."""
     for table, column in (("rxnorm_concepts.csv", "ingredients"), ("brands.csv", "ingredient")):
         for row in read_rows(table, (column,)):
             yield from row.parts(column)
-    for row in read_rows("augmentation.csv", ("agent",)):
-        yield re.sub(r"\s*\(.*\)| XR$| IV$", "", row.required("agent")).split(" / ")[0]
     for antidepressant in load_antidepressants().values():
         yield from antidepressant.components
+
+
+def _augmenting_ingredients() -> Iterable[str]:
+    """Agents that are added to an antidepressant, and partners in them."""
+    for row in read_rows("augmentation.csv", ("components",)):
+        yield from row.parts("components")
 
 
 def _spellings(ingredient: str) -> Iterable[str]:

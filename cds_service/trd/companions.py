@@ -2,23 +2,143 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
+from itertools import pairwise
 
-from cds_service.trd.model import Companion, Definition, History, Trial
+from cds_service.trd.beside import Side, add_on_sides, judge_add_on, judge_length, sides_of, together
+from cds_service.trd.courses import Course, courses_of, undated
+from cds_service.trd.model import (
+    Answer,
+    Companion,
+    CompanionKind,
+    Definition,
+    Exposure,
+    Finding,
+    History,
+    ProcedureKind,
+    Trial,
+    TrialKind,
+)
+from cds_service.trd.overlap import days_in, in_both
+
+KINDS = {
+    ProcedureKind.ECT: CompanionKind.NEUROMODULATION,
+    ProcedureKind.TMS: CompanionKind.NEUROMODULATION,
+    ProcedureKind.VNS: CompanionKind.NEUROMODULATION,
+    ProcedureKind.DBS: CompanionKind.NEUROMODULATION,
+    ProcedureKind.PSYCHOTHERAPY: CompanionKind.PSYCHOTHERAPY,
+}
 
 
 def find_companions(
     trials: Sequence[Trial], history: History, definition: Definition, on: date
 ) -> tuple[tuple[Companion, ...], ...]:
-    """For each trial, in the same order, what went on beside it."""
-    del history, definition, on
-    return tuple(() for _ in trials)
+    """For each trial, in the same order, what went on beside it. `on` is today.
+
+    Only what treats depression stands beside an antidepressant that does; treatments that are trials of their
+    own have no companions.
+    """
+    places = [at for at, trial in enumerate(trials) if _can_have_companions(trial)]
+    if not (history.add_ons or history.procedures or _overlap([trials[at].exposure for at in places])):
+        return ((),) * len(trials)
+    sides = sides_of([trials[at] for at in places])
+    add_ons = add_on_sides(history, definition, on)
+    courses = [
+        (course, KINDS[course.kind]) for course in courses_of(history, definition) if course.kind in KINDS
+    ]
+    loose = [(course, KINDS[course.kind]) for course in undated(history) if course.kind in KINDS]
+    found: list[tuple[Companion, ...]] = [()] * len(trials)
+    for at, side in zip(places, sides, strict=True):
+        found[at] = (
+            *_augmentations(side, add_ons, definition),
+            *_other_antidepressants(side, sides, definition, on),
+            *(beside for course, kind in courses if (beside := _course(course, kind, side))),
+            *(_undated(course, kind) for course, kind in loose),
+        )
+    return tuple(found)
 
 
-def find_other_trials(
-    trials: Sequence[Trial], history: History, definition: Definition, on: date
-) -> tuple[Trial, ...]:
-    """Treatments beyond single antidepressants that the definition counts as trials of their own."""
-    del trials, history, definition, on
-    return ()
+def _overlap(exposures: Sequence[Exposure]) -> bool:
+    """Whether two of them share a day; most people take one antidepressant after another."""
+    spans = sorted({(exposure.first_day, exposure.last_day, exposure.name) for exposure in exposures})
+    return any(earlier[1] >= later[0] for earlier, later in pairwise(spans))
+
+
+def _can_have_companions(trial: Trial) -> bool:
+    return trial.kind is TrialKind.ANTIDEPRESSANT and trial.use.answer is not Answer.NOT_MET
+
+
+def _augmentations(side: Side, add_ons: Iterable[Side], definition: Definition) -> Iterable[Companion]:
+    for add_on in add_ons:
+        of_both = together(add_on, side, definition.max_gap_days)
+        if of_both.taken_days:
+            yield Companion(
+                CompanionKind.AUGMENTATION,
+                add_on.trial.name,
+                add_on.first_day,
+                add_on.last_day,
+                of_both.taken_days,
+                judge_add_on(add_on, side, of_both),
+                add_on.dose,
+            )
+
+
+def _other_antidepressants(
+    side: Side, sides: Iterable[Side], definition: Definition, on: date
+) -> Iterable[Companion]:
+    for other in sides:
+        if other is side or _agent(other) == _agent(side):
+            continue
+        if not in_both(side.taken, other.taken):
+            continue
+        kind, adequate, days = judge_combination(side, other, definition, on)
+        yield Companion(kind, other.trial.name, other.first_day, other.last_day, days, adequate, other.dose)
+
+
+def judge_combination(
+    one: Side, other: Side, definition: Definition, on: date
+) -> tuple[CompanionKind, Finding, int]:
+    """Whether two antidepressants were combined or changed one for the other, and on how many days together.
+
+    A change is short: at most `cross_taper_days`, at the end of the first and the start of the second.
+    """
+    of_both = together(one, other, definition.max_gap_days)
+    days, most = of_both.taken_days, definition.cross_taper_days
+    first, second = sorted((one, other), key=lambda side: (side.first_day, side.last_day))
+    is_change = first.first_day < second.first_day and first.last_day < min(second.last_day, on)
+    evidence = tuple(dict.fromkeys((*one.evidence, *other.evidence)))
+    if is_change and days <= most:
+        text = (
+            f"a change from {first.trial.name} to {second.trial.name}: {days} days together, at most {most} are "
+            "no combination"
+        )
+        finding = Finding("combination", Answer.NOT_MET, text, evidence)
+        return CompanionKind.CROSS_TAPER, finding, days
+    answer, text = judge_length(of_both, definition.minimum_days)
+    if answer is Answer.MET and Answer.UNKNOWN in (one.trial.use.answer, other.trial.use.answer):
+        answer, text = Answer.UNKNOWN, f"what one of them was for is not certain; {text}"
+    return CompanionKind.COMBINATION, Finding("combination", answer, text, evidence), days
+
+
+def _agent(side: Side) -> str:
+    drug = side.trial.drug
+    return drug.agent if drug else f"unidentified: {side.trial.name}"
+
+
+# --- treatments that are no drugs -------------------------------------------------------------------------
+
+
+def _course(course: Course, kind: CompanionKind, side: Side) -> Companion | None:
+    """The part of a course on days of the trial; None where there is none."""
+    days = days_in(in_both(course.days, ((side.first_day, side.last_day),)))
+    if not days:
+        return None
+    finding = Finding(kind.value, Answer.UNKNOWN, course.text, course.evidence)
+    return Companion(kind, course.kind.value, course.first_day, course.last_day, days, finding)
+
+
+def _undated(course: Course, kind: CompanionKind) -> Companion:
+    text = f"{course.text}; on which days is not recorded"
+    finding = Finding(kind.value, Answer.UNKNOWN, text, course.evidence)
+    return Companion(kind, course.kind.value, None, None, 0, finding)

@@ -71,12 +71,18 @@ class AddOn:
 
     `minimum_days` is None where the table tells no length. `counts` is False for agents that are not counted
     as augmentation (stimulants, pindolol); `why_not` then says so. `source` is the citation of the length.
+    A level in blood of at least `minimum_level`, measured under the LOINC code `level_code` in one of
+    `level_units`, says more than the dose; None where the table has none.
     """
 
     minimum_days: int | None
     counts: bool = True
     why_not: str = ""
     source: str = ""
+    level_code: str = ""
+    minimum_level: float | None = None
+    level_units: tuple[str, ...] = ()
+    level_source: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,7 @@ class Source(Enum):
     DISPENSED = "dispensed"  # MedicationDispense
     ADMINISTERED = "administered"  # MedicationAdministration
     STATED = "stated"  # MedicationStatement
+    PERFORMED = "performed"  # Procedure: no drug, and never weighed against one
 
 
 @dataclass(frozen=True)
@@ -760,7 +767,8 @@ class Companion:
     """What went on beside a trial, from `first_day` to `last_day`, and how many days of both coincide.
 
     `adequate` answers whether it is enough to count as such (dose, length, overlap), with the reason in words.
-    Days are None where they are not recorded.
+    Days are None where they are not recorded. `overlap_days` counts days at any dose; `dose` is that in words,
+    empty where it is not known or there is none.
     """
 
     kind: CompanionKind
@@ -769,6 +777,7 @@ class Companion:
     last_day: date | None
     overlap_days: int
     adequate: Finding
+    dose: str = ""
 
 
 @dataclass(frozen=True)

@@ -179,3 +179,13 @@ def test_a_statement_that_it_is_not_taken_is_no_use() -> None:
     found = explained(resource)
     assert "set aside said not to be taken" in found
     assert "use" not in found.replace("set aside", "")
+
+
+def test_an_augmenting_agent_is_explained_as_an_antidepressant_is() -> None:
+    order = medication_request(
+        medication=concept({"text": "lithium carbonate 300 mg capsule"}),
+        dosage="1 capsule three times daily",
+        last_day="2025-11-24",
+    )
+    assert "drug      lithium (mood stabiliser), told by name" in explained(order)
+    assert as_json(order)["segments"][0]["lowMgPerDay"] == 900

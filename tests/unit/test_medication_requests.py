@@ -104,7 +104,11 @@ def test_an_intent_that_cannot_be_read_leaves_the_use_open(intent: object) -> No
 def test_other_drugs_are_of_no_interest() -> None:
     assert read(medicationCodeableConcept={"text": "lisinopril 10 mg"}) == MedicationReading()
     assert read(medicationCodeableConcept={"text": "lisinopril 10 mg"}, status=7) == MedicationReading()
-    assert read(medicationCodeableConcept={"text": "aripiprazole 5 mg"}) == MedicationReading()
+
+
+def test_an_augmenting_agent_is_kept_apart_from_antidepressants() -> None:
+    reading = read(medicationCodeableConcept={"text": "aripiprazole 5 mg"})
+    assert reading.prescriptions == () and [told.agent for told in reading.add_ons] == ["aripiprazole"]
 
 
 def test_a_name_we_lack_ordered_for_depression_may_be_an_antidepressant() -> None:
