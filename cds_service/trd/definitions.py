@@ -35,7 +35,6 @@ from cds_service.trd.model import (
     Staging,
     Topic,
     Trial,
-    Unread,
     Verdict,
     all_of,
 )
@@ -43,6 +42,7 @@ from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
 from cds_service.trd.staging import stage
 from cds_service.trd.treatments import judge_treatments
+from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
 DEPRESSION_OF_ANOTHER_KIND = frozenset({"depression_nos", "other_depressive", "persistent_depressive"})
 
@@ -61,7 +61,7 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
         reasons=judgement.reasons,
         trials=with_companions(judgement.trials, history, definition, on),
         missing=find_missing(
-            judgement, _orders_not_read(history), _searches_not_read(history), safety, definition
+            judgement, orders_not_read(history), searches_not_read(history), safety, definition
         ),
         unread=history.unread,
         set_aside=history.set_aside,
@@ -97,7 +97,7 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
     reasons = (
         enough,
-        _judge_diagnosis(history),
+        _judge_diagnosis(history, definition),
         _judge_no_exclusion(history, definition),
         _judge_age(history, definition, on),
     )
@@ -136,8 +136,8 @@ def _judge_failed(
 ) -> tuple[Finding, int, int]:
     deciding = deciding_trials(trials)
     at_least, at_most = count_failed(deciding, definition.distinctness)
-    at_most += len(_orders_not_read(history))
-    if _searches_not_read(history):
+    at_most += len(orders_not_read(history))
+    if searches_not_read(history):
         at_most = max(at_most, definition.needed_failed_trials)
     return _judge_failed_trials(deciding, at_least, at_most, definition), at_least, at_most
 
@@ -171,17 +171,6 @@ def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) ->
     certain = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.MET}
     possible = {_kind(t.trial, distinctness) for t in deciding if t.failed.answer is Answer.UNKNOWN}
     return len(certain), len(certain | possible)
-
-
-def _orders_not_read(history: History) -> set[str]:
-    """Orders of which nothing could be used: each could be a trial of any drug."""
-    read = {reference for order in history.prescriptions for reference in order.references}
-    return {unread.reference for unread in _unread_about(history, Topic.DRUG)} - read
-
-
-def _searches_not_read(history: History) -> set[str]:
-    """Searches that failed or gave only a part: each could hide any number of trials."""
-    return {unread.reference for unread in _unread_about(history, Topic.DRUGS)}
 
 
 def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
@@ -255,8 +244,13 @@ def _at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answ
 _KINDS = {Distinctness.CLASS: "class", Distinctness.MECHANISM: "mechanism"}
 
 
-def _judge_diagnosis(history: History) -> Finding:
-    """Whether a depressive disorder that the definitions are about is recorded. Never `NOT_MET`."""
+def _judge_diagnosis(history: History, definition: Definition) -> Finding:
+    """Whether a depressive disorder that the definitions are about is recorded. Never `NOT_MET`.
+
+    Registers and claims that only count treatments may ask for none.
+    """
+    if definition.treatments is not None and not definition.treatments.needs_depression:
+        return Finding("diagnosis", Answer.MET, "the definition asks for none")
     recorded = [
         d
         for d in history.diagnoses
@@ -288,7 +282,7 @@ def _judge_no_exclusion(history: History, definition: Definition) -> Finding:
     if doubtful:
         text = f"{doubtful[0].text} is recorded, but not as confirmed"
         return Finding("no exclusion", Answer.UNKNOWN, text, tuple(d.reference for d in doubtful))
-    unread = _unread_about(history, Topic.DIAGNOSIS)
+    unread = unread_about(history, Topic.DIAGNOSIS)
     if unread:
         text = "a diagnosis could not be read, and could be one that excludes"
         return Finding("no exclusion", Answer.UNKNOWN, text, tuple(u.reference for u in unread))
@@ -329,10 +323,6 @@ def _youngest_age(history: History, on: date) -> int | None:
     return _age(history.born_latest, on) if history.born_latest else None
 
 
-def _unread_about(history: History, topic: Topic) -> list[Unread]:
-    return [unread for unread in history.unread if topic in unread.topics]
-
-
 def _concerns_depression(history: History) -> bool:
     """Whether anything in the record speaks of depression; antidepressants alone do not."""
     depressive = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.ALREADY_LABELLED)
@@ -341,7 +331,7 @@ def _concerns_depression(history: History) -> bool:
         for d in history.diagnoses
     ):
         return True
-    if _unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
+    if unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
         return True
     return any(
         score.scale.remission_at_most is not None and not is_remission(score) for score in history.scores

@@ -1,0 +1,22 @@
+"""What was there and could not be read, by the question that it leaves open."""
+
+from __future__ import annotations
+
+from cds_service.trd.model import History, Topic, Unread
+
+
+def unread_about(history: History, topic: Topic) -> list[Unread]:
+    """The resources that could not be used and might have changed this question."""
+    return [unread for unread in history.unread if topic in unread.topics]
+
+
+def orders_not_read(history: History) -> set[str]:
+    """Orders of which nothing could be used: each could be a treatment with any drug."""
+    records = (*history.prescriptions, *history.add_ons)
+    read = {reference for record in records for reference in record.references}
+    return {unread.reference for unread in unread_about(history, Topic.DRUG)} - read
+
+
+def searches_not_read(history: History) -> set[str]:
+    """Searches that failed or gave only a part: each could hide any number of treatments."""
+    return {unread.reference for unread in unread_about(history, Topic.DRUGS)}
