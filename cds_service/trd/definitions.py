@@ -124,7 +124,7 @@ def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int
     """Whether the staging score reaches the threshold; a range on both sides of it is unknown."""
     assert definition.staging is not None
     needed = definition.staging.met_from or 0.0
-    answer = _at_least_or_at_most(staging.low, staging.high, needed)
+    answer = at_least_or_at_most(staging.low, staging.high, needed)
     points = f"{staging.low:g}" if staging.low == staging.high else f"{staging.low:g} to {staging.high:g}"
     evidence = tuple(dict.fromkeys(ref for item in staging.items for ref in item.evidence))
     text = f"{points} points, {needed:g} needed"
@@ -222,7 +222,7 @@ def _judge_failed_trials(
     deciding: Sequence[JudgedTrial], at_least: int, at_most: int, definition: Definition
 ) -> Finding:
     needed = definition.needed_failed_trials
-    answer = _at_least_or_at_most(at_least, at_most, needed)
+    answer = at_least_or_at_most(at_least, at_most, needed)
     count = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
     kind = (
         ""
@@ -235,7 +235,8 @@ def _judge_failed_trials(
     return Finding("failed trials", answer, text, evidence)
 
 
-def _at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answer:
+def at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answer:
+    """Whether a number reaches `needed`, of which only a range is known."""
     if at_least >= needed:
         return Answer.MET
     return Answer.NOT_MET if at_most < needed else Answer.UNKNOWN

@@ -28,6 +28,9 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.unread import orders_not_read, searches_not_read
 
+ADD_ON_IS_ENOUGH = "an add-on is enough"
+"""How the clause ends that tells of the rule for add-ons."""
+
 
 def judge_treatments(history: History, definition: Definition, on: date) -> tuple[Finding, int, int]:
     """Whether there were enough treatments, and how many: at least, at most. `on` is today.
@@ -477,12 +480,13 @@ def _text(counts: _Counts, on: date) -> str:
     number = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
     certain = {use.agent for use in counts.sure.uses}
     shown = {use.agent for use in counts.shown}
-    parts = [f"{number} {_noun(rule, number)} {_window_in_words(counts, on)}, {rule.needed} needed"]
+    what = _noun(rule, number) + (f" of at least {rule.minimum_days} days" if rule.minimum_days > 1 else "")
+    parts = [f"{number} {what} {_window_in_words(counts, on)}, {rule.needed} needed"]
     parts += _listed("counted: ", [use for use in counts.shown if use.agent in certain])
     parts += _listed("not certain: ", [use for use in counts.shown if use.agent not in certain])
     if counts.sure.is_enough or (counts.possible.is_enough and counts.answer is Answer.UNKNOWN):
         beside = rule.antidepressants_beside_add_on
-        parts.append(f"an add-on beside {beside} antidepressant{'' if beside == 1 else 's'} is enough")
+        parts.append(f"beside {beside} antidepressant{'' if beside == 1 else 's'} {ADD_ON_IS_ENOUGH}")
     too_short = [use for use in counts.uses.short if use.agent not in shown]
     parts += _listed(f"shorter than {rule.minimum_days} days: ", too_short)
     if hidden.orders:

@@ -200,7 +200,7 @@ def test_one_agent_counts_once_and_the_text_names_each_with_its_days() -> None:
     finding, _, _ = judge_treatments(who, KIM, ON)
     assert finding.answer is Answer.NOT_MET
     assert finding.text == (
-        "1 treatment in the 730 days to 2026-06-30, 3 needed; "
+        "1 treatment of at least 28 days in the 730 days to 2026-06-30, 3 needed; "
         "counted: sertraline 61 days 2025-09-01 to 2025-10-31; "
         "shorter than 28 days: venlafaxine 10 days 2026-03-01 to 2026-03-10"
     )
@@ -405,7 +405,7 @@ def test_an_add_on_beside_an_antidepressant_is_enough(first_day: str, last_day: 
     finding, at_least, _ = judge_treatments(who, OHDSI, ON)
     assert finding.answer.value == answer
     assert at_least == 1
-    assert ("an add-on beside 1 antidepressant is enough" in finding.text) == (answer == "met")
+    assert ("beside 1 antidepressant an add-on is enough" in finding.text) == (answer == "met")
     assert "brexpiprazole 2 days" in finding.text or answer == "not-met"
 
 
