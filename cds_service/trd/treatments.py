@@ -31,6 +31,9 @@ from cds_service.trd.unread import orders_not_read, searches_not_read
 ADD_ON_IS_ENOUGH = "an add-on is enough"
 """How the clause ends that tells of the rule for add-ons."""
 
+MOST_NAMED = 8
+"""So many uses of one kind are named in the text, the others only counted."""
+
 
 def judge_treatments(history: History, definition: Definition, on: date) -> tuple[Finding, int, int]:
     """Whether there were enough treatments, and how many: at least, at most. `on` is today.
@@ -151,7 +154,7 @@ def _uses(history: History, rule: TreatmentRule, max_gap_days: int, on: date) ->
         possible=tuple(use for use in possible if _is_long_enough(use, rule)),
         short=short,
         first_start=_first_start(certain, possible, on),
-        unclear_neighbours=tuple(_unclear_neighbours(possible, short, max_gap_days)) if short else (),
+        unclear_neighbours=tuple(_unclear_neighbours(possible, rule, max_gap_days)) if short else (),
     )
 
 
@@ -241,13 +244,13 @@ def _is_long_enough(use: _Use, rule: TreatmentRule) -> bool:
 
 
 def _unclear_neighbours(
-    possible: Sequence[_Use], short: Sequence[_Use], max_gap_days: int
+    possible: Sequence[_Use], rule: TreatmentRule, max_gap_days: int
 ) -> Iterator[tuple[str, str]]:
-    drugs = [use for use in possible if use.kind in (_Kind.ANTIDEPRESSANT, _Kind.ADD_ON)]
+    drugs = _ByDay(use for use in possible if use.kind in (_Kind.ANTIDEPRESSANT, _Kind.ADD_ON))
+    near = max_gap_days + 1
     for unclear in (use for use in possible if use.kind is _Kind.UNIDENTIFIED):
-        for use in drugs:
-            apart = uncovered_days(min(unclear.last_day, use.last_day), max(unclear.first_day, use.first_day))
-            if apart <= max_gap_days and (unclear in short or use in short):
+        for use in drugs.within(shifted(unclear.first_day, -near), shifted(unclear.last_day, near)):
+            if not (_is_long_enough(unclear, rule) and _is_long_enough(use, rule)):
                 yield unclear.agent, use.agent
 
 
@@ -513,4 +516,6 @@ def _window_in_words(counts: _Counts, on: date) -> str:
 
 
 def _listed(heading: str, uses: Sequence[_Use]) -> list[str]:
-    return [heading + ", ".join(use.words for use in uses)] if uses else []
+    named = [use.words for use in uses[:MOST_NAMED]]
+    more = [f"{len(uses) - MOST_NAMED} more"] if len(uses) > MOST_NAMED else []
+    return [heading + ", ".join([*named, *more])] if uses else []

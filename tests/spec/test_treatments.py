@@ -580,6 +580,14 @@ def test_a_drug_that_is_not_identified_may_be_more_of_a_short_one(unclear_from: 
     assert told(who, KIM)[0] == answer
 
 
+@pytest.mark.parametrize(("number", "more"), [(8, ""), (9, ", 1 more")])
+def test_the_text_names_no_more_than_eight_uses_of_a_kind(number: int, more: str) -> None:
+    lines = [f"sertraline | {day} | {day}" for day in (before(20 * n) for n in range(number))]
+    finding, _, _ = judge_treatments(person("\n".join(["drug | first_day | last_day", *lines])), KIM, ON)
+    assert finding.text.count("sertraline 1 day") == 8
+    assert finding.text.endswith(f"sertraline 1 day {before(20 * (number - 8))}{more}")
+
+
 def test_an_add_on_that_is_not_identified_may_be_one_that_counts() -> None:
     unknown = replace(person("drug | first_day | last_day\n ? | 2026-03-01 | 2026-05-31").prescriptions[0])
     who = person(TWO_IN_A_YEAR, add_ons=(unknown,))
@@ -612,6 +620,18 @@ def test_age_is_asked_only_where_the_definition_names_one(born: int, kim: Verdic
     who = person(THREE_IN_A_YEAR, born_earliest=day, born_latest=day)
     assert judge(who, (), KIM, ON).verdict is kim
     assert judge(who, (), OHDSI, ON).verdict is Verdict.MET
+
+
+def test_what_is_missing_is_the_drug_or_its_days_and_no_score() -> None:
+    who = person(ONE_OF_THREE_DOUBTFUL + "    ? | 2026-03-01 | 2026-05-31 | \n", unread=(UNREAD_ORDER,))
+    assessment = assess_history(who, KIM, ON)
+    assert assessment.verdict is Verdict.INDETERMINATE
+    assert [missing.what for missing in assessment.missing] == [
+        'which drug the order "?" is',
+        "days on mirtazapine",
+        "the order MedicationRequest/77",
+        "answer on thoughts of death or self-harm",
+    ]
 
 
 # --- three values, for any record -------------------------------------------------------------------------
