@@ -83,6 +83,11 @@ DEFINITIONS_DIR = click.option(
     show_default=True,
     help="json is one object a patient, cards is the reply a hook would get.",
 )
+@click.option(
+    "--all-definitions",
+    is_flag=True,
+    help="Show what every definition says, side by side, and why some say something else.",
+)
 @click.option("--fhir-server", metavar="URL", help="Read from a FHIR R4 server instead of files.")
 @click.option(
     "--patient", "patient_ids", multiple=True, metavar="ID", help="Only this patient; may be repeated."
@@ -108,6 +113,7 @@ def assess(
     definitions_dir: Path | None,
     on: datetime | None,
     format_: str,
+    all_definitions: bool,
     fhir_server: str | None,
     patient_ids: tuple[str, ...],
     token_file: Any,
@@ -122,6 +128,8 @@ def assess(
     definition_id, known = _known_definition(definition_id, definitions_dir)
     if bool(files) == bool(fhir_server):
         raise click.UsageError("Give either FILE… or --fhir-server URL.")
+    if all_definitions and format_ == "cards":
+        raise click.UsageError("--all-definitions goes with --format text or json, not with cards.")
     if fhir_server and not patient_ids:
         raise click.UsageError("--fhir-server needs --patient ID.")
     if fhir_server:
@@ -131,7 +139,7 @@ def assess(
         patients = _from_files(files, patient_ids)
     today = on.date() if on else date.today()
     collected = _with_names(patients, terminology_server)
-    _show(_assessed(collected, definition_id, known, today, assume_one_unit_daily), format_)
+    _show(_assessed(collected, definition_id, known, today, assume_one_unit_daily), format_, all_definitions)
 
 
 def _known_definition(
@@ -211,34 +219,37 @@ def _with_progress(patients: Iterable[Collected]) -> Iterable[Collected]:
     return track(patients, "Assessing", total=None, console=Console(stderr=True), transient=True)
 
 
-def _show(assessments: Iterator[Assessment], format_: str) -> None:
+def _show(assessments: Iterator[Assessment], format_: str, all_definitions: bool) -> None:
     """One patient is printed readably, several one line each (json, cards)."""
     if format_ == "text":
+        from cds_service.agreement_text import agreement_text
         from cds_service.text_report import assessment_text
 
+        as_text = agreement_text if all_definitions else assessment_text
         for number, assessment in enumerate(assessments):
-            click.echo(("\n" if number else "") + assessment_text(assessment))
+            click.echo(("\n" if number else "") + as_text(assessment))
         return
     first = next(assessments)
     second = next(assessments, None)
     if second is None:
-        click.echo(_json(_output(first, format_), indent=2))
+        click.echo(_json(_output(first, format_, all_definitions), indent=2))
         return
     for assessment in (first, second):
-        click.echo(_json(_output(assessment, format_)))
+        click.echo(_json(_output(assessment, format_, all_definitions)))
     for assessment in assessments:
-        click.echo(_json(_output(assessment, format_)))
+        click.echo(_json(_output(assessment, format_, all_definitions)))
 
 
-def _output(assessment: Assessment, format_: str) -> dict[str, Any]:
+def _output(assessment: Assessment, format_: str, all_definitions: bool) -> dict[str, Any]:
     if format_ == "cards":
         from cards.card import to_json
         from cards.catalogue import cards_for
 
         return {"cards": [to_json(card) for card in cards_for(assessment)]}
-    from cds_service.report import assessment_json
+    from cds_service.report import all_definitions_json, assessment_json
 
-    return assessment_json(assessment)
+    more = {"allDefinitions": all_definitions_json(assessment)} if all_definitions else {}
+    return {**assessment_json(assessment), **more}
 
 
 def _json(value: Any, indent: int = 0) -> str:

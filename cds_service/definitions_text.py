@@ -112,8 +112,8 @@ Treatment-resistant depression has over 150 definitions. These are kept as param
 and what this project fills where the source is silent. None of it has been signed off by a clinician.
 `TRD_CDS_DEFINITION` names the one that decides; the verdicts of the others that can be evaluated stand beside
 it. What a source leaves open is taken from the definition's own `project_fill`, then from `{DEFAULT_ID}`,
-then from the reading rules below; but definitions of registers and claims that name no exclusion, age or
-episode have none. `recalled, unverified` marks what was not read.
+then from the reading rules below; but definitions that count treatments (registers, claims) and name no
+exclusion, age or episode have none. `recalled, unverified` marks what was not read.
 
 `trd-cds definitions show ID` prints the same for one definition, with its content hash, which changes
 whenever anything of the definition does; version and hash travel with each answer.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cds_service.trd.agreement import needed
 from cds_service.trd.model import (
     Answer,
     Assessment,
@@ -11,8 +12,10 @@ from cds_service.trd.model import (
     CompanionKind,
     Finding,
     JudgedTrial,
+    Judgement,
     Measurement,
     NextStep,
+    OtherView,
     Prescription,
     Staging,
     Unread,
@@ -40,7 +43,7 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "failedTrials": {
             "atLeast": assessment.failed_at_least,
             "atMost": assessment.failed_at_most,
-            "needed": definition.needed_failed_trials,
+            "needed": _whole(needed(definition)),
         },
         "reasons": [{"criterion": reason.criterion, **_finding(reason)} for reason in assessment.reasons],
         "trials": [_trial(judged) for judged in assessment.trials],
@@ -62,6 +65,47 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "nextSteps": [_next_step(step) for step in assessment.next_steps],
         "filledByProject": dict(definition.filled),
     }
+
+
+def all_views(assessment: Assessment) -> tuple[OtherView, ...]:
+    """What every definition says, the chosen one first."""
+    chosen = Judgement(
+        assessment.definition,
+        assessment.verdict,
+        assessment.failed_at_least,
+        assessment.failed_at_most,
+        assessment.reasons,
+        assessment.trials,
+    )
+    return (OtherView(chosen), *assessment.other_views)
+
+
+def all_definitions_json(assessment: Assessment) -> list[dict[str, Any]]:
+    """Each definition with its verdict, criteria and why it differs, the chosen one first.
+
+    `failedTrials` holds what the definition counts: failed trials, treatments, or points of a staging score.
+    """
+    return [_view(view) for view in all_views(assessment)]
+
+
+def _view(view: OtherView) -> dict[str, Any]:
+    judgement = view.judgement
+    return {
+        "id": judgement.definition.id,
+        "title": judgement.definition.title,
+        "verdict": judgement.verdict.value,
+        "failedTrials": {
+            "atLeast": judgement.failed_at_least,
+            "atMost": judgement.failed_at_most,
+            "needed": _whole(needed(judgement.definition)),
+        },
+        "reasons": [{"criterion": reason.criterion, **_finding(reason)} for reason in judgement.reasons],
+        "difference": view.difference,
+    }
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if number == int(number) else number
 
 
 def _finding_named(finding: Finding) -> dict[str, Any]:

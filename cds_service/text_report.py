@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from cds_service.agreement_text import agreement_in_words, differences_in_words
 from cds_service.report import trial_sentence
 from cds_service.trd.model import Assessment, Unread, Verdict
 
@@ -29,9 +30,18 @@ def assessment_text(assessment: Assessment) -> str:
         *_section("Not looked at", list(assessment.not_looked_at)),
         *_section("Assumed", list(assessment.assumed)),
         *_section("Safety", [f"{assessment.safety.answer.value} ({assessment.safety.text})"]),
-        *_section("Other definitions", [f"{id_}: {v.value}" for id_, v in assessment.other_verdicts]),
+        *_section("Other definitions", _other_definitions(assessment)),
     ]
     return "\n".join(lines)
+
+
+def _other_definitions(assessment: Assessment) -> list[str]:
+    """How many agree and which, then a line for each that does not."""
+    if not assessment.other_views:
+        return []
+    alike = [id_ for id_, verdict in assessment.other_verdicts if verdict is assessment.verdict]
+    named = f": {', '.join(alike)}" if alike else ""
+    return [f"{agreement_in_words(assessment)}{named}", *differences_in_words(assessment.other_views)]
 
 
 def _problems(problems: tuple[Unread, ...]) -> list[str]:

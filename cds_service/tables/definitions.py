@@ -1,8 +1,8 @@
 """`trd_definitions.json`, and a site's own files of the same form → `Definition`s.
 
 Each parameter is what the source says, else what the project fills: the entry's `project_fill`, the values
-of the default definition, the reading rules. Claims and register definitions that name no exclusion, age or
-episode have none. `site_definitions` reads and checks the files of a site.
+of the default definition, the reading rules. Definitions that count treatments (registers,
+claims) and name no exclusion, age or episode have none. `site_definitions` reads and checks the files of a site.
 """
 
 from __future__ import annotations
@@ -111,9 +111,8 @@ _OF_TREATMENTS = frozenset(
         "suicidality_acute_days",
     }
 )
-_LEFT_OPEN_KINDS = ("register", "claims")
 _LEFT_OPEN: dict[str, Any] = {"exclusions": [], "min_age_years": None, "episode_scope": "any"}
-_NOT_FILLED = "left open by the source, and not filled for definitions of registers and claims"
+_NOT_FILLED = "left open by the source, and not filled for definitions that count treatments"
 _NOT_ASKED = f"decides nothing: treatments are counted, and trials shown as by {DEFAULT_ID}"
 
 
@@ -303,7 +302,7 @@ class _Parameters:
             self._check(key, value)
             self.shown.append(source_parameter(self.entry, key))
             return value
-        if key in _LEFT_OPEN and self.entry.get("kind") in _LEFT_OPEN_KINDS and key not in self.fill:
+        if key in _LEFT_OPEN and self.rule is Rule.TREATMENTS and key not in self.fill:
             open_ = _LEFT_OPEN[key]
             self.shown.append(Parameter(key, in_words(open_), "source", self._with_words(key, _NOT_FILLED)))
             return open_

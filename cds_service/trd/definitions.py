@@ -95,7 +95,7 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
     reasons = (
         enough,
-        _judge_diagnosis(history),
+        _judge_diagnosis(history, definition),
         _judge_no_exclusion(history, definition),
         _judge_age(history, definition, on),
     )
@@ -122,7 +122,7 @@ def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int
     """Whether the staging score reaches the threshold; a range on both sides of it is unknown."""
     assert definition.staging is not None
     needed = definition.staging.met_from or 0.0
-    answer = _at_least_or_at_most(staging.low, staging.high, needed)
+    answer = at_least_or_at_most(staging.low, staging.high, needed)
     points = f"{staging.low:g}" if staging.low == staging.high else f"{staging.low:g} to {staging.high:g}"
     evidence = tuple(dict.fromkeys(ref for item in staging.items for ref in item.evidence))
     text = f"{points} points, {needed:g} needed"
@@ -165,7 +165,7 @@ def _judge_failed_trials(
     deciding: Sequence[JudgedTrial], at_least: int, at_most: int, definition: Definition
 ) -> Finding:
     needed = definition.needed_failed_trials
-    answer = _at_least_or_at_most(at_least, at_most, needed)
+    answer = at_least_or_at_most(at_least, at_most, needed)
     count = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
     kind = (
         ""
@@ -178,7 +178,8 @@ def _judge_failed_trials(
     return Finding("failed trials", answer, text, evidence)
 
 
-def _at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answer:
+def at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answer:
+    """Whether a number reaches `needed`, of which only a range is known."""
     if at_least >= needed:
         return Answer.MET
     return Answer.NOT_MET if at_most < needed else Answer.UNKNOWN
@@ -187,8 +188,13 @@ def _at_least_or_at_most(at_least: float, at_most: float, needed: float) -> Answ
 _KINDS = {Distinctness.CLASS: "class", Distinctness.MECHANISM: "mechanism"}
 
 
-def _judge_diagnosis(history: History) -> Finding:
-    """Whether a depressive disorder that the definitions are about is recorded. Never `NOT_MET`."""
+def _judge_diagnosis(history: History, definition: Definition) -> Finding:
+    """Whether a depressive disorder that the definitions are about is recorded. Never `NOT_MET`.
+
+    Registers and claims that only count treatments may ask for none.
+    """
+    if definition.treatments is not None and not definition.treatments.needs_depression:
+        return Finding("diagnosis", Answer.MET, "the definition asks for none")
     recorded = [
         d
         for d in history.diagnoses

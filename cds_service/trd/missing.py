@@ -12,6 +12,7 @@ from cds_service.trd.model import (
     JudgedTrial,
     Judgement,
     Missing,
+    Rule,
     StopReason,
     Verdict,
 )
@@ -31,7 +32,9 @@ def find_missing(
         unknown = [reason for reason in judgement.reasons if reason.answer is Answer.UNKNOWN]
         if judgement.reasons[0] in unknown:
             for trial in judgement.trials:
-                if trial.failed.answer is Answer.UNKNOWN:
+                if definition.rule is Rule.TREATMENTS:
+                    lacking += _missing_in_use(trial)
+                elif trial.failed.answer is Answer.UNKNOWN:
                     lacking += _missing_in_trial(trial, definition)
             lacking += [_unread_order(reference) for reference in sorted(orders_not_read)]
             lacking += [_unread_search(reference) for reference in sorted(searches_not_read)]
@@ -49,14 +52,25 @@ def _unread_search(reference: str) -> Missing:
     return Missing(f"the {reference}", "it could not be read in full", "See its entry under unread.")
 
 
+def _missing_in_use(judged: JudgedTrial) -> Iterable[Missing]:
+    """What bears on a definition that only counts treatments: which drug, and on which days."""
+    trial = judged.trial
+    if trial.drug is None:
+        yield _which_drug(judged)
+    if not all(segment.days_certain for segment in trial.exposure.segments):
+        why = "it is not recorded on which days it was taken"
+        yield Missing(f"days on {trial.name}", why, f"Record when {trial.name} was started and stopped.")
+
+
+def _which_drug(judged: JudgedTrial) -> Missing:
+    ask = "Record the drug with a code or its generic name."
+    return Missing(f"which drug {_ordered(judged)} is", judged.trial.dose.text, ask)
+
+
 def _missing_in_trial(judged: JudgedTrial, definition: Definition) -> Iterable[Missing]:
     trial = judged.trial
     if trial.drug is None:
-        yield Missing(
-            f"which drug {_ordered(judged)} is",
-            trial.dose.text,
-            "Record the drug with a code or its generic name.",
-        )
+        yield _which_drug(judged)
     elif trial.dose.answer is Answer.UNKNOWN:
         yield Missing(
             f"dose of {trial.name}", trial.dose.text, f"Record the daily dose of {trial.name} in mg."

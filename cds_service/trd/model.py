@@ -482,8 +482,8 @@ class TreatmentRule:
     `needed` distinct agents, each with a run of at least `minimum_days`, within `window_days`. `add_ons` are
     agents or classes of augmenting agents that count as well: as one of `needed`, or, where
     `antidepressants_beside_add_on` is set, beside so many antidepressants in the window they are enough.
-    `procedures_count` are the kinds of procedure that count as a treatment. `depression_within_days` asks for
-    a depressive disorder on record; None asks for none.
+    `procedures_count` are the kinds of procedure that count as a treatment. `needs_depression` asks for a
+    depressive disorder on record.
     """
 
     needed: int

@@ -269,7 +269,7 @@ def test_a_year_from_the_first_start_to_the_third(definition_id: str, days: int,
 @pytest.mark.parametrize(("days", "expected"), [(729, "met"), (730, "met"), (731, "not-met")])
 def test_two_years_before_today_in_the_register_model(days: int, expected: str) -> None:
     """28 days of the first agent that ended so many days ago; those before the window do not count."""
-    ended = ON - timedelta(days - 27)
+    ended = ON - timedelta(days)
     history = patient(f"""
         order       | first_day                 | last_day   | mg_per_day
         sertraline  | {ended - timedelta(27)}   | {ended}    | 25

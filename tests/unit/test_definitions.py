@@ -66,7 +66,7 @@ EVALUATED = """
     kim-register         | treatments    | 3      | 6     | agent     | default | 50    | any     | 18  | 730
     ohdsi-1009           | treatments    | 3      | 6     | agent     | default | 50    | any     | any | 365
     cepeda-2018          | treatments    | 3      | 6     | agent     | default | 50    | any     | 18  | 365
-    zhong-2022-claims    | failed-trials | 2      | 4     | agent     | default | 50    | any     | 18  | 365
+    zhong-2022-claims    | failed-trials | 2      | 4     | agent     | default | 50    | current | 18  | 365
     danish-2020          | treatments    | 3      | 6     | agent     | default | 50    | any     | 18  | 365
 """
 
@@ -121,7 +121,7 @@ EXCLUSIONS = """
     cepeda-2018       | yes     | yes                | yes                  | no                   | yes
     kim-register      | no      | no                 | no                   | no                   | no
     danish-2020       | no      | no                 | no                   | no                   | no
-    zhong-2022-claims | no      | no                 | no                   | no                   | no
+    zhong-2022-claims | yes     | yes                | yes                  | no                   | yes
 """
 
 
