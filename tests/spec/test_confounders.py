@@ -250,6 +250,12 @@ def test_one_that_passes_is_not_named_once_it_is_over(passing: tuple[str, ...], 
     assert [finding.criterion for finding in found] == names
 
 
+def test_a_confounder_that_this_definition_excludes_is_not_named_as_well() -> None:
+    dependence = condition(code=(ICD_10_CM, "F10.20"), recorded="2026-01-01")
+    assert [finding.criterion for finding in named(dependence)] == ["substance use"]
+    assert named(dependence, exclusions=("substance_use",)) == ()
+
+
 # --- they never change a verdict --------------------------------------------------------------------------
 
 DEFINITIONS = load_definitions()
