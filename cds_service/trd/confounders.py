@@ -40,10 +40,10 @@ NO = Answer.NOT_MET
 
 
 def _is_to_check(diagnosis: Diagnosis, definition: Definition) -> bool:
-    """An exclusion of this definition is a reason for its verdict already, a remission no confounder."""
+    """What this definition excludes is a reason for its verdict already, a remission no confounder."""
     if diagnosis.check_first is None or diagnosis.role is DiagnosisRole.FULL_REMISSION:
         return False
-    return diagnosis.role is not DiagnosisRole.EXCLUSION or diagnosis.category not in definition.exclusions
+    return diagnosis.category not in definition.exclusions
 
 
 def _answer(diagnosis: Diagnosis, definition: Definition) -> Answer:

@@ -114,7 +114,7 @@ def _by_diagnosis(history: History, on: date) -> _Told:
     newest = [d for d in telling if _day(d) == newest_day]
     lowest, highest = _span([LEVELS_OF_WORDS[d.severity] for d in newest])
     day = f"recorded {newest_day}" if newest_day > date.min else "day not known"
-    text = " and ".join(dict.fromkeys(f"{d.text}, {day}" for d in newest)) + "; no score on record"
+    text = " and ".join(dict.fromkeys(f"{d.text}, {day}" for d in newest)) + "; no score tells more"
     return _Told(lowest, highest, text, tuple(dict.fromkeys(d.reference for d in newest)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 
 from cds_service.trd.additions import find_additions
 from cds_service.trd.counting import count_failed, deciding_trials
@@ -78,6 +79,10 @@ class Case:
     rule: StagingRule
     on: date
 
+    @cached_property
+    def episode_start(self) -> EpisodeStart:
+        return find_episode_start(self.history, self.definition, self.on)
+
     def points(self, item: str, level: str) -> float:
         """The points of a level; 0 for one that the method does not name."""
         return next((points for level_, points in self.levels(item) if level_ == level), 0.0)
@@ -93,13 +98,13 @@ FAILURES = "failures"
 
 def _maudsley(case: Case) -> tuple[StagingItem, ...]:
     """Duration, severity, failures, augmentation, ECT, each by its levels."""
-    start = find_episode_start(case.history, case.definition, case.on)
+    start = case.episode_start
     return (
         _duration(case, start),
         _severity(case, start),
         _failures(case),
         _augmentation_used(case),
-        _ect(case, start),
+        _ect(case),
     )
 
 
@@ -160,8 +165,8 @@ def _augmentation_used(case: Case) -> StagingItem:
     return _used(case, "augmentation", Finding("augmentation", answer, text, evidence))
 
 
-def _ect(case: Case, start: EpisodeStart) -> StagingItem:
-    return _used(case, "ect", _judge_ect(case, start))
+def _ect(case: Case) -> StagingItem:
+    return _used(case, "ect", _judge_ect(case))
 
 
 def _used(case: Case, item: str, finding: Finding) -> StagingItem:
@@ -171,13 +176,13 @@ def _used(case: Case, item: str, finding: Finding) -> StagingItem:
     return StagingItem(item, low, high, finding.text, finding.evidence)
 
 
-def _judge_ect(case: Case, start: EpisodeStart) -> Finding:
+def _judge_ect(case: Case) -> Finding:
     """Whether ECT was given. None on record tells nothing where procedures were not looked at."""
     given = [
         (answer, procedure)
         for procedure in case.history.procedures
         if procedure.kind is ProcedureKind.ECT
-        and (answer := _in_scope(procedure, case, start)) is not Answer.NOT_MET
+        and (answer := _in_scope(procedure, case)) is not Answer.NOT_MET
     ]
     for wanted in (Answer.MET, Answer.UNKNOWN):
         found = [procedure for answer, procedure in given if answer is wanted]
@@ -196,7 +201,7 @@ def _judge_ect(case: Case, start: EpisodeStart) -> Finding:
     return Finding("ect", Answer.NOT_MET, "no ECT on record")
 
 
-def _in_scope(procedure: Procedure, case: Case, start: EpisodeStart) -> Answer:
+def _in_scope(procedure: Procedure, case: Case) -> Answer:
     """Whether it was given in the lookback and, if the definition is about it alone, in the current episode."""
     first_day = procedure.first_day or procedure.last_day
     last_day = procedure.last_day or procedure.first_day
@@ -208,6 +213,7 @@ def _in_scope(procedure: Procedure, case: Case, start: EpisodeStart) -> Answer:
     if last_day < oldest:
         return Answer.NOT_MET
     if case.definition.is_current_episode_only:
+        start = case.episode_start
         if start.earliest and last_day < start.earliest:
             return Answer.NOT_MET
         if start.latest is None or last_day < start.latest:
@@ -226,7 +232,6 @@ def _massachusetts(case: Case) -> tuple[StagingItem, ...]:
         at_most = max(at_most, case.definition.needed_failed_trials)
     each = case.points("trials", "per failed trial")
     optimised = case.points("optimisation", "per optimisation") * at_most
-    start = find_episode_start(case.history, case.definition, case.on)
     return (
         StagingItem("trials", each * failed.at_least, each * at_most, failed.text, failed.evidence),
         StagingItem(
@@ -238,7 +243,7 @@ def _massachusetts(case: Case) -> tuple[StagingItem, ...]:
             else "no failed trial to optimise",
         ),
         _augmentations(case),
-        _ect(case, start),
+        _ect(case),
     )
 
 
@@ -257,8 +262,7 @@ def _augmentations(case: Case) -> StagingItem:
 
 
 def _thase_rush(case: Case) -> tuple[StagingItem, ...]:
-    start = find_episode_start(case.history, case.definition, case.on)
-    ect = _judge_ect(case, start)
+    ect = _judge_ect(case)
     may_be_bilateral = ect.answer is not Answer.NOT_MET and _may_be_bilateral(case, ect)
     found = thase_rush_stage(case.trials, _hidden(case), may_be_bilateral)
     low, high = (case.points("stage", level) for level in (found.lowest, found.highest))
