@@ -20,24 +20,30 @@ from cds_service.trd.model import (
     Definition,
     Diagnosis,
     DiagnosisRole,
+    EpisodeStart,
     Finding,
     History,
     Scale,
     Score,
     Trial,
     UnreadScore,
+    all_of,
 )
 from cds_service.trd.outcomes import is_remission
 
 
 @dataclass(frozen=True)
 class Remission:
-    """A full remission. `day` is None when it is undated; `is_sure` is False when it needs confirming."""
+    """A full remission. `day` is None when it is undated; `is_sure` is False when it needs confirming.
+
+    `last_day` is the last on which it is documented, None when that is not known.
+    """
 
     day: date | None
     is_sure: bool
     text: str
     evidence: tuple[str, ...]
+    last_day: date | None = None
 
 
 def find_remissions(history: History, definition: Definition) -> tuple[Remission, ...]:
@@ -73,6 +79,121 @@ def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Defin
     return Finding("scope", Answer.MET, "in the current episode, as far as is recorded")
 
 
+def find_episode_start(history: History, definition: Definition, on: date) -> EpisodeStart:
+    """When the current depressive episode began, as far as is recorded on the day `on`.
+
+    After the last full remission it began with the first sign of depression: a score above the remission
+    range, or a depressive disorder that began or was recorded. Without a remission it began on the onset of the
+    current disorder, or by the day that was recorded. A remission that needs confirming moves the latest day.
+    """
+    remissions = find_remissions(history, definition)
+    ended = [r for r in remissions if r.is_sure and r.day is not None and r.day <= on]
+    signs = _signs_of_depression(history, on)
+    if ended:
+        last = max(ended, key=lambda remission: remission.last_day or date.min)
+        start = _start_after(last, history, signs)
+    else:
+        start = _start_without_remission(history, signs)
+    return _unless_remitted_since(start, remissions, signs)
+
+
+@dataclass(frozen=True)
+class _Sign:
+    """Something that tells of depression on a day; `is_onset` when it began on that very day."""
+
+    day: date
+    text: str
+    reference: str
+    is_onset: bool = False
+
+
+def _signs_of_depression(history: History, on: date) -> list[_Sign]:
+    """In order of their day: scores above the remission range, and depressive disorders that hold."""
+    signs = [
+        _Sign(score.day, _total(score), score.reference)
+        for score in history.scores
+        if _has_remission_range(score.scale) and not is_remission(score)
+    ]
+    for diagnosis in history.diagnoses:
+        if diagnosis.role is DiagnosisRole.DEPRESSION and diagnosis.holds is Answer.MET:
+            if diagnosis.onset:
+                text = f"onset of {diagnosis.text} on {diagnosis.onset}"
+                signs.append(_Sign(diagnosis.onset, text, diagnosis.reference, is_onset=True))
+            elif diagnosis.recorded:
+                text = f"{diagnosis.text} recorded on {diagnosis.recorded}"
+                signs.append(_Sign(diagnosis.recorded, text, diagnosis.reference))
+    return sorted((sign for sign in signs if sign.day <= on), key=lambda sign: (sign.day, sign.text))
+
+
+def _start_after(remission: Remission, history: History, signs: Sequence[_Sign]) -> EpisodeStart:
+    """After the last day on which it lasted for certain, and by the first sign of depression since.
+
+    An onset that is stated for a later day than the first sign may be right as well.
+    """
+    over = remission.last_day or date.min
+    since = [sign for sign in signs if sign.day > over]
+    if not since:
+        text = f"no new episode is recorded since {remission.text}"
+        return EpisodeStart(shifted(over, 1), None, text, remission.evidence)
+    first, onset = since[0], next((sign for sign in since if sign.is_onset), None)
+    low = [s.day for s in history.scores if is_remission(s) and over < s.day < first.day]
+    earliest = first.day if first.is_onset else shifted(max(low, default=over), 1)
+    latest = onset if onset else first
+    told = " and ".join(dict.fromkeys((first.text, latest.text)))
+    evidence = dict.fromkeys((*remission.evidence, first.reference, latest.reference))
+    return EpisodeStart(earliest, latest.day, f"{told}, after {remission.text}", tuple(evidence))
+
+
+def _start_without_remission(history: History, signs: Sequence[_Sign]) -> EpisodeStart:
+    """By the onset of the current disorder; by the day it was recorded; by scores since the last low one.
+
+    Several onsets leave it open which of them is that of the episode, and so does a disorder that was
+    recorded before.
+    """
+    current = {
+        d.reference
+        for d in history.diagnoses
+        if d.role is DiagnosisRole.DEPRESSION and all_of((d.holds, d.is_current)) is Answer.MET
+    }
+    of_disorder = [sign for sign in signs if sign.reference in current]
+    onsets = [sign for sign in of_disorder if sign.is_onset]
+    if onsets:
+        is_first = of_disorder[0].is_onset
+        shown = onsets if is_first else [of_disorder[0], *onsets]
+        told = " and ".join(dict.fromkeys(sign.text for sign in (shown[0], shown[-1])))
+        evidence = tuple(dict.fromkeys(sign.reference for sign in shown))
+        return EpisodeStart(onsets[0].day if is_first else None, onsets[-1].day, told, evidence)
+    newest_low = max((s.day for s in history.scores if is_remission(s)), default=date.min)
+    of_any_disorder = {d.reference for d in history.diagnoses}
+    by_score = [sign for sign in signs if sign.reference not in of_any_disorder and sign.day > newest_low]
+    first = next(iter(of_disorder or by_score), None)
+    if first is None:
+        return EpisodeStart(
+            None, None, "neither a remission nor the onset of a depressive disorder is recorded"
+        )
+    return EpisodeStart(None, first.day, f"{first.text}; its onset is not recorded", (first.reference,))
+
+
+def _unless_remitted_since(
+    start: EpisodeStart, remissions: Sequence[Remission], signs: Sequence[_Sign]
+) -> EpisodeStart:
+    """A possible remission after the start: the episode may also have begun with the first sign after it."""
+    began = start.latest or date.min
+    later = [r for r in remissions if not r.is_sure and (r.last_day is None or r.last_day >= began)]
+    if not later or start.latest is None:
+        return start
+    ends = [remission.last_day for remission in later]
+    last = max(end for end in ends if end) if all(ends) else None
+    sign = next((s for s in signs if last and s.day > last), None)
+    text = f"{start.text}; but {later[-1].text}"
+    evidence = tuple(dict.fromkeys([*start.evidence, *(ref for r in later for ref in r.evidence)]))
+    return EpisodeStart(start.earliest, sign.day if sign else None, text, evidence)
+
+
+def _total(score: Score) -> str:
+    return f"{score.scale.name} {score.value:g} on {score.day}"
+
+
 def _came_after(remission: Remission, earliest_day: date, latest_day: date) -> Answer:
     """Whether a trial within these days came after the remission; `NOT_MET` when the remission ended it."""
     if remission.day is None:
@@ -92,7 +213,7 @@ def _remission_of(diagnosis: Diagnosis) -> Remission:
     day = diagnosis.recorded or diagnosis.ended
     when = f"on {day}" if day else "on an unknown day"
     text = f"{diagnosis.text} recorded {when}"
-    return Remission(day, diagnosis.holds is Answer.MET, text, (diagnosis.reference,))
+    return Remission(day, diagnosis.holds is Answer.MET, text, (diagnosis.reference,), day)
 
 
 def _remissions_in(history: History, confirmed_days: int) -> list[Remission]:
@@ -185,10 +306,9 @@ def _remission_by_scores(stretch: _Stretch, *, is_sure: bool) -> Remission:
     low, unread = stretch.low, stretch.unread
     evidence = tuple(dict.fromkeys([*(s.reference for s in low), *(u.reference for u in unread)]))
     day = low[0].day if low else max(_last(u) for u in unread)
-    totals = [
-        f"{s.scale.name} {s.value:g} on {s.day}" for s in (low[:1] if len(low) < 2 else (low[0], low[-1]))
-    ]
+    totals = [_total(s) for s in (low[:1] if len(low) < 2 else (low[0], low[-1]))]
     if is_sure:
-        return Remission(day, True, f"full remission, {' and '.join(totals)}", evidence)
+        return Remission(day, True, f"full remission, {' and '.join(totals)}", evidence, low[-1].day)
     totals += ["a score that could not be read"] if unread else []
-    return Remission(day, False, f"{' and '.join(totals)} may show full remission", evidence)
+    last_day = max([*(s.day for s in low), *(_last(u) for u in unread)])
+    return Remission(day, False, f"{' and '.join(totals)} may show full remission", evidence, last_day)

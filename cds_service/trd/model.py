@@ -717,6 +717,19 @@ class Outcome:
     has_worsened: bool = False
 
 
+@dataclass(frozen=True)
+class EpisodeStart:
+    """When the current depressive episode began: on a day from `earliest` to `latest`, both included.
+
+    None means that no bound is known on that side; both are None when nothing tells. `text` says what it rests on.
+    """
+
+    earliest: date | None
+    latest: date | None
+    text: str
+    evidence: tuple[str, ...] = ()
+
+
 class CompanionKind(Enum):
     """What went on beside a trial."""
 
