@@ -38,6 +38,7 @@ from cds_service.trd.model import (
     Unread,
     Verdict,
     all_of,
+    any_of,
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
@@ -91,7 +92,8 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     """The verdict with its criteria, without what is only said around it."""
     remissions = find_remissions(history, definition)
     trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
+        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition)
+        for outcome in outcomes
     )
     staging = stage(history, trials, definition, on)
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
@@ -151,10 +153,16 @@ def _verdict(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, age
     return Verdict.MET if everything is Answer.MET else Verdict.INDETERMINATE
 
 
-def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
+def _judge_trial(outcome: Outcome, in_scope: Finding, definition: Definition) -> JudgedTrial:
+    """Whether it failed: adequate, in scope, response insufficient; or, where that counts, not tolerated."""
     trial = outcome.trial
     findings = (*trial.criteria, in_scope, outcome.insufficient)
     answer = all_of(finding.answer for finding in findings)
+    if definition.intolerance_counts_as_failure and outcome.intolerance is not None:
+        not_tolerated = (trial.use, in_scope, outcome.intolerance, outcome.insufficient)
+        either = any_of((answer, all_of(finding.answer for finding in not_tolerated)))
+        if either is not answer:
+            findings, answer = not_tolerated, either
     deciding = [f for f in findings if f.answer is answer] if answer is not Answer.MET else [findings[-1]]
     evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
     assumed = (f"assumed: {text}" for text in trial.assumed)
@@ -201,7 +209,9 @@ def _deciding(trials: Sequence[JudgedTrial]) -> JudgedTrial:
         return trials[0]
     by_adequacy = defaultdict(list)
     for judged in trials:
-        by_adequacy[all_of((judged.trial.is_adequate, judged.in_scope.answer))].append(judged)
+        as_adequate = all_of((judged.trial.is_adequate, judged.in_scope.answer))
+        # A short trial that failed for intolerance counts as well as one that is long enough.
+        by_adequacy[any_of((as_adequate, judged.failed.answer))].append(judged)
     certain, possible = by_adequacy[Answer.MET], by_adequacy[Answer.UNKNOWN]
     chosen = max(certain or possible or trials, key=lambda t: (_most_days(t), t.trial.last_day or date.min))
     doubtful = [t for t in possible if t.trial.is_adequate is Answer.UNKNOWN]

@@ -704,7 +704,8 @@ class Outcome:
 
     `insufficient` answers whether the response was insufficient under the definition. `judgeable_from` is the
     day from which the outcome of a running trial can be judged: long enough, and a last score counts.
-    `has_worsened` tells that the last score is worse than the baseline.
+    `has_worsened` tells that the last score is worse than the baseline. `intolerance` answers whether the drug
+    was stopped because it was not tolerated; None when nothing speaks of it.
     """
 
     trial: Trial
@@ -715,6 +716,7 @@ class Outcome:
     improvement_percent: float | None = None
     judgeable_from: date | None = None
     has_worsened: bool = False
+    intolerance: Finding | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def the_outcome(
     )
     trials = find_trials(build_exposures(prescriptions, definition.max_gap_days), definition, ON)
     patient = History("Patient/p1", scores=recorded, unread_scores=unread)
-    (outcome,) = judge_outcomes(trials, patient, definition)
+    (outcome,) = judge_outcomes(trials, patient, definition, ON)
     return outcome
 
 
@@ -212,7 +212,7 @@ def test_an_uncertain_first_day_must_not_decide_which_baseline_counts(
     )
     recorded = scores(("2025-08-30", 20), *between, ("2025-12-28", 18))
     trials = find_trials(build_exposures(prescriptions, definition.max_gap_days), definition, ON)
-    (outcome,) = judge_outcomes(trials, History("Patient/p1", scores=recorded), definition)
+    (outcome,) = judge_outcomes(trials, History("Patient/p1", scores=recorded), definition, ON)
     assert outcome.insufficient.answer.value == insufficient
 
 
