@@ -108,6 +108,7 @@ class StopReason(Enum):
 
     NONE_GIVEN = "none given"
     INEFFICACY = "inefficacy"
+    PARTIAL_RESPONSE = "partial response"  # too little effect for some definitions, enough for others
     INTOLERANCE = "intolerance"
     OTHER = "other"
 

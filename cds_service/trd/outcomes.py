@@ -128,12 +128,31 @@ def _judge(
         if definition.intolerance_counts_as_failure:
             return _intolerance_fails(outcome, is_told)
         return _intolerance_excuses(outcome, is_told)
-    is_inefficacy = trial.stop_reason is StopReason.INEFFICACY
-    if is_inefficacy and not is_told and outcome.insufficient.answer is Answer.UNKNOWN:
-        text = "stopped for lack of effect, as documented; no scores"
-        finding = Finding("response", Answer.MET, text, trial.exposure.evidence)
-        return replace(outcome, response=Response.NO_RESPONSE, insufficient=finding)
+    if not is_told and outcome.insufficient.answer is Answer.UNKNOWN:
+        return _by_stated_effect(outcome, definition)
     return outcome
+
+
+def _by_stated_effect(outcome: Outcome, definition: Definition) -> Outcome:
+    """What the reason for stopping says of the effect, where no score does and none that is unread may."""
+    evidence = outcome.trial.exposure.evidence
+    if outcome.trial.stop_reason is StopReason.INEFFICACY:
+        text = "stopped for lack of effect, as documented; no scores"
+        finding = Finding("response", Answer.MET, text, evidence)
+        return replace(outcome, response=Response.NO_RESPONSE, insufficient=finding)
+    if outcome.trial.stop_reason is StopReason.PARTIAL_RESPONSE:
+        text = "stopped after a partial response, as documented; no scores"
+        finding = Finding("response", _is_partial_insufficient(definition), text, evidence)
+        return replace(outcome, response=Response.PARTIAL_RESPONSE, insufficient=finding)
+    return outcome
+
+
+def _is_partial_insufficient(definition: Definition) -> Answer:
+    """Unknown where the threshold lies within the range of a partial response."""
+    threshold = definition.nonresponse_below_percent
+    if threshold >= definition.response_from_percent:
+        return Answer.MET
+    return Answer.NOT_MET if threshold <= definition.partial_response_from_percent else Answer.UNKNOWN
 
 
 Window = tuple[date, date]
