@@ -6,7 +6,9 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
 
+from cds_service.tables.definitions import load_definitions
 from cds_service.trd.episode import find_episode_start, find_remissions, judge_scope
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import (
@@ -20,6 +22,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON
+from tests.spec.histories import histories
 from tests.spec.people import MADRS, PHQ9, diagnosis, history, scores
 from tests.spec.texttables import rows
 
@@ -225,3 +228,13 @@ def test_an_unread_score_may_have_been_a_remission(definition: Definition) -> No
     patient = history("", scores(("2025-08-28", 19)), (depression("2024-11-01"),), unread_scores=unread)
     start = find_episode_start(patient, definition, ON)
     assert (start.earliest, start.latest) == (date(2024, 11, 1), None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(patient=histories())
+def test_whatever_the_history_the_range_is_one_and_has_its_reason(patient: History) -> None:
+    start = find_episode_start(patient, load_definitions()["default-configurable"], ON)
+    earliest, latest = start.earliest or date.min, start.latest or date.max
+    assert earliest <= latest
+    assert start.text
+    assert start.latest is None or start.latest <= ON

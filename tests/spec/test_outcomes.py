@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
 
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
@@ -31,6 +32,7 @@ from cds_service.trd.model import (
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON
+from tests.spec.histories import histories
 from tests.spec.people import MADRS, PHQ9, history, orders, scores
 from tests.spec.texttables import rows
 
@@ -626,3 +628,20 @@ def test_a_short_intolerance_stands_for_its_agent_where_it_counts(definition: De
     rules = replace(definition, intolerance_counts_as_failure=True)
     result = assess_history(patient, rules, ON)
     assert (result.failed_at_least, result.failed_at_most) == (1, 1)
+
+
+@settings(max_examples=200, deadline=None)
+@given(patient=histories())
+def test_an_adverse_effect_never_makes_a_failure_sure_nor_a_suspected_one_undoes_it(patient: History) -> None:
+    """Where intolerance is no failure, reactions only take away; those without day or certainty change nothing."""
+    definition = load_definitions()["default-configurable"]
+    doubtful = tuple(replace(reaction, day=None) for reaction in patient.reactions)
+
+    def failed(reactions: tuple[Reaction, ...]) -> list[Answer]:
+        result = assess_history(replace(patient, reactions=reactions), definition, ON)
+        return [judged.failed.answer for judged in result.trials]
+
+    without = failed(())
+    assert failed(doubtful) == without
+    for before, after in zip(without, failed(patient.reactions), strict=True):
+        assert after is before or after is not Answer.MET
