@@ -144,4 +144,4 @@ class _Judge:
             self._exposures[gap] = build_exposures(self._history.prescriptions, gap)
         trials = find_trials(self._exposures[gap], definition, self._on)
         others = find_other_trials(trials, self._history, definition, self._on)
-        return judge_outcomes((*trials, *others), self._history, definition)
+        return judge_outcomes((*trials, *others), self._history, definition, self._on)

@@ -235,30 +235,39 @@ def _purposes_in(dosage: Dosage) -> tuple[Indication, ...]:
 # --- why it ended ---------------------------------------------------------------------------------------
 
 
+EFFECTS = {StopReason.INEFFICACY, StopReason.PARTIAL_RESPONSE}
+
+
 def read_stop_reason(concept: CodeableConcept | None) -> tuple[StopReason, str]:
-    """Why an order ended, and in whose words. Both inefficacy and intolerance together are `OTHER`."""
+    """Why an order ended, and in whose words. Both too little effect and intolerance together are `OTHER`."""
     if concept is None or not (concept.coding or concept.text):
         return StopReason.NONE_GIVEN, ""
     table = load_stop_reasons()
     texts = [text for text in (concept.text, *(coding.display for coding in concept.coding)) if text]
-    said = {table.codes.get((coding.system or "", coding.code or "")) for coding in concept.coding}
+    said = {
+        table.codes.get((canonical_system(coding.system or ""), (coding.code or "").strip()))
+        for coding in concept.coding
+    }
     said |= {reason for text in texts for reason in _stop_reasons_in(words_of(text))}
-    told = said & {StopReason.INEFFICACY, StopReason.INTOLERANCE}
-    reason = told.pop() if len(told) == 1 else StopReason.OTHER
+    told = {reason for reason in said if reason in EFFECTS or reason is StopReason.INTOLERANCE}
+    if told == EFFECTS:  # some effect is no lack of it
+        told = {StopReason.PARTIAL_RESPONSE}
+    reason = told.pop() if len(told) == 1 else None
     return reason or StopReason.OTHER, (texts[0] if texts else concept.coding[0].code or "")[:120]
 
 
 def _stop_reasons_in(words: Words) -> Iterable[StopReason]:
+    """The meaning of every known phrase that is not denied. A "not" within a phrase denies no other."""
     table = load_stop_reasons()
+    found: list[tuple[int, int]] = []
     at = 0
     while at < len(words):
         length = next((n for n in range(LONGEST_PHRASE, 0, -1) if words[at : at + n] in table.phrases), 0)
-        if length and not _is_denied(words, at, length):
-            yield table.phrases[words[at : at + length]]
+        if length:
+            found.append((at, at + length))
         at += length or 1
-
-
-def _is_denied(words: Words, at: int, length: int) -> bool:
-    """ "No side effects", "no significant nausea", "side effects: none"."""
-    near = (*words[max(0, at - WORDS_TO_NEGATION) : at], *words[at + length : at + length + 1])
-    return any((word,) in load_stop_reasons().negations for word in near)
+    within = {at for begin, end in found for at in range(begin, end)}
+    denying = {at for at, word in enumerate(words) if (word,) in table.negations and at not in within}
+    for begin, end in found:
+        if not denying & {*range(begin - WORDS_TO_NEGATION, begin), end}:
+            yield table.phrases[words[begin:end]]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 
+from cds_service.tables.conditions import canonical_system
 from cds_service.tables.drugs import Words, words_of
 from cds_service.tables.rows import read_rows
 from cds_service.trd.model import StopReason
@@ -28,6 +29,8 @@ class Indications:
 
 @dataclass(frozen=True)
 class StopReasons:
+    """Codes by system (in its canonical form) and code, phrases, and words that deny what stands beside them."""
+
     codes: dict[tuple[str, str], StopReason]
     phrases: dict[Words, StopReason]
     negations: frozenset[Words]
@@ -57,9 +60,9 @@ def load_stop_reasons() -> StopReasons:
     negations: set[Words] = set()
     for row in read_rows("stop_reasons.csv", ("kind", "system", "value", "meaning", "source")):
         kind = row.one_of("kind", ("code", "text", "negation"))
-        meaning = StopReason(row.one_of("meaning", ("inefficacy", "intolerance", "other")))
+        meaning = StopReason(row.one_of("meaning", [reason.value for reason in StopReason]))
         if kind == "code":
-            codes[row.required("system"), row.required("value")] = meaning
+            codes[canonical_system(row.required("system")), row.required("value")] = meaning
         elif kind == "text":
             phrases[words_of(row.required("value"))] = meaning
         else:

@@ -35,6 +35,7 @@ from cds_service.trd.model import (
     Topic,
     Verdict,
     all_of,
+    any_of,
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
@@ -89,7 +90,8 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
     """The verdict with its criteria, without what is only said around it."""
     remissions = find_remissions(history, definition)
     trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on)) for outcome in outcomes
+        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition)
+        for outcome in outcomes
     )
     staging = stage(history, trials, definition, on)
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
@@ -150,10 +152,16 @@ def verdict_of(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, a
     return Verdict.MET if everything is Answer.MET else Verdict.INDETERMINATE
 
 
-def _judge_trial(outcome: Outcome, in_scope: Finding) -> JudgedTrial:
+def _judge_trial(outcome: Outcome, in_scope: Finding, definition: Definition) -> JudgedTrial:
+    """Whether it failed: adequate, in scope, response insufficient; or, where that counts, not tolerated."""
     trial = outcome.trial
     findings = (*trial.criteria, in_scope, outcome.insufficient)
     answer = all_of(finding.answer for finding in findings)
+    if definition.intolerance_counts_as_failure and outcome.intolerance is not None:
+        not_tolerated = (trial.use, in_scope, outcome.intolerance, outcome.insufficient)
+        either = any_of((answer, all_of(finding.answer for finding in not_tolerated)))
+        if either is not answer:
+            findings, answer = not_tolerated, either
     deciding = [f for f in findings if f.answer is answer] if answer is not Answer.MET else [findings[-1]]
     evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
     assumed = (f"assumed: {text}" for text in trial.assumed)

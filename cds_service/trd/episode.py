@@ -1,8 +1,9 @@
-"""Which trials belong to the current depressive episode and lie within the lookback.
+"""Which trials belong to the current depressive episode and lie within the lookback, and when it began.
 
 Full remission ends an episode. It is documented by a diagnosis of full remission, or by two scores in
-the remission range at least `remission_confirmed_days` apart with none above it between them. Partial
-remission ends nothing. A single remission score that is the newest one leaves it open, and so does a
+the remission range at least `remission_confirmed_days` apart with none above it between them, on whichever
+scales they were taken. Partial remission ends nothing, nor does what was over for a shorter time. A single
+remission score that is the newest one leaves it open, and so do scales that contradict each other and a
 score that could not be read where a low one would matter.
 """
 
@@ -48,8 +49,9 @@ class Remission:
 
 def find_remissions(history: History, definition: Definition) -> tuple[Remission, ...]:
     """All documented and possible full remissions."""
+    relapses = sorted(s.day for s in history.scores if _is_above_remission(s))
     from_diagnoses = [
-        _remission_of(diagnosis)
+        _remission_of(diagnosis, relapses, definition.remission_confirmed_days)
         for diagnosis in history.diagnoses
         if diagnosis.role is DiagnosisRole.FULL_REMISSION and diagnosis.holds is not Answer.NOT_MET
     ]
@@ -57,7 +59,7 @@ def find_remissions(history: History, definition: Definition) -> tuple[Remission
 
 
 def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Definition, on: date) -> Finding:
-    """Whether the trial ended within the lookback and after the last full remission.
+    """Whether the trial ended within the lookback and, where the definition asks it, after the last full remission.
 
     A trial whose last day is exactly `lookback_days` before `on` is within. One that was running when
     remission came belongs to neither episode for certain: unknown.
@@ -71,11 +73,13 @@ def judge_scope(trial: Trial, remissions: Sequence[Remission], definition: Defin
         text = f"ended {latest_day}, more than {definition.lookback_days} days ago"
         return Finding("scope", Answer.NOT_MET, text)
     for answer in (Answer.NOT_MET, Answer.UNKNOWN):
-        for remission in remissions:
+        for remission in remissions if definition.is_current_episode_only else ():
             if _came_after(remission, earliest_day, latest_day) is answer:
                 return Finding("scope", answer, _why(answer, remission), remission.evidence)
     if last_day < oldest:
         return Finding("scope", Answer.UNKNOWN, "its last day is not certain, so it may be too long ago")
+    if not definition.is_current_episode_only:
+        return Finding("scope", Answer.MET, f"within {definition.lookback_days} days, whichever the episode")
     return Finding("scope", Answer.MET, "in the current episode, as far as is recorded")
 
 
@@ -112,7 +116,7 @@ def _signs_of_depression(history: History, on: date) -> list[_Sign]:
     signs = [
         _Sign(score.day, _total(score), score.reference)
         for score in history.scores
-        if _has_remission_range(score.scale) and not is_remission(score)
+        if _is_above_remission(score)
     ]
     for diagnosis in history.diagnoses:
         if diagnosis.role is DiagnosisRole.DEPRESSION and diagnosis.holds is Answer.MET:
@@ -209,42 +213,79 @@ def _why(answer: Answer, remission: Remission) -> str:
     return f"may belong to an episode that ended: {remission.text}"
 
 
-def _remission_of(diagnosis: Diagnosis) -> Remission:
+def _remission_of(diagnosis: Diagnosis, relapses: Sequence[date], confirmed_days: int) -> Remission:
+    """A diagnosis of full remission says that it has lasted; an end of the disorder says it from that day only.
+
+    `relapses` are the days of scores above the remission range, in order.
+    """
     day = diagnosis.recorded or diagnosis.ended
     when = f"on {day}" if day else "on an unknown day"
     text = f"{diagnosis.text} recorded {when}"
-    return Remission(day, diagnosis.holds is Answer.MET, text, (diagnosis.reference,), day)
+    is_sure = diagnosis.holds is Answer.MET
+    if day is not None and day == diagnosis.ended:
+        at = bisect_left(relapses, day)
+        if at < len(relapses) and (relapses[at] - day).days < confirmed_days:
+            text += f", with a score above the remission range on {relapses[at]}"
+            is_sure = False
+    return Remission(day, is_sure, text, (diagnosis.reference,), day)
 
 
 def _remissions_in(history: History, confirmed_days: int) -> list[Remission]:
-    """Those that scores show, on each scale, and those that a score which could not be read may have shown."""
+    """Those that scores show, and those that a score which could not be read may have shown."""
     series = [scores for scores in history.score_series if _has_remission_range(scores[0].scale)]
     unread = [u for u in history.unread_scores if u.scale is None or _has_remission_range(u.scale)]
-    if not series and unread:
-        series = [()]
-    return [
+    together = sorted((score for scores in series for score in scores), key=lambda s: (s.day, s.scale.rank))
+    remissions = [
         remission
-        for scores in series
-        for stretch in _stretches(scores, [u for u in unread if _may_be_on(u, scores)])
+        for stretch in _stretches(together, unread)
         if (remission := _remission_in(stretch, confirmed_days))
     ]
+    return remissions + (_contradicted(series, confirmed_days) if len(series) > 1 else [])
+
+
+def _contradicted(series: Sequence[Sequence[Score]], confirmed_days: int) -> list[Remission]:
+    """Remissions that one scale shows for certain while another is above its range."""
+    found = []
+    for scores in series:
+        others = sorted(
+            (s for of_other in series if of_other is not scores for s in of_other if _is_above_remission(s)),
+            key=lambda score: score.day,
+        )
+        for low in (stretch.low for stretch in _stretches(scores, ())):
+            if (low[-1].day - low[0].day).days < confirmed_days:
+                continue
+            at = bisect_left(others, low[0].day, key=lambda score: score.day)
+            if at < len(others) and others[at].day <= low[-1].day:
+                text = f"{_total(low[0])} and {_total(low[-1])} show full remission, {_total(others[at])} does not"
+                evidence = tuple(score.reference for score in (low[0], low[-1], others[at]))
+                found.append(Remission(low[0].day, False, text, evidence, low[-1].day))
+    return found
+
+
+def _is_above_remission(score: Score) -> bool:
+    return _has_remission_range(score.scale) and not is_remission(score)
 
 
 def _has_remission_range(scale: Scale) -> bool:
     return scale.remission_at_most is not None
 
 
-def _may_be_on(unread: UnreadScore, scores: Sequence[Score]) -> bool:
-    return unread.scale is None or not scores or unread.scale.name == scores[0].scale.name
-
-
 @dataclass(frozen=True)
 class _Stretch:
-    """The time between two scores above the remission range: the low scores, and the unread ones, in it."""
+    """The time between two scores above the remission range: the low scores, and the unread ones, in it.
+
+    It begins on the day `since`, with the first of them.
+    """
 
     low: tuple[Score, ...]
     unread: tuple[UnreadScore, ...]
     is_last: bool
+    since: date
+
+    @property
+    def firm(self) -> tuple[Score, ...]:
+        """The low scores that no other scale contradicts on the same day."""
+        return tuple(score for score in self.low if score.day > self.since)
 
 
 def _stretches(scores: Sequence[Score], unread: Sequence[UnreadScore]) -> list[_Stretch]:
@@ -261,7 +302,7 @@ def _stretches(scores: Sequence[Score], unread: Sequence[UnreadScore]) -> list[_
         for at in range(bisect_left(edges, _first(one)) - 1, _stretch_of(_last(one), edges) + 1):
             hidden[max(at, 0)].append(one)
     return [
-        _Stretch(tuple(lows[at]), tuple(hidden[at]), is_last=at == len(edges) - 2)
+        _Stretch(tuple(lows[at]), tuple(hidden[at]), is_last=at == len(edges) - 2, since=edges[at])
         for at in sorted({*lows, *hidden})
     ]
 
@@ -280,16 +321,17 @@ def _two_of_each_span(unread: Sequence[UnreadScore]) -> list[UnreadScore]:
 
 def _remission_in(stretch: _Stretch, confirmed_days: int) -> Remission | None:
     """Sure when low scores confirm each other and nothing unread may contradict; else perhaps."""
-    low, unread = stretch.low, stretch.unread
-    if low and (low[-1].day - low[0].day).days >= confirmed_days:
-        between = any(_first(u) < low[-1].day and _last(u) > low[0].day for u in unread)
-        return _remission_by_scores(stretch, is_sure=not between)
+    firm, low, unread = stretch.firm, stretch.low, stretch.unread
+    if firm and (firm[-1].day - firm[0].day).days >= confirmed_days:
+        between = any(_first(u) < firm[-1].day and _last(u) > firm[0].day for u in unread)
+        if not between:
+            return _remission_by_scores(firm, (), is_sure=True)
     if len(low) + len(unread) < (1 if stretch.is_last else 2):
         return None
     first = min([*(s.day for s in low), *(_first(u) for u in unread)])
     last = max([*(s.day for s in low), *(_last(u) for u in unread)])
     if stretch.is_last or (last - first).days >= confirmed_days:
-        return _remission_by_scores(stretch, is_sure=False)
+        return _remission_by_scores(low, unread, is_sure=False)
     return None
 
 
@@ -301,9 +343,8 @@ def _last(unread: UnreadScore) -> date:
     return unread.last_day or date.max
 
 
-def _remission_by_scores(stretch: _Stretch, *, is_sure: bool) -> Remission:
+def _remission_by_scores(low: Sequence[Score], unread: Sequence[UnreadScore], *, is_sure: bool) -> Remission:
     """Its day is the first low score's, or the last on which an unread one may have been taken."""
-    low, unread = stretch.low, stretch.unread
     evidence = tuple(dict.fromkeys([*(s.reference for s in low), *(u.reference for u in unread)]))
     day = low[0].day if low else max(_last(u) for u in unread)
     totals = [_total(s) for s in (low[:1] if len(low) < 2 else (low[0], low[-1]))]

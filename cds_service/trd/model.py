@@ -114,6 +114,7 @@ class StopReason(Enum):
 
     NONE_GIVEN = "none given"
     INEFFICACY = "inefficacy"
+    PARTIAL_RESPONSE = "partial response"  # too little effect for some definitions, enough for others
     INTOLERANCE = "intolerance"
     OTHER = "other"
 
@@ -726,7 +727,8 @@ class Outcome:
 
     `insufficient` answers whether the response was insufficient under the definition. `judgeable_from` is the
     day from which the outcome of a running trial can be judged: long enough, and a last score counts.
-    `has_worsened` tells that the last score is worse than the baseline.
+    `has_worsened` tells that the last score is worse than the baseline. `intolerance` answers whether the drug
+    was stopped because it was not tolerated; None when nothing speaks of it.
     """
 
     trial: Trial
@@ -737,6 +739,7 @@ class Outcome:
     improvement_percent: float | None = None
     judgeable_from: date | None = None
     has_worsened: bool = False
+    intolerance: Finding | None = None
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,19 @@
 """Trials → outcomes: which scores belong to a trial, and what they show.
 
 Baseline and last score are on one scale; a change of scale is no outcome. Improvement is
-(baseline - last) / baseline x 100. Without scores, a documented reason for stopping may decide.
+(baseline - last) / baseline x 100. Of several scales the one that ranks first decides, and only while none
+says the opposite. Without scores, a documented reason for stopping may decide.
 Sources: the score windows and thresholds of the definition.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cds_service.trd.days import shifted
+from cds_service.trd.intolerance import judge_intolerance
 from cds_service.trd.model import (
     Answer,
     Definition,
@@ -26,15 +28,63 @@ from cds_service.trd.model import (
 )
 
 
-def judge_outcomes(trials: Sequence[Trial], history: History, definition: Definition) -> tuple[Outcome, ...]:
-    """One outcome a trial, in the same order."""
+def judge_outcomes(
+    trials: Sequence[Trial], history: History, definition: Definition, on: date
+) -> tuple[Outcome, ...]:
+    """One outcome a trial, in the same order. `on` is today.
+
+    The trial of an outcome has `intolerance` as its reason for stopping also where only a recorded reaction
+    shows it.
+    """
     series = {
         scores[0].scale.name: scores for scores in history.score_series if scores[0].scale.has_percent_rule
     }
     for unread in history.unread_scores:
         if unread.scale is None or unread.scale.has_percent_rule:
             series.setdefault(unread.scale.name if unread.scale else "", ())
-    return tuple(_outcome(trial, series, history.unread_scores, definition) for trial in trials)
+    return tuple(_outcome(trial, series, history, definition, on) for trial in trials)
+
+
+def _outcome(
+    trial: Trial, series: Mapping[str, Sequence[Score]], history: History, definition: Definition, on: date
+) -> Outcome:
+    intolerance = judge_intolerance(trial, history.reactions, definition, on)
+    if intolerance is not None and intolerance.answer is Answer.MET:
+        trial = replace(trial, stop_reason=StopReason.INTOLERANCE)
+    judgeable_from = _judgeable_from(trial, definition, on)
+    is_too_early = trial.is_running and (
+        trial.duration.answer is Answer.NOT_MET or bool(judgeable_from and judgeable_from > on)
+    )
+    outcome = _judge(trial, series, history.unread_scores, definition, is_too_early=is_too_early)
+    if outcome.response is Response.ONGOING and judgeable_from is not None:
+        text = f"{outcome.insufficient.text}, and can be judged from {judgeable_from}"
+        outcome = replace(outcome, insufficient=replace(outcome.insufficient, text=text))
+    is_open = is_too_early or outcome.insufficient.answer is Answer.UNKNOWN
+    outcome = replace(outcome, judgeable_from=judgeable_from if is_open else None, intolerance=intolerance)
+    return _with_reactions_named(outcome)
+
+
+def _judgeable_from(trial: Trial, definition: Definition, on: date) -> date | None:
+    """When a running trial is long enough and a last score counts, today at the earliest.
+
+    None when it is over, when it will never be long enough at its dose, and when its days are not certain.
+    """
+    if not trial.is_running or trial.first_day is None or trial.duration.answer is Answer.UNKNOWN:
+        return None
+    long_enough_on = trial.long_enough_on or (on if trial.duration.answer is Answer.MET else None)
+    first_late_day = shifted(trial.first_day, definition.last_score_from_day - 1)
+    return max(on, long_enough_on, first_late_day) if long_enough_on else None
+
+
+def _with_reactions_named(outcome: Outcome) -> Outcome:
+    """What is recorded of adverse effects, whether or not it explains why the drug was stopped."""
+    intolerance, finding = outcome.intolerance, outcome.insufficient
+    if intolerance is None or not intolerance.text:
+        return outcome
+    evidence = tuple(dict.fromkeys((*finding.evidence, *intolerance.evidence)))
+    return replace(
+        outcome, insufficient=replace(finding, text=f"{finding.text}; {intolerance.text}", evidence=evidence)
+    )
 
 
 @dataclass(frozen=True)
@@ -55,25 +105,54 @@ class _Reading:
         return not self.doubt and self.baseline is not None and self.last is not None
 
 
-def _outcome(
+def _judge(
     trial: Trial,
     series: Mapping[str, Sequence[Score]],
     unread: Sequence[UnreadScore],
     definition: Definition,
+    *,
+    is_too_early: bool,
 ) -> Outcome:
     windows = _windows(trial, definition)
     readings = [_reading(name, scores, windows, unread, definition) for name, scores in series.items()]
     changes = [_from_scores(trial, reading, definition) for reading in readings if reading.has_change]
     doubts = [r.doubt for r in readings if r.doubt and (r.may_change or not changes)]
     if changes:
-        outcome = _agreed(trial, changes)
+        outcome = _agreed([*changes, *_remissions_beside(changes, readings)])
         if doubts and outcome.insufficient.answer is not Answer.UNKNOWN:
-            outcome = _unknown(trial, doubts[0], outcome)
+            outcome = _left_open(outcome, doubts[0])
     else:
-        outcome = _without_change(trial, readings)
-    if doubts or changes:
-        return _stopped_for_intolerance(outcome) if _is_intolerance(trial, definition) else outcome
-    return _by_stop_reason(outcome, definition)
+        outcome = _without_change(trial, readings, is_too_early=is_too_early)
+    is_told = bool(doubts or changes)
+    if trial.stop_reason is StopReason.INTOLERANCE:
+        if definition.intolerance_counts_as_failure:
+            return _intolerance_fails(outcome, is_told)
+        return _intolerance_excuses(outcome, is_told)
+    if not is_told and outcome.insufficient.answer is Answer.UNKNOWN:
+        return _by_stated_effect(outcome, definition)
+    return outcome
+
+
+def _by_stated_effect(outcome: Outcome, definition: Definition) -> Outcome:
+    """What the reason for stopping says of the effect, where no score does and none that is unread may."""
+    evidence = outcome.trial.exposure.evidence
+    if outcome.trial.stop_reason is StopReason.INEFFICACY:
+        text = "stopped for lack of effect, as documented; no scores"
+        finding = Finding("response", Answer.MET, text, evidence)
+        return replace(outcome, response=Response.NO_RESPONSE, insufficient=finding)
+    if outcome.trial.stop_reason is StopReason.PARTIAL_RESPONSE:
+        text = "stopped after a partial response, as documented; no scores"
+        finding = Finding("response", _is_partial_insufficient(definition), text, evidence)
+        return replace(outcome, response=Response.PARTIAL_RESPONSE, insufficient=finding)
+    return outcome
+
+
+def _is_partial_insufficient(definition: Definition) -> Answer:
+    """Unknown where the threshold lies within the range of a partial response."""
+    threshold = definition.nonresponse_below_percent
+    if threshold >= definition.response_from_percent:
+        return Answer.MET
+    return Answer.NOT_MET if threshold <= definition.partial_response_from_percent else Answer.UNKNOWN
 
 
 Window = tuple[date, date]
@@ -191,7 +270,8 @@ def _from_scores(trial: Trial, reading: _Reading, definition: Definition) -> Out
         text,
         (baseline.reference, last.reference),
     )
-    return Outcome(trial, response, finding, baseline, last, improvement)
+    has_worsened = last.value > baseline.value
+    return Outcome(trial, response, finding, baseline, last, improvement, has_worsened=has_worsened)
 
 
 def _is_insufficient(baseline: Score, last: Score, definition: Definition) -> bool:
@@ -222,32 +302,71 @@ def _change_in_words(improvement: float) -> str:
     return f"{abs(improvement):.1f} % {'better' if improvement > 0 else 'worse'}"
 
 
-def _agreed(trial: Trial, outcomes: Sequence[Outcome]) -> Outcome:
+def _agreed(outcomes: Sequence[Outcome]) -> Outcome:
     """The outcome on the scale that ranks first, unless another reading says the opposite."""
-    answers = {outcome.insufficient.answer for outcome in outcomes}
-    if len(answers) == 1:
-        return outcomes[0]
-    return _unknown(trial, "; ".join(dict.fromkeys(o.insufficient.text for o in outcomes)), outcomes[0])
+    first, *others = outcomes
+    if not others:
+        return first
+    names = [outcome.last.scale.name for outcome in others if outcome.last]
+    if all(outcome.insufficient.answer is first.insufficient.answer for outcome in others):
+        agree = "which agrees" if len(names) == 1 else "which agree"
+        name = first.last.scale.name if first.last else ""
+        text = f"{first.insufficient.text}; {name} decides (ranks before {_listed(names)}, {agree})"
+        return replace(first, insufficient=replace(first.insufficient, text=text))
+    texts = [outcome.insufficient.text for outcome in outcomes]
+    scales = [outcome.last.scale.name for outcome in outcomes if outcome.last]
+    evidence = tuple(dict.fromkeys(ref for outcome in outcomes for ref in outcome.insufficient.evidence))
+    text = f"{_listed(scales)} disagree: {'; '.join(dict.fromkeys(texts))}"
+    return replace(_left_open(first, text), insufficient=Finding("response", Answer.UNKNOWN, text, evidence))
 
 
-def _unknown(trial: Trial, why: str, shown: Outcome | None = None) -> Outcome:
-    evidence = shown.insufficient.evidence if shown else ()
-    finding = Finding("response", Answer.UNKNOWN, why, evidence)
-    if shown is None:
-        return Outcome(trial, Response.UNKNOWN, finding)
-    return Outcome(trial, Response.UNKNOWN, finding, shown.baseline, shown.last, shown.improvement_percent)
+def _listed(names: Sequence[str]) -> str:
+    """ "A", "A and B", "A, B and C"."""
+    *before, last = names
+    return f"{', '.join(before)} and {last}" if before else last
 
 
-def _without_change(trial: Trial, readings: Sequence[_Reading]) -> Outcome:
-    if trial.is_running and trial.duration.answer is Answer.NOT_MET:
+def _remissions_beside(changes: Sequence[Outcome], readings: Sequence[_Reading]) -> list[Outcome]:
+    """Scales without a baseline whose last score is remission, and no older than the changes on other scales."""
+    newest = max(change.last.day for change in changes if change.last)
+    return [
+        _remission(changes[0].trial, reading.last)
+        for reading in readings
+        if reading.last and reading.baseline is None and not reading.doubt
+        if is_remission(reading.last) and reading.last.day >= newest
+    ]
+
+
+def _remission(trial: Trial, last: Score) -> Outcome:
+    text = f"{last.scale.name} {last.value:g} on {last.day} is remission"
+    finding = Finding("response", Answer.NOT_MET, text, (last.reference,))
+    return Outcome(trial, Response.REMISSION, finding, None, last)
+
+
+def _left_open(shown: Outcome, why: str) -> Outcome:
+    """The same scores without an answer."""
+    finding = Finding("response", Answer.UNKNOWN, why, shown.insufficient.evidence)
+    return replace(shown, response=Response.UNKNOWN, insufficient=finding)
+
+
+def _without_change(trial: Trial, readings: Sequence[_Reading], *, is_too_early: bool) -> Outcome:
+    shown = _partial(trial, readings)
+    if is_too_early:
         finding = Finding("response", Answer.UNKNOWN, "too early to judge: the trial is running")
-        return Outcome(trial, Response.ONGOING, finding)
+        return Outcome(trial, Response.ONGOING, finding, shown.baseline, shown.last)
     remission = _remission_without_baseline(readings)
     if remission is not None:
-        text = f"{remission.scale.name} {remission.value:g} on {remission.day} is remission"
-        finding = Finding("response", Answer.NOT_MET, text, (remission.reference,))
-        return Outcome(trial, Response.REMISSION, finding, None, remission)
-    return _unknown(trial, _what_is_lacking(readings), _partial(trial, readings))
+        return _remission(trial, remission)
+    return _left_open(shown, _what_is_lacking(readings) + _another_reason(trial))
+
+
+def _another_reason(trial: Trial) -> str:
+    """What the orders say of why they ended, where that tells of neither effect nor tolerability."""
+    if trial.stop_reason is not StopReason.OTHER:
+        return ""
+    said = dict.fromkeys(order.stop_text for order in trial.exposure.prescriptions if order.stop_text)
+    reason = f" ({'; '.join(said)})" if said else ""
+    return f"; the reason for stopping tells of neither effect nor tolerability{reason}"
 
 
 def _remission_without_baseline(readings: Sequence[_Reading]) -> Score | None:
@@ -271,53 +390,41 @@ def _what_is_lacking(readings: Sequence[_Reading]) -> str:
     return "no score at the start and none late in the trial"
 
 
-def _partial(trial: Trial, readings: Sequence[_Reading]) -> Outcome | None:
-    reading = next((r for r in readings if r.baseline or r.last), None)
-    if reading is None:
-        return None
+def _partial(trial: Trial, readings: Sequence[_Reading]) -> Outcome:
+    """The first scale that has any score in the windows, without an answer."""
+    reading = next((r for r in readings if r.baseline or r.last), _Reading(None, None))
     evidence = tuple(score.reference for score in (reading.baseline, reading.last) if score)
     finding = Finding("response", Answer.UNKNOWN, "", evidence)
     return Outcome(trial, Response.UNKNOWN, finding, reading.baseline, reading.last)
 
 
-def _is_intolerance(trial: Trial, definition: Definition) -> bool:
-    return trial.stop_reason is StopReason.INTOLERANCE and not definition.intolerance_counts_as_failure
+def _intolerance_excuses(outcome: Outcome, is_told: bool) -> Outcome:
+    """Intolerance is no failure. A long trial that scores show to have failed could be either: unknown.
 
-
-def _by_stop_reason(outcome: Outcome, definition: Definition) -> Outcome:
-    """What the reason for stopping says where no score tells, and none that could not be read might."""
+    `is_told` tells that scores speak of the outcome, or that some which could not be read may.
+    """
     trial, answer = outcome.trial, outcome.insufficient.answer
-    if answer is not Answer.UNKNOWN:
+    if answer is Answer.NOT_MET:
         return outcome
-    if trial.stop_reason is StopReason.INEFFICACY:
-        text = "stopped for lack of effect, as documented; no scores"
-        finding = Finding("response", Answer.MET, text, trial.exposure.evidence)
-        return Outcome(trial, Response.NO_RESPONSE, finding, outcome.baseline, outcome.last)
-    return _intolerance(outcome) if _is_intolerance(trial, definition) else outcome
-
-
-def _stopped_for_intolerance(outcome: Outcome) -> Outcome:
-    """Intolerance is no failure. A long trial that scores show to have failed could be either: unknown."""
-    trial, answer = outcome.trial, outcome.insufficient.answer
-    if trial.is_adequate is Answer.NOT_MET and answer is not Answer.NOT_MET:
-        return _intolerance(outcome)
-    if answer is not Answer.MET:
+    if answer is Answer.MET and trial.is_adequate is not Answer.NOT_MET:
+        return _left_open(outcome, f"stopped for an adverse effect, after {outcome.insufficient.text}")
+    if is_told and trial.is_adequate is not Answer.NOT_MET:
         return outcome
-    return _unknown(trial, f"stopped for an adverse effect, after {outcome.insufficient.text}", outcome)
+    text = "stopped for an adverse effect: intolerance, not lack of response"
+    return _intolerance(outcome, Answer.NOT_MET, text)
 
 
-def _intolerance(outcome: Outcome) -> Outcome:
-    finding = Finding(
-        "response",
-        Answer.NOT_MET,
-        "stopped for an adverse effect: intolerance, not lack of response",
-        outcome.trial.exposure.evidence,
+def _intolerance_fails(outcome: Outcome, is_told: bool) -> Outcome:
+    """Intolerance is failure. A trial that scores show to have worked could be either: unknown."""
+    if outcome.insufficient.answer is Answer.NOT_MET:
+        return _left_open(outcome, f"stopped for an adverse effect, after {outcome.insufficient.text}")
+    if is_told:
+        return outcome
+    return _intolerance(
+        outcome, Answer.MET, "stopped for an adverse effect, which this definition counts as failure"
     )
-    return Outcome(
-        outcome.trial,
-        Response.INTOLERANCE,
-        finding,
-        outcome.baseline,
-        outcome.last,
-        outcome.improvement_percent,
-    )
+
+
+def _intolerance(outcome: Outcome, insufficient: Answer, text: str) -> Outcome:
+    finding = Finding("response", insufficient, text, outcome.trial.exposure.evidence)
+    return replace(outcome, response=Response.INTOLERANCE, insufficient=finding)

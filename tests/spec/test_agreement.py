@@ -39,7 +39,7 @@ from tests.spec.test_treatments import CEPEDA, DANISH, KIM, OHDSI, person
 
 def judged(who: History, definition: Definition, on: date = ON) -> Judgement:
     trials = find_trials(build_exposures(who.prescriptions, definition.max_gap_days), definition, on)
-    return judge(who, judge_outcomes(trials, who, definition), definition, on)
+    return judge(who, judge_outcomes(trials, who, definition, on), definition, on)
 
 
 def difference(who: History, chosen: Definition, other: Definition) -> str:

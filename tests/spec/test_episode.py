@@ -6,11 +6,24 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
+from hypothesis import given, settings
 
-from cds_service.trd.episode import find_episode_start
-from cds_service.trd.model import Answer, Definition, Diagnosis, DiagnosisRole, UnreadScore
+from cds_service.tables.definitions import load_definitions
+from cds_service.trd.episode import find_episode_start, find_remissions, judge_scope
+from cds_service.trd.exposures import build_exposures
+from cds_service.trd.model import (
+    Answer,
+    Definition,
+    Diagnosis,
+    DiagnosisRole,
+    Finding,
+    History,
+    UnreadScore,
+)
+from cds_service.trd.trials import find_trials
 from tests.conftest import ON
-from tests.spec.people import PHQ9, diagnosis, history, scores
+from tests.spec.histories import histories
+from tests.spec.people import MADRS, PHQ9, diagnosis, history, scores
 from tests.spec.texttables import rows
 
 
@@ -30,6 +43,105 @@ def pairs(text: str) -> tuple[tuple[str, float], ...]:
         (day, float(value)) for day, value in (one.strip().split("=") for one in text.split(",") if one)
     )
 
+
+# --- which trials belong to it ---------------------------------------------------------------------------
+
+SERTRALINE = """
+    drug       | first_day  | last_day   | mg_per_day
+    -----------+------------+------------+-----------
+    sertraline | 2025-09-01 | 2025-11-24 | 100
+"""
+
+
+def the_scope(definition: Definition, **given: object) -> Finding:
+    """Whether sertraline from 2025-09-01 to 2025-11-24 belongs to the current episode."""
+    patient = history(SERTRALINE, **given)  # type: ignore[arg-type]
+    exposures = build_exposures(patient.prescriptions, definition.max_gap_days)
+    (trial,) = find_trials(exposures, definition, ON)
+    return judge_scope(trial, find_remissions(patient, definition), definition, ON)
+
+
+SEVERAL_SCALES = """
+    phq9                         | madrs                        | in_scope | why
+    -----------------------------+------------------------------+----------+-----------------------------------
+    2025-12-01=3, 2026-01-30=2   |                              | not-met  | 60 days on one scale
+    2025-12-01=3                 | 2026-01-30=9                 | not-met  | one confirms the other
+    2025-12-01=3                 | 2026-01-29=9                 | unknown  | 59 days, and the newest
+    2025-12-01=3                 | 2026-01-29=9, 2026-02-10=20  | met      | relapsed within 60 days
+    2025-12-01=4                 | 2026-01-30=10                | not-met  | each on its limit
+    2025-12-01=5                 | 2026-01-30=10                | unknown  | PHQ-9 just above it, MADRS the newest
+    2025-12-01=5                 | 2026-01-30=11                | met      | both just above it
+    2025-12-01=3                 | 2026-01-15=20                | met      | a high score after the only low one
+    2025-12-01=3, 2026-01-30=2   | 2026-01-01=20                | unknown  | they contradict each other
+    2025-12-01=3, 2026-01-30=2   | 2025-12-01=20                | unknown  | on the first day
+    2025-12-01=3, 2026-01-30=2   | 2026-01-30=20                | unknown  | on the last day
+    2025-12-01=3, 2026-01-30=2   | 2025-11-30=20                | not-met  | the day before
+    2025-12-01=3, 2026-01-30=2   | 2026-01-31=20                | not-met  | a new episode the day after
+    2025-12-01=3, 2025-12-20=15, 2026-01-30=2, 2026-02-20=9 |   | met      | neither lasted
+    2025-12-01=3, 2025-12-20=15, 2026-01-30=2, 2026-03-31=2 |   | not-met  | the second lasted
+"""
+
+
+@pytest.mark.parametrize("row", rows(SEVERAL_SCALES), ids=lambda row: row["why"])
+def test_remission_on_several_scales(row: dict[str, str], definition: Definition) -> None:
+    recorded = scores(*pairs(row["phq9"])) + scores(*pairs(row["madrs"]), scale=MADRS)
+    assert the_scope(definition, score_list=recorded).answer.value == row["in_scope"]
+
+
+def test_an_unread_score_of_another_scale_may_contradict_a_remission(definition: Definition) -> None:
+    low = scores(("2025-12-01", 3), ("2026-01-30", 2))
+    unread = (UnreadScore("Observation/x", MADRS, date(2026, 1, 1), date(2026, 1, 1)),)
+    assert the_scope(definition, score_list=low, unread_scores=unread).answer is Answer.UNKNOWN
+
+
+def test_partial_remission_ends_nothing(definition: Definition) -> None:
+    partial = diagnosis(DiagnosisRole.DEPRESSION, "mdd_remission", "2025-12-05")
+    assert the_scope(definition, diagnoses=(partial,)).answer is Answer.MET
+
+
+@pytest.mark.parametrize(
+    ("relapse", "expected"),
+    [
+        ("2025-12-04", "not-met"),
+        ("2025-12-05", "unknown"),  # on the same day
+        ("2026-02-02", "unknown"),  # 59 days later
+        ("2026-02-03", "not-met"),  # 60 days later: a new episode
+    ],
+)
+def test_a_depression_recorded_as_over_must_stay_over(
+    relapse: str, expected: str, definition: Definition
+) -> None:
+    over = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd", "2025-12-05")
+    over = replace(over, ended=over.recorded)
+    finding = the_scope(definition, diagnoses=(over,), score_list=scores((relapse, 15)))
+    assert finding.answer.value == expected
+    assert (relapse in finding.text) is (expected == "unknown")
+
+
+def test_a_diagnosis_of_full_remission_stands_whatever_comes_soon_after(definition: Definition) -> None:
+    """The diagnosis says that it has lasted; a high score after it begins a new episode."""
+    remission = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd_remission", "2025-12-05")
+    finding = the_scope(definition, diagnoses=(remission,), score_list=scores(("2025-12-20", 15)))
+    assert finding.answer is Answer.NOT_MET
+
+
+@pytest.mark.parametrize(("lookback_days", "expected"), [(218, "met"), (217, "not-met")])
+def test_where_episodes_do_not_matter_the_lookback_still_does(
+    lookback_days: int, expected: str, definition: Definition
+) -> None:
+    """The trial ended 218 days ago."""
+    lifetime = replace(definition, is_current_episode_only=False, lookback_days=lookback_days)
+    remission = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd_remission", "2025-12-05")
+    assert the_scope(lifetime, diagnoses=(remission,)).answer.value == expected
+
+
+def test_of_nothing_recorded_nothing_is_known(definition: Definition) -> None:
+    assert find_remissions(History("Patient/p1"), definition) == ()
+    start = find_episode_start(History("Patient/p1"), definition, ON)
+    assert (start.earliest, start.latest, start.evidence) == (None, None, ())
+
+
+# --- when it began ----------------------------------------------------------------------------------------
 
 STARTS = """
     onset      | recorded   | remission  | phq9                         | earliest   | latest
@@ -116,3 +228,13 @@ def test_an_unread_score_may_have_been_a_remission(definition: Definition) -> No
     patient = history("", scores(("2025-08-28", 19)), (depression("2024-11-01"),), unread_scores=unread)
     start = find_episode_start(patient, definition, ON)
     assert (start.earliest, start.latest) == (date(2024, 11, 1), None)
+
+
+@settings(max_examples=300, deadline=None)
+@given(patient=histories())
+def test_whatever_the_history_the_range_is_one_and_has_its_reason(patient: History) -> None:
+    start = find_episode_start(patient, load_definitions()["default-configurable"], ON)
+    earliest, latest = start.earliest or date.min, start.latest or date.max
+    assert earliest <= latest
+    assert start.text
+    assert start.latest is None or start.latest <= ON

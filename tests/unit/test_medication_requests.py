@@ -364,6 +364,7 @@ def test_a_modifier_extension_leaves_the_use_open() -> None:
 
 # --- why it stopped -----------------------------------------------------------------------------------
 
+SNOMED = "http://snomed.info/sct"
 STATUS_REASON = "http://terminology.hl7.org/CodeSystem/medicationrequest-status-reason"
 
 
@@ -385,6 +386,22 @@ STATUS_REASON = "http://terminology.hl7.org/CodeSystem/medicationrequest-status-
         ({"text": "not ineffective"}, StopReason.OTHER),
         ({"text": "ineffective and not tolerated"}, StopReason.OTHER),
         ({"text": "patient moved away"}, StopReason.OTHER),
+        ({"text": "Partial response only"}, StopReason.PARTIAL_RESPONSE),
+        ({"text": "Lack of remission, partial response, still depressed"}, StopReason.PARTIAL_RESPONSE),
+        ({"text": "partial response, not tolerated"}, StopReason.OTHER),
+        ({"text": "not tolerated, ineffective"}, StopReason.OTHER),
+        ({"text": "no response, no nausea"}, StopReason.OTHER),  # the second "no" may belong to either
+        ({"text": "side effects: none"}, StopReason.OTHER),
+        ({"coding": [{"system": SNOMED, "code": "395007004"}]}, StopReason.INEFFICACY),
+        ({"coding": [{"system": SNOMED + "/", "code": " 266721009 "}]}, StopReason.INEFFICACY),
+        ({"coding": [{"system": SNOMED, "code": "395009001"}]}, StopReason.INTOLERANCE),
+        ({"coding": [{"system": SNOMED, "code": "407563006"}]}, StopReason.INTOLERANCE),
+        ({"coding": [{"system": SNOMED, "code": "182864000"}]}, StopReason.INTOLERANCE),
+        ({"coding": [{"system": SNOMED, "code": "182872003"}]}, StopReason.OTHER),  # too expensive
+        (
+            {"coding": [{"system": SNOMED, "code": "395009001"}, {"system": SNOMED, "code": "395007004"}]},
+            StopReason.OTHER,
+        ),
     ],
 )
 def test_stop_reasons(reason: dict[str, Any] | None, expected: StopReason) -> None:
