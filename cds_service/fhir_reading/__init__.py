@@ -54,7 +54,9 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     not_used = left_out(records.prescriptions, prescriptions)
     if assume_one_unit_daily:
         prescriptions = assume_one_unit_a_day(prescriptions)
-    results = read_observations(own.by_type["Observation"], index.find, on)
+    results = read_observations(
+        own.by_type["Observation"] + own.by_type["QuestionnaireResponse"], index.find, on
+    )
     conditions = read_conditions(own.by_type["Condition"], on)
     return History(
         patient=f"Patient/{collected.patient_id}",
@@ -81,6 +83,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *conditions.set_aside,
         ),
         not_looked_at=collected.not_looked_at,
+        measurements=results.measurements,
     )
 
 
