@@ -39,7 +39,9 @@ def latest_measurements(history: History, on: date) -> tuple[Measurement, ...]:
     for name in sorted(by_name, key=lambda name: (ORDER_OF_DOMAINS[name[0]], name[1])):
         newest = max(measurement.day for measurement in by_name[name])
         of_that_day = [measurement for measurement in by_name[name] if measurement.day == newest]
-        different = {(measurement.value, measurement.unit): measurement for measurement in reversed(of_that_day)}
+        different = {
+            (measurement.value, measurement.unit): measurement for measurement in reversed(of_that_day)
+        }
         latest += sorted(different.values(), key=lambda m: (m.value, m.unit, m.reference))
     return tuple(latest)
 
@@ -75,9 +77,7 @@ def find_residual_impairment(
         answer = Answer.UNKNOWN if may_have_relapsed else Answer.MET
         if may_have_relapsed:
             text += "; a later score could not be read"
-        findings.append(
-            Finding("residual impairment", answer, text, (measured.reference, shown.reference))
-        )
+        findings.append(Finding("residual impairment", answer, text, (measured.reference, shown.reference)))
     return tuple(findings)
 
 

@@ -70,7 +70,9 @@ def _positive_items(items: Sequence[SuicideItem], oldest: date, acute_from: date
 
 def _newest_denial(history: History, day: date | None) -> SuicideItem | None:
     """The newest 0 after the day of the sign: it is said, and silences nothing."""
-    later = [item for item in history.suicide_items if item.value == 0 and day and item.day and item.day > day]
+    later = [
+        item for item in history.suicide_items if item.value == 0 and day and item.day and item.day > day
+    ]
     return max(later, key=lambda item: (item.day or date.min, item.reference), default=None)
 
 
