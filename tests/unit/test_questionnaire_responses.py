@@ -50,7 +50,7 @@ def coded(value: int) -> dict[str, Any]:
     return {"valueCoding": {"system": LOINC, "code": code, "display": display}}
 
 
-def items(*values: int | None, **elements: Any) -> list[dict[str, Any]]:
+def items(*values: int | None) -> list[dict[str, Any]]:
     """PHQ-9 items by linkId, as LOINC's own forms name them; None leaves one out."""
     return [
         {"linkId": f"/{code}", "answer": [coded(value)]}
@@ -109,7 +109,7 @@ def test_items_are_told_by_their_loinc_code(shape: Any) -> None:
     ]
 
 
-def weighted(value: int, url: str = ORDINAL, **at: Any) -> dict[str, Any]:
+def weighted(value: int, url: str = ORDINAL) -> dict[str, Any]:
     return {
         "valueCoding": {
             "system": "urn:local",
