@@ -10,22 +10,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.element_problems import problem_with
-from cds_service.fhir_reading.elements import (
-    CodeableConcept,
-    ConceptKey,
-    Element,
-    concept_of_key,
-    key_of_concept,
-    read_elements,
-)
-from cds_service.fhir_reading.observation_elements import Observation, Valued
+from cds_service.fhir_reading.elements import Problem, read_elements
+from cds_service.fhir_reading.observation_elements import VALUE_ELEMENTS, Observation, Valued
 from cds_service.fhir_reading.references import reference_of
-from cds_service.fhir_reading.result_codes import CodeKind, read_code
 from cds_service.fhir_reading.result_dates import When, not_after, read_when
 from cds_service.fhir_reading.result_status import VOID, modifier_problem, status_problem
 from cds_service.fhir_reading.result_values import read_amount
@@ -42,13 +34,15 @@ class MeasurementReading:
     set_aside: tuple[Unread, ...]
 
 
-@dataclass(frozen=True)
-class _Place:
-    """A value: the Observation itself, or one of its components. `time` is its date as it stands there."""
+# Where a value is: the date as it stands there, the entry, and which component of it, if one.
+_Place = tuple[str, Entry, int | None]
 
-    time: str
-    entry: Entry
-    component: int | None
+
+class _Decoded(NamedTuple):
+    observation: Observation
+    problems: tuple[Problem, ...]
+    when: When
+    trouble: str
 
 
 @dataclass(frozen=True)
@@ -59,26 +53,20 @@ class _Dated:
 
 @dataclass
 class Measurements:
-    """Collects where the measurements are. Not for use after `read_newest`."""
+    """Collects where the measurements are. Not for use after `read_newest`. Rows are told by their names."""
 
     on: date
-    _places: dict[MeasurementRow, list[_Place]] = field(default_factory=lambda: defaultdict(list))
-    _given: dict[MeasurementRow, list[_Dated]] = field(default_factory=lambda: defaultdict(list))
+    _rows: dict[str, MeasurementRow] = field(default_factory=dict)
+    _places: dict[str, list[_Place]] = field(default_factory=lambda: defaultdict(list))
+    _given: dict[str, list[_Dated]] = field(default_factory=lambda: defaultdict(list))
     _unread: list[Unread] = field(default_factory=list)
     _set_aside: list[Unread] = field(default_factory=list)
+    _decoded: dict[int, _Decoded | None] = field(default_factory=dict)
 
-    def note_observation(self, row: MeasurementRow, entry: Entry) -> None:
-        self._places[row].append(_Place(_time_in(entry.resource), entry, None))
-
-    def note_components(self, entry: Entry) -> None:
-        """Those among the components of any panel, such as both values of a blood pressure."""
-        components = entry.resource.get("component")
-        if not isinstance(components, list):
-            return
-        for number, component in enumerate(components):
-            row = _row_of_component(component)
-            if row is not None:
-                self._places[row].append(_Place(_time_in(entry.resource), entry, number))
+    def note(self, row: MeasurementRow, entry: Entry, component: int | None = None) -> None:
+        """That the Observation, or a component of it such as one value of a blood pressure, measures this."""
+        self._rows[row.name] = row
+        self._places[row.name].append((_time_in(entry.resource), entry, component))
 
     def take(self, row: MeasurementRow, holder: Valued, when: When, reference: str, trouble: str) -> None:
         """One whose record is decoded already, such as an item of a form."""
@@ -86,40 +74,52 @@ class Measurements:
         if isinstance(reading, Unread):
             self._unread.append(reading)
         else:
-            self._given[row].append(_Dated(when, reading))
+            self._given[row.name].append(_Dated(when, reading))
 
     def read_newest(self) -> MeasurementReading:
         """The newest of each, in order of their days. What was met on the way and could not be read is listed."""
-        for row, places in self._places.items():
-            enough = len(self._given[row]) + MOST_OF_EACH
-            for place in sorted(places, key=lambda place: place.time, reverse=True):
-                if len(self._given[row]) >= enough:
+        for name, places in self._places.items():
+            enough = len(self._given[name]) + MOST_OF_EACH
+            for place in sorted(places, key=itemgetter(0), reverse=True):
+                if len(self._given[name]) >= enough:
                     break
-                self._read(row, place)
+                self._read(self._rows[name], place[1], place[2])
         chosen = [dated for of_one in self._given.values() for dated in _one_a_day(of_one)]
         chosen.sort(key=lambda dated: (dated.measurement.day, dated.measurement.name))
         return MeasurementReading(
             tuple(dated.measurement for dated in chosen), tuple(self._unread), tuple(self._set_aside)
         )
 
-    def _read(self, row: MeasurementRow, place: _Place) -> None:
-        observation, problems = read_elements(place.entry.resource, Observation)
-        reference = reference_of(place.entry)
+    def _read(self, row: MeasurementRow, entry: Entry, component: int | None) -> None:
+        if id(entry) not in self._decoded:
+            self._decoded[id(entry)] = self._decode(entry)
+        decoded = self._decoded[id(entry)]
+        if decoded is None:
+            return
+        observation = decoded.observation
+        holder: Valued = observation
+        if component is not None:
+            # A record that could not be read as a whole has fewer components than were noted.
+            holder = next(iter(observation.component[component : component + 1]), Valued())
+        elements = VALUE_ELEMENTS if component is None else ("component",)
+        trouble = decoded.trouble or problem_with(decoded.problems, *elements)
+        self.take(row, holder, decoded.when, reference_of(entry), trouble)
+
+    def _decode(self, entry: Entry) -> _Decoded | None:
+        """None, and a note of it, for what does not count or does not count yet."""
+        observation, problems = read_elements(entry.resource, Observation)
         when = not_after(self.on, read_when(observation, problems))
         if observation.status in VOID:
-            self._set_aside.append(Unread(reference, f"has the status {observation.status}", (Topic.NONE,)))
-            return
-        if when.first_day is not None and when.first_day > self.on:
-            self._unread.append(
-                Unread(reference, f"is dated {when.first_day}, after {self.on}", (Topic.NONE,))
+            self._set_aside.append(
+                Unread(reference_of(entry), f"has the status {observation.status}", (Topic.NONE,))
             )
-            return
+            return None
+        if when.first_day is not None and when.first_day > self.on:
+            problem = f"is dated {when.first_day}, after {self.on}"
+            self._unread.append(Unread(reference_of(entry), problem, (Topic.NONE,)))
+            return None
         trouble = status_problem(observation, problems) or modifier_problem(observation, problems)
-        broken = problem_with(problems, "component" if place.component is not None else "valueQuantity")
-        holder: Valued | None = observation
-        if place.component is not None:
-            holder = next(iter(observation.component[place.component : place.component + 1]), None)
-        self.take(row, holder or observation, when, reference, trouble or broken)
+        return _Decoded(observation, problems, when, trouble)
 
 
 def _time_in(resource: dict[str, Any]) -> str:
@@ -131,26 +131,6 @@ def _time_in(resource: dict[str, Any]) -> str:
     period = resource.get("effectivePeriod")
     text = (period.get("end") or period.get("start")) if isinstance(period, dict) else None
     return text if isinstance(text, str) else ""
-
-
-class _Coded(Element, frozen=True):
-    code: CodeableConcept | None = None
-
-
-def _row_of_component(component: object) -> MeasurementRow | None:
-    if not isinstance(component, dict):
-        return None
-    key = key_of_concept(component.get("code"))
-    if key is not None:
-        return _row_of_key(key)
-    coded, _ = read_elements(component, _Coded)
-    return read_code(coded.code).measurement
-
-
-@lru_cache(maxsize=4096)
-def _row_of_key(key: ConceptKey) -> MeasurementRow | None:
-    reading = read_code(concept_of_key(key))
-    return reading.measurement if reading.kind is CodeKind.MEASUREMENT else None
 
 
 def _measurement(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache
 from typing import Any
 
 from cds_service.fhir_reading.collected import Entry
@@ -103,36 +102,42 @@ class _Result:
     observation: Observation
     problems: Sequence[Problem]
     code: CodeReading
+    has_parts: bool
 
 
 def _facts_of(entry: Entry, find: Find, on: date, measurements: Measurements) -> Iterator[Fact]:
     if entry.resource.get("resourceType") == "QuestionnaireResponse":
         yield from facts_of_questionnaire_response(entry, on, measurements)
         return
-    has_components = "component" in entry.resource
-    if has_components:
-        measurements.note_components(entry)
+    has_parts = "component" in entry.resource and _note_components(entry, measurements)
     reading = _reading_by_key(entry.resource)
     if reading is not None and reading.measurement is not None:
-        measurements.note_observation(reading.measurement, entry)
-    is_other = reading is not None and reading.kind in (CodeKind.OTHER, CodeKind.MEASUREMENT)
-    if is_other and not (has_components and _has_parts_of_interest(entry.resource)):
+        measurements.note(reading.measurement, entry)
+    if reading is not None and reading.kind in BESIDE and not has_parts:
         return
-    yield from _facts_of_decoded(entry, find, on, measurements, is_noted=reading is not None)
+    yield from _facts_of_decoded(entry, find, on, measurements, reading, has_parts=has_parts)
+
+
+BESIDE = (CodeKind.OTHER, CodeKind.MEASUREMENT)
 
 
 def _facts_of_decoded(
-    entry: Entry, find: Find, on: date, measurements: Measurements, *, is_noted: bool
+    entry: Entry,
+    find: Find,
+    on: date,
+    measurements: Measurements,
+    reading_by_key: CodeReading | None,
+    *,
+    has_parts: bool,
 ) -> Iterator[Fact]:
     observation, problems = read_elements(entry.resource, Observation)
     code_problem = problem_with(problems, "code")
     code = read_code(observation.code)
-    is_beside = code.kind in (CodeKind.OTHER, CodeKind.MEASUREMENT) and not code_problem
-    if is_beside:
-        if code.measurement is not None and not is_noted:
-            measurements.note_observation(code.measurement, entry)
-        if not _has_parts_of_interest(entry.resource):
-            return
+    if reading_by_key is None and code.measurement is not None:
+        measurements.note(code.measurement, entry)
+    is_beside = code.kind in BESIDE and not code_problem
+    if is_beside and not has_parts:
+        return
     reference = reference_of(entry)
     if observation.status in VOID:
         yield SetAside(Unread(reference, f"has the status {observation.status}", (Topic.NONE,)))
@@ -140,7 +145,7 @@ def _facts_of_decoded(
     when = not_after(on, read_when(observation, problems))
     trouble = status_problem(observation, problems) or modifier_problem(observation, problems)
     record = Record(reference, when, trouble, observation.status in CORRECTED)
-    result = _Result(record, entry.resource, observation, problems, code)
+    result = _Result(record, entry.resource, observation, problems, code, has_parts)
     if when.first_day is not None and when.first_day > on:
         yield Unread(reference, f"is dated {when.first_day}, after {on}", (Topic.NONE,))
     elif code_problem or code.kind is CodeKind.UNREADABLE:
@@ -154,36 +159,52 @@ def _facts_of_decoded(
 def _reading_by_key(resource: dict[str, Any]) -> CodeReading | None:
     """Told by the code alone: most results are vital signs and laboratory values, and need no decoding.
 
-    None where the code has to be decoded.
+    None where the code has to be decoded. Every result and every component passes here, so a code that is
+    known is looked up before anything of it is checked: nothing but such a key can be found.
     """
-    key = key_of_concept(resource.get("code"))
-    return None if key is None else _read_key(key)
+    concept: Any = resource.get("code")
+    try:
+        (only,) = concept["coding"]
+        return _KNOWN[only.get("system"), only.get("code"), only.get("display"), concept.get("text")]
+    except (KeyError, TypeError, ValueError, AttributeError):
+        key = key_of_concept(concept)
+        return None if key is None else _read_key(key)
 
 
-@lru_cache(maxsize=4096)
+MOST_KNOWN = 4096
+_KNOWN: dict[ConceptKey, CodeReading] = {}
+
+
 def _read_key(key: ConceptKey) -> CodeReading:
-    return read_code(concept_of_key(key))
+    reading = read_code(concept_of_key(key))
+    if len(_KNOWN) < MOST_KNOWN:
+        _KNOWN[key] = reading
+    return reading
 
 
 _OF_INTEREST = (CodeKind.SCALE, CodeKind.ITEM, CodeKind.SUICIDE_SCALE)
 
 
-def _has_parts_of_interest(resource: dict[str, Any]) -> bool:
-    """Whether a panel of something else has components that are ours."""
-    components = resource.get("component")
+def _note_components(entry: Entry, measurements: Measurements) -> bool:
+    """Whether a panel, whatever it is of, has components that are ours. Takes note of those shown as context."""
+    components = entry.resource["component"]
     if not isinstance(components, list):
         return False
-    return any(_is_of_interest(component) for component in components)
+    is_ours = False
+    for number, component in enumerate(components):
+        if not isinstance(component, dict):
+            continue
+        reading = _reading_by_key(component) or _decoded_reading(component)
+        if reading.measurement is not None:
+            measurements.note(reading.measurement, entry, number)
+        elif reading.kind in _OF_INTEREST:
+            is_ours = True
+    return is_ours
 
 
-def _is_of_interest(component: object) -> bool:
-    if not isinstance(component, dict):
-        return False
-    reading = _reading_by_key(component)
-    if reading is None:
-        observation, _ = read_elements({"code": component.get("code")}, Observation)
-        reading = read_code(observation.code) if observation.code else OTHER
-    return reading.kind in _OF_INTEREST
+def _decoded_reading(component: dict[str, Any]) -> CodeReading:
+    observation, _ = read_elements({"code": component.get("code")}, Observation)
+    return read_code(observation.code) if observation.code else OTHER
 
 
 def _facts_of_unreadable(result: _Result, problem: str) -> Iterator[Fact]:
@@ -204,7 +225,7 @@ def _facts_of_readable(result: _Result, find: Find) -> Iterator[Fact]:
         yield record.doubt(result.code.rows, result.code.problem)
     elif might_be_a_total(result.observation) or problem_with(result.problems, *VALUE_ELEMENTS):
         yield record.doubt(result.code.rows, result.code.problem, gives_way=True)
-    elif _has_parts_of_interest(result.resource):
+    elif result.has_parts:
         yield from facts_of_form(record, list(_components(result.observation)))
 
 

@@ -160,6 +160,14 @@ def test_a_broken_component_is_listed() -> None:
     assert {unread.topics for unread in history.unread} == {(Topic.NONE,)}
 
 
+def test_components_that_are_lost_with_the_rest_are_listed() -> None:
+    panel = blood_pressure()
+    panel["component"] += [{"code": 5, "valueQuantity": n} for n in range(60)]
+    history = read(panel)
+    assert history.measurements == ()
+    assert {unread.topics for unread in history.unread} == {(Topic.NONE,)}
+
+
 @pytest.mark.parametrize("components", ["broken", 5, [5], [None], [{}], [{"code": 5}], {}])
 def test_nonsense_in_place_of_components_is_survived(components: Any) -> None:
     assert shown(observation(code="Blood pressure", value=None, component=components)) == []
