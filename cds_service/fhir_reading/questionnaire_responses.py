@@ -105,10 +105,12 @@ def facts_of_questionnaire_response(entry: Entry, on: date, measurements: Measur
         yield Unread(reference, f"is dated {when.first_day}, after {on}", (Topic.NONE,))
         return
     record = Record(reference, when, _trouble(form, problems), form.status == "amended")
+    if broken and not any(part.code.kind in (CodeKind.ITEM, CodeKind.SUICIDE_SCALE) for part in parts):
+        # What is lost could be an answer about suicide.
+        yield record.suicide_item("", None)
     if not (parts or named):
         # It could be any form that we read.
         yield record.doubt((), broken)
-        yield record.suicide_item("", None)
         return
     for part in parts:
         if part.code.measurement is not None:

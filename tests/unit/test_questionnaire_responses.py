@@ -6,6 +6,8 @@ from datetime import date
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
@@ -262,6 +264,12 @@ def test_the_total_of_any_scale_with_a_code_is_read() -> None:
     assert scores(form(bdi, *items(*VALUES))) == ["BDI-II 22 2025-09-01", "PHQ-9 13 2025-09-01"]
 
 
+@pytest.mark.parametrize("code", ["71353-7", "65513-4"])
+def test_items_on_suicide_of_other_scales_count(code: str) -> None:
+    response = form({"linkId": f"/{code}", "answer": [{"valueInteger": 2}]})
+    assert (scores(response), item_9(response)) == ([], [(2, "2025-09-01")])
+
+
 def test_a_form_of_something_else_is_left_alone() -> None:
     diet = {"linkId": "/12345-6", "text": "How many meals a day?", "answer": [{"valueInteger": 3}]}
     history = read(form(diet, {"linkId": "2"}))
@@ -332,6 +340,40 @@ def test_items_that_cannot_be_read_could_be_any_scale(broken: Any) -> None:
     history = read(form() | {"item": broken})
     assert [unread.scale for unread in history.unread_scores] == [None]
     assert [item.value for item in history.suicide_items] == [None]
+
+
+def test_an_item_that_is_lost_could_be_about_suicide() -> None:
+    history = read(form(total(13), {"linkId": 5, "answer": [coded(2)]}))
+    assert [unread.scale and unread.scale.name for unread in history.unread_scores] == ["PHQ-9"]
+    assert [item.value for item in history.suicide_items] == [None]
+
+
+INNER_NAMES = """
+linkId definition text code coding extension answer item group question valueCoding valueDecimal valueInteger
+valueBoolean valueString url title valueQuantity value unit system display valueCodeableConcept component
+"""
+OUTER_NAMES = """
+item group status authored questionnaire code component valueInteger valueCodeableConcept valueBoolean
+effectiveDateTime hasMember modifierExtension
+"""
+WORDS = ["/44260-8", "44249-1", "PHQ-9", "LA6571-9", "93373-9", "2025-09-01", "completed", "3"]
+scalars = st.none() | st.booleans() | st.integers(-(10**40), 10**40) | st.floats() | st.text(max_size=3)
+json_values = st.recursive(
+    scalars | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(INNER_NAMES.split()), inner, max_size=5)
+    ),
+    max_leaves=25,
+)
+
+
+@given(
+    kind=st.sampled_from(["QuestionnaireResponse", "Observation"]),
+    elements=st.dictionaries(st.sampled_from(OUTER_NAMES.split()), json_values),
+)
+def test_nothing_that_a_form_or_result_may_hold_raises(kind: str, elements: dict[str, Any]) -> None:
+    history = read(form() | elements | {"resourceType": kind})
+    assert all(unread.reference for unread in history.unread)
 
 
 # --- the same form twice ------------------------------------------------------------------------------
