@@ -7,6 +7,7 @@ from importlib.resources import files
 
 import pytest
 
+from cds_service.errors import TableError
 from cds_service.tables.conditions import (
     ICD_9_CM,
     ICD_10,
@@ -17,7 +18,9 @@ from cds_service.tables.conditions import (
     meaning_of_code,
     meaning_of_text,
 )
+from cds_service.tables.measurements import load_measurements
 from cds_service.tables.scales import load_answers, load_scales
+from cds_service.tables.suicide_scales import COVERS, load_suicide_scale_parts, load_yes_and_no
 from cds_service.tables.words import plain_words
 from cds_service.trd.model import Answer, DiagnosisRole
 
@@ -28,7 +31,16 @@ def rows_of(table: str) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    "table", ["scales.csv", "conditions.csv", "condition_texts.csv", "scale_answers.csv"]
+    "table",
+    [
+        "scales.csv",
+        "conditions.csv",
+        "condition_texts.csv",
+        "scale_answers.csv",
+        "suicide_scale_parts.csv",
+        "yes_no_answers.csv",
+        "labs.csv",
+    ],
 )
 def test_every_row_has_a_cell_for_every_column(table: str) -> None:
     rows = rows_of(table)
@@ -36,7 +48,17 @@ def test_every_row_has_a_cell_for_every_column(table: str) -> None:
     assert all(None not in row and None not in row.values() for row in rows)
 
 
-@pytest.mark.parametrize("table", ["conditions.csv", "condition_texts.csv", "scale_answers.csv"])
+@pytest.mark.parametrize(
+    "table",
+    [
+        "conditions.csv",
+        "condition_texts.csv",
+        "scale_answers.csv",
+        "suicide_scale_parts.csv",
+        "yes_no_answers.csv",
+        "labs.csv",
+    ],
+)
 def test_every_row_has_a_source(table: str) -> None:
     assert [row for row in rows_of(table) if not row["source"]] == []
 
@@ -74,6 +96,86 @@ def test_the_answers_of_the_phq_9_count_0_to_3() -> None:
     by_code, by_words = load_answers()
     assert sorted(by_code.values()) == sorted(by_words.values()) == [0, 1, 2, 3]
     assert by_code["http://loinc.org", "LA6571-9"] == by_words["nearly", "every", "day"] == 3
+
+
+BANDS = [
+    # scale, (highest total, name)
+    ("PHQ-9", "4 minimal, 9 mild, 14 moderate, 19 moderately severe, 27 severe"),
+    ("PHQ-9M", "4 minimal, 9 mild, 14 moderate, 19 moderately severe, 27 severe"),
+    ("MADRS", "6 none, 19 mild, 34 moderate, 60 severe"),
+    ("HAM-D 17", "7 none, 16 mild, 23 moderate, 52 severe"),
+    ("QIDS-C16", "5 none, 10 mild, 15 moderate, 20 severe, 27 very severe"),
+    ("EPDS", "9 , 12 possible, 30 probable"),
+    ("PROMIS Depression", "54.9 normal, 59.9 mild, 69.9 moderate, 80 severe"),
+    ("PHQ-2", "2 , 6 positive screen"),
+    ("CUDOS", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "bands"), BANDS)
+def test_severity_bands_are_read_from_the_table(name: str, bands: str) -> None:
+    [scale] = [row.scale for row in load_scales() if row.scale.name == name]
+    assert ", ".join(f"{highest:g} {band}" for highest, band in scale.bands) == bands
+    assert bool(scale.bands_source) is bool(bands)
+
+
+def test_the_bands_of_each_scale_end_with_its_maximum_and_keep_their_source() -> None:
+    sources = {row["scale"]: row["severity_source"] for row in rows_of("scales.csv")}
+    for row in load_scales():
+        highest = [band[0] for band in row.scale.bands]
+        assert highest == sorted(set(highest))
+        if highest:
+            assert (row.scale.minimum <= highest[0], highest[-1]) == (True, row.scale.maximum)
+            assert row.scale.bands_source == sources[row.scale.name]
+
+
+@pytest.mark.parametrize(
+    ("cell", "problem"),
+    [
+        ("0-4 minimal|5-27", None),
+        ("mild", "bands such as"),
+        ("0-4 minimal|6-9 mild", "bands in order"),
+        ("5-9 mild|0-4 minimal", "bands in order"),
+        ("0-4 minimal|5-40 mild", "bands in order"),
+        ("as PHQ-8", "of the same range"),
+        ("as nothing", "of the same range"),
+    ],
+)
+def test_bands_that_do_not_fit_stop_the_start(
+    cell: str, problem: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = files("cds_service.tables").joinpath("scales.csv").read_text("utf-8")
+    first = "0-4 minimal|5-9 mild|10-14 moderate|15-19 moderately severe|20-27 severe"
+    changed = table.replace(first, cell, 1)
+    monkeypatch.setattr("cds_service.tables.rows._text", lambda _: changed)
+    if problem is None:
+        assert load_scales.__wrapped__()[0].scale.bands == ((4, "minimal"), (27, ""))
+    else:
+        with pytest.raises(TableError, match=problem):
+            load_scales.__wrapped__()
+
+
+def test_what_is_shown_as_context_is_named_once_and_has_a_code_or_a_name() -> None:
+    shown = load_measurements()
+    assert {row.name for row in shown if row.unimpaired_at_most is not None} == {
+        "WHODAS 2.0",
+        "SDS (Sheehan)",
+        "WSAS",
+    }
+    assert all(row.unimpaired_source for row in shown if row.unimpaired_at_most is not None)
+    assert all(row.code for row in shown if not row.is_scale)
+    assert len({row.name for row in shown}) == len(shown) == 33
+    assert {row["name"] for row in rows_of("labs.csv")} - {row.name for row in shown} == {"CBC panel"}
+
+
+def test_the_codes_of_the_c_ssrs_are_told_apart() -> None:
+    parts = load_suicide_scale_parts()
+    assert len(parts) == 13
+    assert {code for code, part in parts.items() if part.covers == COVERS} == {"93373-9", "93245-9"}
+    assert [code for code, part in parts.items() if part.is_risk_level] == ["93374-7"]
+    by_code, by_words = load_yes_and_no()
+    assert by_code == {"LA33-6": True, "LA32-8": False}
+    assert (by_words["yes",], by_words["no",]) == (True, False)
 
 
 CODES = [

@@ -57,7 +57,9 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     not_used = (*left_out(records.prescriptions, prescriptions), *left_out(records.add_ons, add_ons))
     if assume_one_unit_daily:
         prescriptions, add_ons = assume_one_unit_a_day(prescriptions), assume_one_unit_a_day(add_ons)
-    results = read_observations(own.by_type["Observation"], index.find, on)
+    results = read_observations(
+        own.by_type["Observation"] + own.by_type["QuestionnaireResponse"], index.find, on
+    )
     conditions = read_conditions(own.by_type["Condition"], on)
     return History(
         patient=f"Patient/{collected.patient_id}",
@@ -86,6 +88,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
         ),
         not_looked_at=collected.not_looked_at,
         add_ons=add_ons,
+        measurements=results.measurements,
     )
 
 

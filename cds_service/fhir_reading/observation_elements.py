@@ -22,6 +22,7 @@ class Valued(Element, frozen=True):
     value_integer: Number | None = None
     value_string: str | None = None
     value_codeable_concept: CodeableConcept | None = None
+    value_boolean: bool | None = None
     data_absent_reason: CodeableConcept | None = None
 
 
@@ -45,4 +46,5 @@ class Observation(Valued, frozen=True):
 
 
 VALUE_ELEMENTS = ("valueQuantity", "valueInteger", "valueString", "valueCodeableConcept", "dataAbsentReason")
+ANSWER_ELEMENTS = (*VALUE_ELEMENTS, "valueBoolean")
 DATE_ELEMENTS = ("effectiveDateTime", "effectiveInstant", "effectivePeriod", "effectiveTiming", "issued")

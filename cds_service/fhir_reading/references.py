@@ -36,6 +36,7 @@ TOPICS = {
     "MedicationStatement": (Topic.DRUG,),
     "MedicationOrder": (Topic.DRUG,),
     "Observation": (Topic.SCORE, Topic.SAFETY),
+    "QuestionnaireResponse": (Topic.SCORE, Topic.SAFETY),
     "Condition": (Topic.DIAGNOSIS, Topic.SAFETY),
     "Patient": (Topic.AGE,),
 }

@@ -46,4 +46,4 @@ RESOURCE_TYPES = frozenset(_NAMES.split())
 # An order is a MedicationOrder in DSTU2.
 ORDERS = ("MedicationRequest", "MedicationOrder")
 OF_A_DRUG = (*ORDERS, "MedicationDispense", "MedicationAdministration", "MedicationStatement")
-ABOUT_A_PATIENT = (*OF_A_DRUG, "Observation", "Condition")
+ABOUT_A_PATIENT = (*OF_A_DRUG, "Observation", "QuestionnaireResponse", "Condition")

@@ -1,7 +1,8 @@
-"""What an Observation's code says: a depression scale, one of its items, something else, or nothing clear.
+"""What the code of a result says: a depression scale, one of its items, the C-SSRS, something that is shown as
+context, something else, or nothing clear.
 
 LOINC codes decide; where there is none of ours, words count only when they name one scale and nothing
-but it. Words that merely mention a scale are kept apart as likely.
+but it. Words that merely mention a depression scale are kept apart as likely.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from enum import Enum
 from functools import lru_cache
 
 from cds_service.fhir_reading.elements import CodeableConcept
+from cds_service.tables.measurements import MeasurementRow, load_measurements
 from cds_service.tables.scales import ScaleRow, load_scales
+from cds_service.tables.suicide_scales import (
+    WHOLE_BY_NAME,
+    SuicideScalePart,
+    load_suicide_scale_names,
+    load_suicide_scale_parts,
+)
 from cds_service.tables.words import LONGEST_TEXT, Phrase, plain_words
 
 LOINC_SYSTEMS = frozenset({"http://loinc.org", "https://loinc.org", "urn:oid:2.16.840.1.113883.6.1"})
@@ -26,6 +34,8 @@ WORDS_OF_A_TOTAL = frozenset(_WORDS_OF_A_TOTAL.split())
 class CodeKind(Enum):
     SCALE = "scale"  # the total of a scale, or its panel
     ITEM = "item"
+    SUICIDE_SCALE = "suicide scale"  # the C-SSRS, a section or a question of it
+    MEASUREMENT = "measurement"  # shown as context
     UNCLEAR = "unclear"  # a depression scale, but not which
     LIKELY = "likely"  # words that mention a scale
     UNTOLD = "untold"  # a code of another system without any words
@@ -35,12 +45,17 @@ class CodeKind(Enum):
 
 @dataclass(frozen=True)
 class CodeReading:
-    """`rows` are the scales it may be; `item` is the item's LOINC code, or a name in its place."""
+    """`rows` are the scales it may be; `item` is the item's LOINC code, or a name in its place.
+
+    `part` belongs to the kind `SUICIDE_SCALE`, `measurement` to the kind of that name.
+    """
 
     kind: CodeKind
     rows: tuple[ScaleRow, ...] = ()
     item: str = ""
     problem: str = ""
+    part: SuicideScalePart | None = None
+    measurement: MeasurementRow | None = None
 
 
 OTHER = CodeReading(CodeKind.OTHER)
@@ -64,13 +79,18 @@ def is_only_a_total(concept: CodeableConcept | None) -> bool:
 
 def _read(concept: CodeableConcept) -> CodeReading:
     codes = _loinc_codes(concept)
-    by_words = [_read_words(plain_words(text)) for text in _words(concept)]
+    words = [plain_words(text) for text in _words(concept)]
+    by_words = [_read_words(phrase) for phrase in words]
     by_code = _read_codes(codes)
     if by_code is not None:
         return _agreed(by_code, by_words)
+    beside = _read_codes_beside(codes)
     told = _first_told(by_words)
     if told is not None and (told.kind is not CodeKind.LIKELY or not codes):
-        return told
+        return told if beside is None else _unclear(told.rows, "code and words name different scales")
+    beside = beside or _read_words_beside(words)
+    if beside is not None:
+        return beside
     if codes or by_words:
         return OTHER
     return UNTOLD if any(coding.code for coding in concept.coding) else UNREADABLE
@@ -122,6 +142,23 @@ def _read_codes(codes: Iterable[str]) -> CodeReading | None:
     if scales:
         return CodeReading(CodeKind.SCALE, tuple(scales.values()))
     return CodeReading(CodeKind.ITEM, known.items[items[0]], items[0]) if items else None
+
+
+@lru_cache(maxsize=1)
+def _measurements_by_code() -> dict[str, MeasurementRow]:
+    return {row.code: row for row in load_measurements() if row.code}
+
+
+def _read_codes_beside(codes: Iterable[str]) -> CodeReading | None:
+    """The C-SSRS or something shown as context; codes of two such things are neither."""
+    parts = {code: load_suicide_scale_parts()[code] for code in codes if code in load_suicide_scale_parts()}
+    if parts:
+        # A part that stands beside the whole is the one that was answered.
+        return CodeReading(CodeKind.SUICIDE_SCALE, part=min(parts.values(), key=lambda p: len(p.covers)))
+    rows = {code: _measurements_by_code()[code] for code in codes if code in _measurements_by_code()}
+    if len(rows) == 1:
+        return CodeReading(CodeKind.MEASUREMENT, measurement=next(iter(rows.values())))
+    return None
 
 
 def _agreed(by_code: CodeReading, by_words: Iterable[CodeReading]) -> CodeReading:
@@ -227,3 +264,42 @@ def _suicide_items() -> dict[Phrase, ScaleRow]:
 
 def _without_words_of_a_total(words: Phrase) -> Phrase:
     return tuple(word for word in words if word not in WORDS_OF_A_TOTAL)
+
+
+# --- by words, beyond the depression scales -----------------------------------------------------------
+
+
+def _read_words_beside(texts: Iterable[Phrase]) -> CodeReading | None:
+    """The C-SSRS, or a scale shown as context, where one of the texts is its name and nothing else."""
+    for words in texts:
+        if _without_words_of_a_total(words) in _names_of_suicide_scale():
+            return CodeReading(CodeKind.SUICIDE_SCALE, part=WHOLE_BY_NAME)
+        row = _measurement_named(words)
+        if row is not None:
+            return CodeReading(CodeKind.MEASUREMENT, measurement=row)
+    return None
+
+
+def _measurement_named(words: Phrase) -> MeasurementRow | None:
+    """`Work and Social Adjustment Scale (WSAS) total` names one scale, twice."""
+    rest = _without_words_of_a_total(words)
+    found: set[MeasurementRow] = set()
+    while rest:
+        name = next((name for name in _measurement_names() if rest[: len(name)] == name), None)
+        if name is None:
+            return None
+        found.add(_measurement_names()[name])
+        rest = rest[len(name) :]
+    return found.pop() if len(found) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def _measurement_names() -> dict[Phrase, MeasurementRow]:
+    """Longest first."""
+    names = {_without_words_of_a_total(name): row for row in load_measurements() for name in row.aliases}
+    return dict(sorted(names.items(), key=lambda item: -len(item[0])))
+
+
+@lru_cache(maxsize=1)
+def _names_of_suicide_scale() -> frozenset[Phrase]:
+    return frozenset(map(_without_words_of_a_total, load_suicide_scale_names()))

@@ -1,4 +1,4 @@
-"""The day an Observation is about: its effective time, else when it was issued."""
+"""The day a result is about: the effective time of an Observation, else when it was issued; the day of a form."""
 
 from __future__ import annotations
 
@@ -43,6 +43,24 @@ def read_when(observation: Observation, problems: Sequence[Problem]) -> When:
         if parsed is None:
             return When(problem=f"at $.{name}: expected a FHIR date, found another text")
     return _together([parsed for _, _, parsed in days if parsed], [text for _, text in texts])
+
+
+def read_authored(authored: str | None, problems: Sequence[Problem]) -> When:
+    """The day a form was filled."""
+    trouble = problem_with(problems, "authored")
+    if trouble or authored is None:
+        return When(problem=trouble or "has no date")
+    day = parse_fhir_date(authored)
+    if day is None:
+        return When(problem="at $.authored: expected a FHIR date, found another text")
+    return _together([day], [authored])
+
+
+def not_after(on: date, when: When) -> When:
+    """A result that lies on some day up to `on` or later cannot have been known later than `on`."""
+    if when.first_day is None or when.last_day is None or when.first_day > on or when.last_day <= on:
+        return when
+    return When(when.first_day, on, None, when.problem)
 
 
 def _effective_texts(observation: Observation) -> list[tuple[str, str]]:

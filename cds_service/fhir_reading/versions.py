@@ -396,6 +396,53 @@ def _member(related: Any) -> Any:
     return related.get("target") if isinstance(related, dict) else related
 
 
+def _form_to_r4(form: Members) -> Members:
+    """A QuestionnaireResponse: STU3 and DSTU2 refer to the questionnaire, and DSTU2 has groups and questions."""
+    questionnaire = form.get("questionnaire")
+    if not isinstance(questionnaire, dict) and "group" not in form:
+        return form
+    form = dict(form)
+    if isinstance(questionnaire, dict):
+        form["questionnaire"] = questionnaire.get("reference")
+    if "group" in form:
+        group = form.pop("group")
+        extend(form, "item", map(_group_to_item, group if isinstance(group, list) else [group]))
+    return form
+
+
+DEEPEST_GROUP = 50
+
+
+def _group_to_item(group: Any, depth: int = 0) -> Any:
+    """A group or question of DSTU2 with all below it; what is none stands there as it is, to be listed."""
+    if not isinstance(group, dict):
+        return group
+    if depth > DEEPEST_GROUP:
+        return "nested too deeply"
+    item = {
+        name: value for name, value in group.items() if name not in ("group", "question", "answer", "title")
+    }
+    put(item, "text", item.pop("text", None) or group.get("title"))
+    for name in ("group", "question"):
+        below = group.get(name)
+        values = below if isinstance(below, list) else [] if below is None else [below]
+        extend(item, "item", [_group_to_item(each_one, depth + 1) for each_one in values])
+    answers = group.get("answer")
+    if isinstance(answers, list):
+        item["answer"] = [_answer_of_dstu2(answer, depth + 1) for answer in answers]
+    else:
+        put(item, "answer", answers)
+    return item
+
+
+def _answer_of_dstu2(answer: Any, depth: int) -> Any:
+    if not isinstance(answer, dict) or not isinstance(answer.get("group"), list):
+        return answer
+    rest = {name: value for name, value in answer.items() if name != "group"}
+    extend(rest, "item", [_group_to_item(group, depth) for group in answer["group"]])
+    return rest
+
+
 _ADAPTERS: dict[str, Callable[[Members], Members]] = {
     "MedicationRequest": _request_to_r4,
     "MedicationOrder": _order_to_r4,
@@ -405,4 +452,5 @@ _ADAPTERS: dict[str, Callable[[Members], Members]] = {
     "Medication": _medication_to_r4,
     "Condition": _condition_to_r4,
     "Observation": _observation_to_r4,
+    "QuestionnaireResponse": _form_to_r4,
 }

@@ -1,6 +1,7 @@
-"""`scales.csv` and `scale_answers.csv`: rating scales, the codes and words that name them, answer values.
+"""`scales.csv` and `scale_answers.csv`: depression scales, the codes and words that name them, answer values.
 
-Only rows with `counts_as_score` = yes (the depression scales) are loaded; the others are reference.
+Only rows with `counts_as_score` = yes (the depression scales) are loaded here; those that are shown as context
+are loaded by `measurements.py`, the C-SSRS by `suicide_scales.py`.
 """
 
 from __future__ import annotations
@@ -8,7 +9,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from cds_service.errors import TableError
@@ -22,9 +24,11 @@ COLUMNS = (
     *("scale", "ucum_unit", "min", "max", "rank", "counts_as_score", "percent_rule"),
     *("loinc_total", "loinc_panel", "loinc_items", "item_maximum", "aliases", "unclear_aliases"),
     *("suicide_item_loinc", "suicide_item_maximum", "suicide_item_aliases"),
-    *("remission_at_most", "remission_at_most_source"),
+    *("remission_at_most", "remission_at_most_source", "severity_bands", "severity_source"),
 )
 LOINC_CODE = re.compile(r"\d{1,6}-\d", re.ASCII)
+BAND = re.compile(r"(?:(?P<low>\d+)-(?P<high>\d+)|>=(?P<least>\d+)|<(?P<below>\d+))(?: (?P<name>\D+))?")
+AS_ANOTHER = "as "
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,9 @@ class ScaleRow:
 @lru_cache(maxsize=1)
 def load_scales() -> tuple[ScaleRow, ...]:
     """All depression scales, best rank first. Raises TableError naming line, column, value, expected."""
-    rows = [_scale_row(row) for row in read_rows(TABLE, COLUMNS) if _counts_as_score(row)]
+    rows = _with_bands_of_others(
+        [_scale_row(row) for row in read_rows(TABLE, COLUMNS) if _counts_as_score(row)]
+    )
     _refuse_repeats(rows)
     return tuple(sorted(rows, key=lambda row: row.scale.rank))
 
@@ -62,7 +68,7 @@ def load_answers() -> tuple[dict[tuple[str, str], float], dict[Phrase, float]]:
     by_code: dict[tuple[str, str], float] = {}
     by_words: dict[Phrase, float] = {}
     for row in read_rows(ANSWERS_TABLE, ("system", "code", "display", "value", "source")):
-        value = _number(row, "value")
+        value = number_of(row, "value")
         by_code[row.required("system"), row.required("code")] = value
         by_words[plain_words(row.required("display"))] = value
     return by_code, by_words
@@ -78,33 +84,82 @@ def _scale_row(row: Row) -> ScaleRow:
     return ScaleRow(
         scale=_scale(row),
         unit=row.required("ucum_unit"),
-        total_codes=_codes(row, "loinc_total"),
-        panel_codes=_codes(row, "loinc_panel"),
-        item_codes=_codes(row, "loinc_items") if row.text("item_maximum") else (),
+        total_codes=codes_of(row, "loinc_total"),
+        panel_codes=codes_of(row, "loinc_panel"),
+        item_codes=codes_of(row, "loinc_items") if row.text("item_maximum") else (),
         item_maximum=_number_or(row, "item_maximum", 0),
         suicide_item_code=row.text("suicide_item_loinc") or None,
         suicide_item_maximum=_number_or(row, "suicide_item_maximum", 0),
-        aliases=_phrases(row, "aliases"),
-        unclear_aliases=_phrases(row, "unclear_aliases"),
-        suicide_item_aliases=_phrases(row, "suicide_item_aliases"),
+        aliases=phrases_of(row, "aliases"),
+        unclear_aliases=phrases_of(row, "unclear_aliases"),
+        suicide_item_aliases=phrases_of(row, "suicide_item_aliases"),
     )
 
 
 def _scale(row: Row) -> Scale:
-    minimum, maximum = _number(row, "min"), _number(row, "max")
+    minimum, maximum = number_of(row, "min"), number_of(row, "max")
     if maximum <= minimum:
         row.reject("max", "more than min")
     return Scale(
         name=row.required("scale"),
         minimum=minimum,
         maximum=maximum,
-        remission_at_most=_number(row, "remission_at_most") if row.text("remission_at_most") else None,
+        remission_at_most=number_of(row, "remission_at_most") if row.text("remission_at_most") else None,
         has_percent_rule=row.one_of("percent_rule", ("yes", "no")) == "yes",
-        rank=int(_number(row, "rank")),
+        rank=int(number_of(row, "rank")),
+        bands=_bands(row, minimum, maximum),
+        bands_source=row.text("severity_source") if row.text("severity_bands") else "",
     )
 
 
-def _number(row: Row, column: str) -> float:
+def _bands(row: Row, minimum: float, maximum: float) -> tuple[tuple[float, str], ...]:
+    """`0-4 minimal|5-9 mild` as the highest total of each band and its name, up to the maximum of the scale.
+
+    What lies below the first cut-off (`>=10 possible`) is a band without a name. `as PHQ-9` is left as a
+    single band of that text, which `_with_bands_of_others` resolves.
+    """
+    cell = row.text("severity_bands")
+    if not cell:
+        return ()
+    if not row.text("severity_source"):
+        row.reject("severity_source", "the source of severity_bands")
+    if cell.startswith(AS_ANOTHER):
+        return ((maximum, cell),)
+    parts = [
+        BAND.fullmatch(part) or row.reject("severity_bands", "bands such as 5-9 mild")
+        for part in row.parts("severity_bands")
+    ]
+    starts = [minimum if part["below"] else float(part["low"] or part["least"]) for part in parts]
+    # T scores are given to one decimal, other totals are whole.
+    step = 0.1 if row.text("ucum_unit") == "{Tscore}" else 1
+    ends = [*(start - step for start in starts[1:]), maximum]
+    for part, start, end in zip(parts, starts, ends, strict=True):
+        is_gapless = part["high"] is None or abs(float(part["high"]) - end) < 1
+        if not (minimum <= start <= end and is_gapless):
+            row.reject("severity_bands", "bands in order, without gaps, within the scale")
+    bands = tuple((end, part["name"] or "") for part, end in zip(parts, ends, strict=True))
+    return bands if starts[0] == minimum else ((starts[0] - step, ""), *bands)
+
+
+def _with_bands_of_others(rows: list[ScaleRow]) -> list[ScaleRow]:
+    """The rows, with the bands of another scale where the table says `as` that scale."""
+    scales = {row.scale.name: row.scale for row in rows}
+    return [_with_bands_of_another(row, scales) for row in rows]
+
+
+def _with_bands_of_another(row: ScaleRow, scales: Mapping[str, Scale]) -> ScaleRow:
+    named = row.scale.bands[0][1] if row.scale.bands else ""
+    if not named.startswith(AS_ANOTHER):
+        return row
+    other = scales.get(named.removeprefix(AS_ANOTHER))
+    if other is None or other.maximum != row.scale.maximum:
+        raise TableError(
+            f"{TABLE}: column severity_bands: expected another scale of the same range, found {named!r}"
+        )
+    return replace(row, scale=replace(row.scale, bands=other.bands))
+
+
+def number_of(row: Row, column: str) -> float:
     """Unlike drug strengths, a scale may begin at 0."""
     try:
         value = float(row.required(column))
@@ -114,10 +169,10 @@ def _number(row: Row, column: str) -> float:
 
 
 def _number_or(row: Row, column: str, default: float) -> float:
-    return _number(row, column) if row.text(column) else default
+    return number_of(row, column) if row.text(column) else default
 
 
-def _codes(row: Row, column: str) -> tuple[str, ...]:
+def codes_of(row: Row, column: str) -> tuple[str, ...]:
     """LOINC codes; one with a remark in brackets, such as `69722-7(difficulty)`, is no part of the sum."""
     cells = [cell.strip() for cell in row.text(column).split(";") if cell.strip() and "(" not in cell]
     for code in cells:
@@ -126,7 +181,7 @@ def _codes(row: Row, column: str) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def _phrases(row: Row, column: str) -> tuple[Phrase, ...]:
+def phrases_of(row: Row, column: str) -> tuple[Phrase, ...]:
     phrases = tuple(plain_words(part) for part in row.parts(column))
     return phrases if all(phrases) else row.reject(column, "words")
 

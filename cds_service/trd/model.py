@@ -308,7 +308,8 @@ class Diagnosis:
 class SuicideItem:
     """The answer to the item on thoughts of death or self-harm (PHQ-9 item 9, 0-3, and its like).
 
-    An answer of the C-SSRS is one too: its level of ideation, or 1 for "yes".
+    An answer of the C-SSRS is one too: its level of ideation, or 1 for "yes". `instrument` is the same for all
+    answers of one instrument, whatever they are called; empty means `scale_name`.
     """
 
     scale_name: str
@@ -317,6 +318,7 @@ class SuicideItem:
     reference: str
     first_possible_day: date | None = None
     last_possible_day: date | None = None
+    instrument: str = ""
 
 
 class ProcedureKind(Enum):

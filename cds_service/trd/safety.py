@@ -21,33 +21,63 @@ from cds_service.trd.model import (
 def judge_safety(history: History, definition: Definition, on: date) -> tuple[Finding, bool]:
     """The finding, and whether the sign lies within `suicidality_acute_days` of `on`.
 
-    The newest answered item decides: above 0 is met, 0 is not met. A diagnosis within
-    `suicidality_window_days` is met. No answer in the window, or a newer one that cannot be read, is
-    unknown. The first day of the window is within it.
+    Of each instrument the newest answered day decides: above 0 is met, 0 is not met. A positive answer that
+    is no longer acute is also outdone by a newer 0 on another instrument; within the acute days it is not.
+    A diagnosis within `suicidality_window_days` is met. No answer in the window, or a newer one that cannot
+    be read, is unknown. The first day of the window is within it.
     """
     oldest = shifted(on, -definition.suicidality_window_days)
-    signs = [*_positive_items(history.suicide_items, oldest), *_diagnoses(history.diagnoses, oldest)]
+    acute_from = shifted(on, -definition.suicidality_acute_days)
+    items = _positive_items(history.suicide_items, oldest, acute_from)
+    signs = [*items, *_diagnoses(history.diagnoses, oldest)]
     if signs:
         day, text, reference = max(signs, key=lambda sign: (sign[0] or date.min, sign[1]))
-        acute = day is None or (on - day).days <= definition.suicidality_acute_days
-        evidence = tuple(dict.fromkeys([reference, *(sign[2] for sign in signs)]))
-        return Finding("safety", Answer.MET, text, evidence), acute
+        is_acute = any(sign[0] is None or sign[0] >= acute_from for sign in signs)
+        denied = _newest_denial(history, day)
+        evidence = dict.fromkeys([reference, *(sign[2] for sign in signs)])
+        if denied is not None:
+            text += f"; {denied.scale_name} answered 0{_on(denied.day)}"
+            evidence[denied.reference] = None
+        return Finding("safety", Answer.MET, text, tuple(evidence)), is_acute
     return _without_sign(history, oldest), False
 
 
 Sign = tuple[date | None, str, str]
 
 
-def _positive_items(items: Sequence[SuicideItem], oldest: date) -> list[Sign]:
-    """The positive answers on the newest day that has a readable one, and those without a day."""
-    undated = [item for item in items if item.day is None and item.value]
-    newest = max((i.day for i in items if i.day and i.value is not None and i.day >= oldest), default=None)
-    dated = [item for item in items if newest and item.day == newest and item.value]
+def _positive_items(items: Sequence[SuicideItem], oldest: date, acute_from: date) -> list[Sign]:
+    """The positive answers that no newer answer outdoes, and those without a day."""
+    answered = [item for item in items if item.day and item.value is not None and item.day >= oldest]
+    newest: dict[str, date] = {}
+    for item in answered:
+        assert item.day is not None
+        newest[_instrument(item)] = max(item.day, newest.get(_instrument(item), item.day))
+    newest_of_all = max(newest.values(), default=None)
+    standing = [
+        item
+        for item in answered
+        if item.day is not None
+        and item.day == newest[_instrument(item)]
+        and (item.day == newest_of_all or item.day >= acute_from)
+    ]
+    undated = [item for item in items if item.day is None]
     return [
         (item.day, f"{item.scale_name} answered {item.value:g}" + _on(item.day), item.reference)
-        for item in (*dated, *undated)
+        for item in (*standing, *undated)
         if item.value is not None and item.value > 0
     ]
+
+
+def _newest_denial(history: History, day: date | None) -> SuicideItem | None:
+    """The newest 0 after the day of the sign: it is said, and silences nothing."""
+    later = [
+        item for item in history.suicide_items if item.value == 0 and day and item.day and item.day > day
+    ]
+    return max(later, key=lambda item: (item.day or date.min, item.reference), default=None)
+
+
+def _instrument(item: SuicideItem) -> str:
+    return item.instrument or item.scale_name
 
 
 def _diagnoses(diagnoses: Sequence[Diagnosis], oldest: date) -> list[Sign]:

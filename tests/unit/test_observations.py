@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.observations import ObservationReading, read_observations
 from cds_service.fhir_reading.references import index_resources
+from cds_service.tables.scales import load_scales
 from cds_service.trd.model import Topic
 from fhir_fixtures.builders import LOINC, PHQ9_ITEMS, PHQ9_PANEL, concept, observation
 
@@ -110,8 +112,32 @@ def test_a_scale_is_known_by_code_or_by_exact_words(code: Any, scale: str) -> No
         ("http://snomed.info/sct", "75367002", "Blood pressure"),
     ],
 )
-def test_something_else_is_left_alone(code: Any) -> None:
-    assert read(observation(code=code, value=12)) == ObservationReading((), (), (), (), ())
+def test_something_else_is_no_score(code: Any) -> None:
+    reading = read(observation(code=code, value=12))
+    assert replace(reading, measurements=()) == ObservationReading((), (), (), (), ())
+
+
+CODED = [(row.scale.name, code) for row in load_scales() for code in row.total_codes]
+
+
+def test_ten_scales_have_a_code_for_their_total() -> None:
+    assert len(CODED) == 10
+
+
+@pytest.mark.parametrize(("scale", "code"), CODED, ids=lambda value: str(value))
+def test_every_scale_with_a_code_is_read_as_value_component_and_member(scale: str, code: str) -> None:
+    [row] = [row for row in load_scales() if row.scale.name == scale]
+    highest = row.scale.maximum
+    total = observation("total", (LOINC, code), highest)
+    said = [f"{scale} {highest:g} 2025-09-01"]
+    assert scores(total) == said
+    component = {"code": concept((LOINC, code)), "valueInteger": highest}
+    for of in (*row.panel_codes, "12345-6"):
+        assert scores(observation("p", (LOINC, of), None, component=[component])) == said
+    for of in row.panel_codes:
+        panel = observation("p", (LOINC, of), None, hasMember=[{"reference": "Observation/total"}])
+        assert scores(panel, total) == said
+    assert doubts(observation("total", (LOINC, code), highest + 1)) == [f"{scale} 2025-09-01..2025-09-01"]
 
 
 UNCLEAR = [
