@@ -314,8 +314,10 @@ class ProcedureKind(Enum):
 class Procedure:
     """One treatment that is no drug: a session, or a course from first to last day.
 
-    `first_day` and `last_day` are None when not recorded. `holds` is `UNKNOWN` when it may not have taken
-    place (status or code in doubt). `is_bilateral` is for ECT; mostly it is not recorded.
+    `first_day` and `last_day` are None when not recorded to the day; `last_day` also while a course has no
+    recorded end. `holds` is `UNKNOWN` when it may not have taken place (status or code in doubt), or a stimulator
+    is recorded for something else; `NOT_MET` when any other treatment is recorded for something else than
+    depression. `is_bilateral` is for ECT; mostly it is not recorded.
     """
 
     kind: ProcedureKind
@@ -331,8 +333,8 @@ class Procedure:
 class Reaction:
     """An AdverseEvent or AllergyIntolerance that names a drug of our tables as its cause.
 
-    `agent` is that of the drug; `day` the day it happened or began, None when not recorded (`recorded` is then
-    the day somebody wrote it down). `holds` is `UNKNOWN` when only suspected.
+    `agent` is that of the drug, or the ingredient of an augmenting agent; `day` the day it happened or began, None
+    when not recorded (`recorded` is then the day somebody wrote it down). `holds` is `UNKNOWN` when only suspected.
     """
 
     agent: str
@@ -382,9 +384,12 @@ class Topic(Enum):
     DRUGS = "drugs"  # any number of them: a whole search
     FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
+    SCORES = "scores"  # any number of them: a whole search
     DIAGNOSIS = "diagnosis"
     AGE = "age"
     SAFETY = "safety"
+    PROCEDURE = "procedure"  # one treatment that is no drug, or, of a whole search, any number
+    REACTION = "reaction"  # why a drug was stopped; no verdict waits for it (docs/decisions.md)
     NONE = "none"
 
 
