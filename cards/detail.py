@@ -37,6 +37,10 @@ _SOURCES = {
     "dispenses": "what was dispensed",
     "statements": "what the patient is said to take",
     "administrations": "what was given on the ward",
+    "procedures": "procedures",
+    "questionnaires": "filled-in questionnaires",
+    "adverseEvents": "adverse events",
+    "allergies": "allergies and intolerances",
 }
 
 

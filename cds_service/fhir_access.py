@@ -14,7 +14,7 @@ from cds_service.fhir_client import FhirClient
 from cds_service.hook_request import HookRequest
 from cds_service.smart_scopes import may_read, may_search
 
-_CALLS_AT_ONCE = 8
+_CALLS_AT_ONCE = 12  # more than there are needs: one that hangs must not keep another waiting
 _SHARE_OF_OPTIONAL = 0.75  # of the time: a search that is not required leaves some to read Medications
 _GRACE_SECONDS = 0.2  # for calls that end at the deadline to say so themselves
 

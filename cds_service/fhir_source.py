@@ -47,6 +47,8 @@ class Need:
         """The questions that all of them together bear on: any number of records may be hidden."""
         if self.resource_type == "MedicationDispense":
             return (Topic.DRUGS, Topic.FILLS)
+        if Topic.SCORE in self.topics:
+            return (*self.topics, Topic.SCORES)
         return (Topic.DRUGS,) if Topic.DRUG in self.topics else self.topics
 
     @property
@@ -70,6 +72,20 @@ NEEDS = (
         (Topic.DRUG,),
         is_required=False,
     ),
+    Need("procedures", f"Procedure?patient={_PATIENT_TOKEN}", (Topic.PROCEDURE,), is_required=False),
+    Need(
+        "questionnaires",
+        f"QuestionnaireResponse?patient={_PATIENT_TOKEN}",
+        (Topic.SCORE, Topic.SAFETY),
+        is_required=False,
+    ),
+    Need(
+        "adverseEvents",  # up to R4 there is no search parameter `patient`, and the subject may be no patient
+        f"AdverseEvent?subject=Patient/{_PATIENT_TOKEN}",
+        (Topic.REACTION,),
+        is_required=False,
+    ),
+    Need("allergies", f"AllergyIntolerance?patient={_PATIENT_TOKEN}", (Topic.REACTION,), is_required=False),
 )
 
 

@@ -20,6 +20,8 @@ UCUM = "http://unitsofmeasure.org"
 DRUG_FORM = "http://terminology.hl7.org/CodeSystem/v3-orderableDrugForm"
 TIMING_CODE = "http://terminology.hl7.org/CodeSystem/v3-GTSAbbreviation"
 CONDITION_CLINICAL = "http://terminology.hl7.org/CodeSystem/condition-clinical"
+ALLERGY_CLINICAL = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+ALLERGY_VERIFICATION = "http://terminology.hl7.org/CodeSystem/allergyintolerance-verification"
 CONDITION_VERIFICATION = "http://terminology.hl7.org/CodeSystem/condition-ver-status"
 
 PHQ9_PANEL = (LOINC, "44249-1")
@@ -108,6 +110,74 @@ def condition(
         "recordedDate": recorded,
     }
     return _resource("Condition", id, standard, elements)
+
+
+def procedure(
+    id: str = "proc1",
+    code: Concept = "electroconvulsive therapy",
+    day: str | None = "2025-05-01",
+    patient_id: str = "p1",
+    **elements: Any,
+) -> Resource:
+    standard = {
+        "status": "completed",
+        "code": concept(code),
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "performedDateTime": day if "performedPeriod" not in elements else None,
+    }
+    return _resource("Procedure", id, standard, elements)
+
+
+def adverse_event(
+    id: str = "ae1",
+    suspect: str | None = "MedicationRequest/rx1",
+    day: str | None = "2025-05-01",
+    patient_id: str = "p1",
+    **elements: Any,
+) -> Resource:
+    """An event that happened; `suspect` is a reference to the order or the Medication."""
+    standard = {
+        "actuality": "actual",
+        "event": concept("nausea"),
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "date": day,
+        "suspectEntity": [{"instance": {"reference": suspect}}] if suspect else [],
+    }
+    return _resource("AdverseEvent", id, standard, elements)
+
+
+def allergy(
+    id: str = "al1",
+    code: Concept = "sertraline",
+    recorded: str | None = "2025-05-02",
+    patient_id: str = "p1",
+    verification: str | None = "confirmed",
+    **elements: Any,
+) -> Resource:
+    standard = {
+        "clinicalStatus": concept((ALLERGY_CLINICAL, "active")),
+        "verificationStatus": verification and concept((ALLERGY_VERIFICATION, verification)),
+        "code": concept(code),
+        "patient": {"reference": f"Patient/{patient_id}"},
+        "recordedDate": recorded,
+    }
+    return _resource("AllergyIntolerance", id, standard, elements)
+
+
+def questionnaire_response(
+    id: str = "form1",
+    items: Iterable[Mapping[str, Any]] = (),
+    day: str | None = "2025-05-01",
+    patient_id: str = "p1",
+    **elements: Any,
+) -> Resource:
+    standard = {
+        "status": "completed",
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "authored": day,
+        "item": [dict(item) for item in items],
+    }
+    return _resource("QuestionnaireResponse", id, standard, elements)
 
 
 def bundle(*resources: Resource, type: str = "collection", base_url: str | None = None) -> Resource:

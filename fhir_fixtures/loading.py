@@ -90,7 +90,8 @@ def _words_of(answer: requests.Response) -> str:
 
 
 def _is_referred_to(resource: dict[str, Any]) -> tuple[int, bool]:
-    """Patients, then what else is referred to, then the rest; a panel after its members."""
+    """Patients, then what else is referred to, then the rest; a panel after its members, an adverse event
+    after the orders that it suspects."""
     type = resource["resourceType"]
     rank = REFERRED_TO_FIRST.index(type) if type in REFERRED_TO_FIRST else len(REFERRED_TO_FIRST)
-    return rank, "hasMember" in resource
+    return rank, "hasMember" in resource or "suspectEntity" in resource

@@ -101,8 +101,29 @@ OF_TYPE: dict[str, dict[str, SearchParameter]] = {
     | {"effective-time": _date("effectiveDateTime", "effectivePeriod")},
     "Medication": {"code": _token("code"), "status": _token("status")},
     "Procedure": OF_A_PATIENT | {"date": PERFORMED},
+    "AdverseEvent": {
+        "subject": _reference("subject"),
+        "actuality": _token("actuality"),
+        "category": _token("category"),
+        "event": _token("event"),
+        "date": _date("date"),
+    },
+    "AllergyIntolerance": {
+        "patient": _reference("patient", "Patient"),
+        "clinical-status": _token("clinicalStatus"),
+        "verification-status": _token("verificationStatus"),
+        "type": _token("type"),
+        "category": _token("category"),
+        "code": _token("code", "reaction.substance"),
+        "date": _date("recordedDate"),
+        "last-date": _date("lastOccurrence"),
+        "onset": _date("reaction.onset"),
+    },
     "Encounter": OF_A_PATIENT | {"class": _token("class"), "date": _date("period")},
-    "QuestionnaireResponse": OF_A_PATIENT | {"authored": _date("authored")},
+    "QuestionnaireResponse": {
+        name: OF_A_PATIENT[name] for name in ("patient", "subject", "encounter", "status")
+    }
+    | {"authored": _date("authored")},
     "ServiceRequest": OF_A_PATIENT | {"intent": _token("intent"), "authored": _date("authoredOn")},
 }
 

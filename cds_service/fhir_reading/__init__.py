@@ -17,6 +17,8 @@ from cds_service.fhir_reading.medication_records import read_medication_records
 from cds_service.fhir_reading.medication_requests import read_medication_requests
 from cds_service.fhir_reading.observations import read_observations
 from cds_service.fhir_reading.patients import read_patient
+from cds_service.fhir_reading.procedures import read_procedures
+from cds_service.fhir_reading.reactions import read_reactions
 from cds_service.fhir_reading.references import (
     ANY_TOPIC,
     Index,
@@ -61,6 +63,8 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
         own.by_type["Observation"] + own.by_type["QuestionnaireResponse"], index.find, on
     )
     conditions = read_conditions(own.by_type["Condition"], on)
+    procedures = read_procedures(own.by_type["Procedure"], index.find, on)
+    reactions = read_reactions(own.by_type, index.find, on, names)
     return History(
         patient=f"Patient/{collected.patient_id}",
         prescriptions=prescriptions,
@@ -78,6 +82,8 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *(replace(unread, topics=(Topic.NONE,)) for unread in add_on_unread),
             *results.unread,
             *conditions.unread,
+            *procedures.unread,
+            *reactions.unread,
         ),
         set_aside=(
             *orders.set_aside,
@@ -85,10 +91,14 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *not_used,
             *results.set_aside,
             *conditions.set_aside,
+            *procedures.set_aside,
+            *reactions.set_aside,
         ),
         not_looked_at=collected.not_looked_at,
         add_ons=add_ons,
         measurements=results.measurements,
+        procedures=procedures.procedures,
+        reactions=reactions.reactions,
     )
 
 
@@ -135,5 +145,10 @@ def _why_not_own(entry: Entry, index: Index) -> Unread | None:
 
 
 def _possible_scores(unread: Iterable[Unread]) -> Sequence[UnreadScore]:
-    """What could not even be assigned may be a total of any scale on any day."""
-    return [UnreadScore(u.reference, None, None, None) for u in unread if Topic.SCORE in u.topics]
+    """What could not even be assigned may be a total of any scale on any day; a whole search may hold two."""
+    return [
+        UnreadScore(u.reference, None, None, None)
+        for u in unread
+        for topic in (Topic.SCORE, Topic.SCORES)
+        if topic in u.topics
+    ]

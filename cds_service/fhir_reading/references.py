@@ -38,9 +38,21 @@ TOPICS = {
     "Observation": (Topic.SCORE, Topic.SAFETY),
     "QuestionnaireResponse": (Topic.SCORE, Topic.SAFETY),
     "Condition": (Topic.DIAGNOSIS, Topic.SAFETY),
+    "Procedure": (Topic.PROCEDURE,),
+    "AdverseEvent": (Topic.REACTION,),
+    "AllergyIntolerance": (Topic.REACTION,),
     "Patient": (Topic.AGE,),
 }
-ANY_TOPIC = (Topic.DRUG, Topic.FILLS, Topic.SCORE, Topic.DIAGNOSIS, Topic.SAFETY)
+ANY_TOPIC = (
+    Topic.DRUG,
+    Topic.FILLS,
+    Topic.SCORE,
+    Topic.DIAGNOSIS,
+    Topic.SAFETY,
+    Topic.PROCEDURE,
+    Topic.REACTION,
+)
+NAMED_BY_PATIENT = ("AllergyIntolerance",)
 
 
 class Owner(Enum):
@@ -105,7 +117,7 @@ class Index:
 
     def owner_of(self, resource: Resource) -> tuple[Owner, str]:
         """Whose the resource is, and why that is not told or somebody else."""
-        name = "patient" if "subject" not in resource and "patient" in resource else "subject"
+        name = _element_of_owner(resource)
         value = resource.get(name)
         if isinstance(value, dict):
             reference = value.get("reference")
@@ -154,6 +166,16 @@ class Index:
 
 
 _ANOTHER_PATIENT = Owner.SOMEBODY_ELSE, "belongs to another patient"
+
+
+def _element_of_owner(resource: Resource) -> str:
+    """`subject`, or `patient` for the types that call it so; what stands there under the other name counts too."""
+    usual, other = ("patient", "subject") if _is_named_by_patient(resource) else ("subject", "patient")
+    return other if usual not in resource and other in resource else usual
+
+
+def _is_named_by_patient(resource: Resource) -> bool:
+    return resource.get("resourceType") in NAMED_BY_PATIENT
 
 
 class _Identifier(Element, frozen=True):

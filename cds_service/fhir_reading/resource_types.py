@@ -46,4 +46,9 @@ RESOURCE_TYPES = frozenset(_NAMES.split())
 # An order is a MedicationOrder in DSTU2.
 ORDERS = ("MedicationRequest", "MedicationOrder")
 OF_A_DRUG = (*ORDERS, "MedicationDispense", "MedicationAdministration", "MedicationStatement")
-ABOUT_A_PATIENT = (*OF_A_DRUG, "Observation", "QuestionnaireResponse", "Condition")
+OF_A_REACTION = ("AdverseEvent", "AllergyIntolerance")
+ABOUT_A_PATIENT = (
+    *OF_A_DRUG,
+    *("Observation", "QuestionnaireResponse", "Condition", "Procedure"),
+    *OF_A_REACTION,
+)

@@ -396,6 +396,115 @@ def _member(related: Any) -> Any:
     return related.get("target") if isinstance(related, dict) else related
 
 
+# --- procedures, reactions, forms -----------------------------------------------------------------------
+
+
+PROCEDURE_NAMES = {
+    "reasonCodeableConcept": "reasonCode",
+    "occurrenceDateTime": "performedDateTime",
+    "occurrencePeriod": "performedPeriod",
+    "occurrenceString": "performedString",
+    "occurrenceAge": "performedAge",
+    "occurrenceRange": "performedRange",
+    "occurrenceTiming": "performedTiming",
+}
+PROCEDURE_NOT_IN_R4 = frozenset({*PROCEDURE_NAMES, "patient", "reason", "notPerformed", "notDone"})
+PROCEDURE_STATUSES = {"aborted": "stopped", "suspended": "on-hold"}
+
+
+def _procedure_to_r4(procedure: Members) -> Members:
+    status = procedure.get("status")
+    is_of_r4 = PROCEDURE_NOT_IN_R4.isdisjoint(procedure) and not isinstance(
+        procedure.get("reasonReference"), dict
+    )
+    if is_of_r4 and not (isinstance(status, str) and status in PROCEDURE_STATUSES):
+        return procedure
+    procedure = dict(procedure)
+    move(procedure, PROCEDURE_NAMES | {"patient": "subject"})
+    wrap(procedure, "reasonCode", "reasonReference")
+    _split_references(procedure, "reason", "reasonCode", "reasonReference")
+    if isinstance(status, str):
+        procedure["status"] = PROCEDURE_STATUSES.get(status, status)
+    _put_negation(procedure, "notPerformed", "not-done")
+    _put_negation(procedure, "notDone", "not-done")
+    return procedure
+
+
+ADVERSE_EVENT_NAMES = {"patient": "subject", "code": "event", "type": "event", "occurrenceDateTime": "date"}
+ADVERSE_EVENT_NOT_IN_R4 = frozenset({*ADVERSE_EVENT_NAMES, "occurrencePeriod", "occurrenceTiming"})
+ACTUALITIES = {"AE": "actual", "PAE": "potential"}
+
+
+def _adverse_event_to_r4(event: Members) -> Members:
+    """STU3 tells by the category whether it happened; R5 may tell a period, whose start is the day it happened."""
+    is_of_stu3 = isinstance(event.get("category"), str)
+    if is_of_stu3 or not ADVERSE_EVENT_NOT_IN_R4.isdisjoint(event):
+        event = dict(event)
+        move(event, ADVERSE_EVENT_NAMES)
+        if is_of_stu3:
+            category = event.pop("category")
+            put(event, "actuality", ACTUALITIES.get(category, category))
+        _put_first_day(event)
+    return each(event, "suspectEntity", _suspect_to_r4)
+
+
+def _put_first_day(event: Members) -> None:
+    period, timing = event.pop("occurrencePeriod", None), event.pop("occurrenceTiming", None)
+    put(event, "date", period.get("start") if isinstance(period, dict) else period)
+    days = timing.get("event") if isinstance(timing, dict) else None
+    put(event, "date", days[0] if isinstance(days, list) and len(days) == 1 else timing)
+
+
+def _suspect_to_r4(suspect: Members) -> Members:
+    """R5 names the entity by a code or a reference, and assesses it once, as `entityRelatedness`."""
+    causality = suspect.get("causality")
+    if "instanceReference" not in suspect and not isinstance(causality, dict):
+        return suspect
+    suspect = dict(suspect)
+    move(suspect, {"instanceReference": "instance"})
+    if isinstance(causality, dict):
+        causality = dict(causality)
+        move(causality, {"entityRelatedness": "assessment"})
+        suspect["causality"] = [causality]
+    return suspect
+
+
+ALLERGY_NAMES = {
+    "subject": "patient",
+    "substance": "code",
+    "assertedDate": "recordedDate",
+    "lastOccurence": "lastOccurrence",  # DSTU2 spells it so
+}
+ALLERGY_NOT_IN_R4 = frozenset({*ALLERGY_NAMES, "status"})
+VERIFICATIONS_OF_DSTU2 = ("unconfirmed", "confirmed", "refuted", "entered-in-error")
+
+
+def _allergy_to_r4(allergy: Members) -> Members:
+    """DSTU2 has one status for what R4 tells in two; whether the allergy is active is not read."""
+    is_plain = isinstance(allergy.get("verificationStatus"), str) or isinstance(allergy.get("category"), str)
+    if is_plain or not ALLERGY_NOT_IN_R4.isdisjoint(allergy):
+        allergy = dict(allergy)
+        move(allergy, ALLERGY_NAMES)
+        wrap(allergy, "category")
+        status = allergy.pop("status", None)
+        is_told = isinstance(status, str) and status not in VERIFICATIONS_OF_DSTU2
+        put(allergy, "verificationStatus", None if is_told else status)
+        if isinstance(allergy.get("verificationStatus"), str):
+            allergy["verificationStatus"] = {"coding": [{"code": allergy["verificationStatus"]}]}
+    return each(allergy, "reaction", _reaction_to_r4)
+
+
+def _reaction_to_r4(reaction: Members) -> Members:
+    """R5 gives each manifestation as a concept or a reference."""
+    manifestations = reaction.get("manifestation")
+    if not isinstance(manifestations, list):
+        return reaction
+    if not any(isinstance(m, dict) and ("concept" in m or "reference" in m) for m in manifestations):
+        return reaction
+    concepts = [m["concept"] if isinstance(m, dict) and "concept" in m else m for m in manifestations]
+    return {**reaction, "manifestation": concepts}
+
+
 def _form_to_r4(form: Members) -> Members:
     """A QuestionnaireResponse: STU3 and DSTU2 refer to the questionnaire, and DSTU2 has groups and questions."""
     questionnaire = form.get("questionnaire")
@@ -452,5 +561,8 @@ _ADAPTERS: dict[str, Callable[[Members], Members]] = {
     "Medication": _medication_to_r4,
     "Condition": _condition_to_r4,
     "Observation": _observation_to_r4,
+    "Procedure": _procedure_to_r4,
+    "AdverseEvent": _adverse_event_to_r4,
+    "AllergyIntolerance": _allergy_to_r4,
     "QuestionnaireResponse": _form_to_r4,
 }

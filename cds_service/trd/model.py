@@ -336,8 +336,10 @@ class ProcedureKind(Enum):
 class Procedure:
     """One treatment that is no drug: a session, or a course from first to last day.
 
-    `first_day` and `last_day` are None when not recorded. `holds` is `UNKNOWN` when it may not have taken
-    place (status or code in doubt). `is_bilateral` is for ECT; mostly it is not recorded.
+    `first_day` and `last_day` are None when not recorded to the day; `last_day` also while a course has no
+    recorded end. `holds` is `UNKNOWN` when it may not have taken place (status or code in doubt), or a stimulator
+    is recorded for something else; `NOT_MET` when any other treatment is recorded for something else than
+    depression. `is_bilateral` is for ECT; mostly it is not recorded.
     """
 
     kind: ProcedureKind
@@ -353,8 +355,8 @@ class Procedure:
 class Reaction:
     """An AdverseEvent or AllergyIntolerance that names a drug of our tables as its cause.
 
-    `agent` is that of the drug; `day` the day it happened or began, None when not recorded (`recorded` is then
-    the day somebody wrote it down). `holds` is `UNKNOWN` when only suspected.
+    `agent` is that of the drug, or the ingredient of an augmenting agent; `day` the day it happened or began, None
+    when not recorded (`recorded` is then the day somebody wrote it down). `holds` is `UNKNOWN` when only suspected.
     """
 
     agent: str
