@@ -910,7 +910,6 @@ def _expected_of(story: Story, chart: Chart, encoding: str) -> Resource:
         "patient": f"Patient/{story.patient_id}",
         "encoding": encoding,
         "verdicts": told["verdicts"],
-        "registerVerdicts": told["registerVerdicts"],
         "trials": told["trials"],
         "safety": chart.safety,
         "why": told["why"],

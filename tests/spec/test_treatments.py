@@ -126,7 +126,7 @@ def test_fixture_patients_get_the_verdict_of_the_register(vignette: Vignette, de
     ]
     read = read_history(Collected(vignette.patient_id, tuple(entries)), ON)
     verdict = assess_history(read, definition, ON).verdict
-    assert verdict.value == vignette.expected["registerVerdicts"][definition.id]
+    assert verdict.value == vignette.expected["verdicts"][definition.id]
 
 
 # --- each definition: met, not met, indeterminate ---------------------------------------------------------

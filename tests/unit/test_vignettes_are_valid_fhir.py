@@ -16,7 +16,14 @@ from fhir_fixtures import Vignette, vignettes
 from fhir_fixtures.references import address_of, names_of_entries
 from fhir_fixtures.write_vignettes import vignette_files
 
-DEFINITIONS = {"default-configurable", "seed-2026", "eu-pearl-2022", "canadian-2021"}
+DEFINITIONS = {
+    "default-configurable",
+    "seed-2026",
+    "eu-pearl-2022",
+    "canadian-2021",
+    "kim-register",
+    "ohdsi-1009",
+}
 VERDICTS = {"met", "not-met", "indeterminate", "excluded"}
 HAPI_SAFE_ID = re.compile(r"trd-v\d\d(-[a-z]+\d*)?")
 
