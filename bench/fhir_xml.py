@@ -18,6 +18,7 @@ BOOLEANS = {
     "wasNotGiven",
     "notDone",
     "notGiven",
+    "notPerformed",
     "abatementBoolean",
 }
 NUMBERS = {"frequency", "frequencyMax", "period", "periodMax", "count", "duration", "numberOfRepeatsAllowed"}
@@ -31,6 +32,10 @@ LISTS |= {
     "additionalInstruction",
     "dayOfWeek",
     "hasMember",
+    "reaction",
+    "manifestation",
+    "suspectEntity",
+    "bodySite",
 }
 
 

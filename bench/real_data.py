@@ -6,6 +6,7 @@ Every MedicationRequest (in DSTU2: MedicationOrder) whose medication names an an
 of its text for ingredient and brand names that is independent of the reader, must be used, listed as unread
 or set aside, and have a dose or a reason why it has none. One that has not is printed and the exit status is 1.
 A MedicationDispense, MedicationStatement or MedicationAdministration of one must be used or listed as well.
+Treatments that are no drug and reactions are counted as they were read, forms as they stand in the files.
 Files may be FHIR JSON, NDJSON or XML of any version from DSTU2 to R5.
 """
 
@@ -40,7 +41,7 @@ VERSION_IN_A_NAME = re.compile(r"(?:^|[-_/])(dstu-?2|stu-?3|r3|r4|r4b|r5)(?:[-_/
 ORDER_TYPES = ("MedicationRequest", "MedicationOrder")
 RECORD_TYPES = ("MedicationDispense", "MedicationStatement", "MedicationAdministration")
 COUNTS = (
-    *("patients", "other orders", "dispensed or stated"),
+    *("patients", "other orders", "dispensed or stated", "procedures", "reactions", "forms"),
     *("orders", "drug known", "set aside", "dose known"),
 )
 COUNTS_WITH_DOSAGE = ("with dosage", "dose known of these")
@@ -132,6 +133,11 @@ class _Report:
         verdict = assess_history(history, load_definitions()[DEFAULT_ID], self.on).verdict
         counts = self.counts.setdefault(folder, Counter())
         counts.update(["patients", verdict.value])
+        counts["procedures"] += len(history.procedures)
+        counts["reactions"] += len(history.reactions)
+        counts["forms"] += sum(
+            entry.resource.get("resourceType") == "QuestionnaireResponse" for entry in collected.entries
+        )
         self.problems.update(_kind(unread.problem) for unread in history.unread)
         used = {prescription.reference: prescription for prescription in history.prescriptions}
         set_aside = {problem.reference: problem.problem for problem in history.set_aside}

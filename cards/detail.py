@@ -37,10 +37,10 @@ _SOURCES = {
     "dispenses": "what was dispensed",
     "statements": "what the patient is said to take",
     "administrations": "what was given on the ward",
-    "procedures": "procedures",
-    "questionnaires": "filled-in questionnaires",
-    "adverseEvents": "adverse events",
-    "allergies": "allergies and intolerances",
+    "procedures": "what procedures were done",
+    "questionnaires": "what was answered in questionnaires",
+    "adverseEvents": "what adverse events were recorded",
+    "allergies": "what is recorded as not tolerated",
 }
 
 

@@ -18,7 +18,12 @@ import msgspec
 
 from cds_service.errors import InputError
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.fhir_reading.references import ANY_TOPIC, LONGEST_REFERENCE, TYPED_REFERENCE
+from cds_service.fhir_reading.references import (
+    ANY_TOPIC,
+    LONGEST_REFERENCE,
+    TYPED_REFERENCE,
+    references_to_drugs,
+)
 from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.model import Unread
@@ -335,7 +340,8 @@ def _divide(
         elif not _names_somebody(entry.resource):
             anybodys.append(entry)
     for patient_id in patient_ids:
-        ordered = {id(e): e for o in own[patient_id] if (e := medications.get(_medication_ordered(o)))}
+        names = (name for record in own[patient_id] for name in _medications_named(record))
+        ordered = {id(found): found for name in names if (found := medications.get(name))}
         yield Collected(patient_id, (*own[patient_id], *ordered.values(), *anybodys), unread=unread)
 
 
@@ -352,11 +358,11 @@ def _names_of_medication(entry: Entry) -> Iterator[str]:
         yield entry.full_url
 
 
-def _medication_ordered(order: Entry) -> str:
-    """The name of the Medication that an order points at; empty if none."""
-    pointer = to_r4(order.resource).get("medicationReference")
-    reference = pointer.get("reference") if isinstance(pointer, dict) else None
-    if not isinstance(reference, str):
-        return ""
-    parts = TYPED_REFERENCE.fullmatch(reference[:LONGEST_REFERENCE])
-    return f"Medication/{parts['id']}" if parts and parts["type"] == "Medication" else reference
+def _medications_named(record: Entry) -> Iterator[str]:
+    """The names of the Medications that an order points at, or an adverse event suspects."""
+    for pointer in references_to_drugs(to_r4(record.resource)):
+        reference = pointer.get("reference") if isinstance(pointer, dict) else None
+        if isinstance(reference, str):
+            parts = TYPED_REFERENCE.fullmatch(reference[:LONGEST_REFERENCE])
+            is_typed = parts is not None and parts["type"] == "Medication"
+            yield f"Medication/{parts['id']}" if parts and is_typed else reference

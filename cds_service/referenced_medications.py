@@ -16,12 +16,14 @@ from cds_service.fhir_access import FhirAccess, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_client import AccessRefused, FhirClient
 from cds_service.fhir_reading.collected import Entry
+from cds_service.fhir_reading.references import references_to_drugs
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.search_results import Page
 from cds_service.trd.model import Topic, Unread
 
 _IDS_A_SEARCH = 50
+NAMES_A_DRUG = frozenset({"medicationReference", "medication", "suspectEntity"})
 
 
 def fetch_medications(
@@ -48,10 +50,11 @@ def fetch_medications(
 
 def _medications_not_along(entries: tuple[Entry, ...], client: FhirClient | None) -> tuple[str, ...]:
     references = [
-        to_r4(entry.resource).get("medicationReference")
+        reference
         for entry in entries
-        if ("medicationReference" in entry.resource or "medication" in entry.resource)
-        and entry.resource.get("resourceType") in OF_A_DRUG
+        if not NAMES_A_DRUG.isdisjoint(entry.resource)
+        and entry.resource.get("resourceType") in (*OF_A_DRUG, "AdverseEvent")
+        for reference in references_to_drugs(to_r4(entry.resource))
     ]
     if not references:
         return ()

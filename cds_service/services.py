@@ -37,8 +37,9 @@ def find_services(include_medications: bool = False) -> tuple[Service, ...]:
             usage_requirements=(
                 "Needs the prefetch keys patient, medications, observations and conditions, or read access to "
                 "the FHIR server for those that are not prefetched and for Medications that prescriptions refer "
-                "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements "
-                "and administrations are read where they can be had; the answer says where they were not."
+                "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements, "
+                "administrations, procedures, filled-in questionnaires, adverse events and allergies are read "
+                "where they can be had; the answer says where they were not."
             ),
             prefetch=prefetch,
         ),

@@ -115,6 +115,10 @@ def sorted_by_type(vignette: Vignette) -> Prefetch:
         "dispenses": searchset("MedicationDispense"),
         "statements": searchset("MedicationStatement"),
         "administrations": searchset("MedicationAdministration"),
+        "procedures": searchset("Procedure"),
+        "questionnaires": searchset("QuestionnaireResponse"),
+        "adverseEvents": searchset("AdverseEvent"),
+        "allergies": searchset("AllergyIntolerance"),
     }
 
 

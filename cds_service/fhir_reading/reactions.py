@@ -41,7 +41,7 @@ from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.tables.augmenting_names import augmenting_ingredients
 from cds_service.tables.drugs import Product, words_of
 from cds_service.tables.reasons import load_stop_reasons
-from cds_service.trd.model import Answer, Reaction, Topic, Unread, all_of
+from cds_service.trd.model import Answer, Reaction, Topic, Unread, all_of, any_of
 
 # Of AllergyIntolerance. A missing one counts as confirmed, as it does for a Condition.
 VERIFICATIONS = {"confirmed": Answer.MET, "unconfirmed": Answer.UNKNOWN, "presumed": Answer.UNKNOWN}
@@ -147,7 +147,7 @@ class _Days:
 
 
 def _reading(
-    reference: str, agents: Sequence[str], text: str, holds: Answer, days: _Days, doubt: str, on: date
+    reference: str, holds: Mapping[str, Answer], text: str, days: _Days, doubt: str, on: date
 ) -> ReactionReading:
     """One reaction for each agent and each exact day; one without a day where none is exact."""
     if days.lie_ahead(on):
@@ -158,8 +158,8 @@ def _reading(
     certainty = Answer.UNKNOWN if doubt else Answer.MET
     return ReactionReading(
         reactions=tuple(
-            Reaction(agent, text, day, all_of((holds, certainty)), reference, recorded)
-            for agent in agents
+            Reaction(agent, text, day, all_of((answer, certainty)), reference, recorded)
+            for agent, answer in holds.items()
             for day in (exact or [None])
         ),
         unread=(Unread(reference, problem, (Topic.NONE,)),) if problem else (),
@@ -191,10 +191,14 @@ def _read_event(entry: Entry, context: _Context) -> ReactionReading:
     if not agents:
         unknown = trouble or next((s.problem for s in suspects if s.problem), "")
         return _unread(reference, unknown) if unknown else NOTHING
-    holds = [_how_sure(event.suspect_entity, suspects), *_whether_it_happened(event, problems)]
+    happened = all_of(_whether_it_happened(event, problems))
+    sure = _how_sure(event.suspect_entity, suspects)
+    holds = {agent: all_of((happened, answer)) for agent, answer in sure.items()}
     outcome = f", outcome{_named(event.outcome)}" if event.outcome else ""
     days, doubt = _days_of_event(event, problems), _event_doubt(event, problems)
-    return _reading(reference, agents, text + outcome, all_of(holds), days, doubt, context.on)
+    reading = _reading(reference, holds, text + outcome, days, doubt, context.on)
+    untold = tuple(Unread(reference, each.problem, (Topic.REACTION,)) for each in suspects if each.problem)
+    return replace(reading, unread=(*reading.unread, *untold))
 
 
 def _by_its_name(
@@ -206,7 +210,8 @@ def _by_its_name(
         return NOTHING
     text = f"adverse event{_named(event.event)}"
     days = _days_of_event(event, problems)
-    return _reading(reference, named.agents, text, Answer.UNKNOWN, days, "", context.on)
+    holds = dict.fromkeys(named.agents, Answer.UNKNOWN)
+    return _reading(reference, holds, text, days, "", context.on)
 
 
 def _whether_it_happened(event: AdverseEvent, problems: Sequence[Problem]) -> Iterator[Answer]:
@@ -229,24 +234,28 @@ def _event_doubt(event: AdverseEvent, problems: Sequence[Problem]) -> str:
     return ""
 
 
-def _how_sure(suspects: Sequence[Suspect], named: Sequence[_Named]) -> Answer:
-    """Whether the drug is thought to be the cause. One of several that are suspected is only perhaps it."""
-    sure = [_is_called_the_cause(suspect) for suspect in suspects]
-    if all(answer is Answer.MET for answer in sure) and any(suspect.causality for suspect in suspects):
-        return Answer.MET
-    is_one = len({each.agents or (each.name,) for each in named}) == 1
-    return all_of(sure) if is_one else Answer.UNKNOWN
+def _how_sure(suspects: Sequence[Suspect], named: Sequence[_Named]) -> dict[str, Answer]:
+    """For each agent whether it is thought to be the cause.
+
+    One that was assessed is what that says. Of several that were not, each is only perhaps the cause.
+    """
+    is_only_one = len({each.agents or (each.name,) for each in named}) == 1
+    sure: dict[str, Answer] = {}
+    for suspect, each in zip(suspects, named, strict=True):
+        assessed = _assessment_of(suspect)
+        answer = assessed or (Answer.MET if is_only_one else Answer.UNKNOWN)
+        for agent in each.agents:
+            sure[agent] = any_of((answer, sure.get(agent, answer)))
+    return sure
 
 
-def _is_called_the_cause(suspect: Suspect) -> Answer:
-    codes = {
-        (coding.code or "").strip().lower()
-        for causality in suspect.causality
-        if causality.assessment
-        for coding in causality.assessment.coding
-    }
-    is_assessed = any(causality.assessment for causality in suspect.causality)
-    return Answer.MET if not is_assessed or (codes and codes <= set(SURE_CAUSES)) else Answer.UNKNOWN
+def _assessment_of(suspect: Suspect) -> Answer | None:
+    """What was thought of the suspect as a cause; None when nothing is recorded."""
+    assessments = [causality.assessment for causality in suspect.causality if causality.assessment]
+    codes = {(coding.code or "").strip().lower() for each in assessments for coding in each.coding}
+    if not assessments:
+        return None
+    return Answer.MET if codes and codes <= set(SURE_CAUSES) else Answer.UNKNOWN
 
 
 def _days_of_event(event: AdverseEvent, problems: Sequence[Problem]) -> _Days:
@@ -266,23 +275,23 @@ def _read_allergy(entry: Entry, context: _Context) -> ReactionReading:
     reference = reference_of(entry)
     by_code = _named_drug(allergy.code, context) if allergy.code else _Named((), "")
     of_reactions = [_named_drug(r.substance, context) for r in allergy.reaction if r.substance]
-    agents = _agents_in(of_reactions) or by_code.agents
-    if not agents:
-        is_of_a_drug = not allergy.category or MEDICATION in allergy.category
-        unknown = problem_with(problems, "code", "reaction") or _what_is_unknown(
-            allergy, by_code, of_reactions
-        )
-        return _unread(reference, unknown) if unknown and is_of_a_drug else NOTHING
-    text = f"allergy or intolerance ({' and '.join(agents)}){_manifestations(allergy)}"
+    agents = _agents_in((by_code, *of_reactions))
+    unknown = problem_with(problems, "code", "reaction") or _what_is_unknown(allergy, by_code, of_reactions)
+    is_of_a_drug = not allergy.category or MEDICATION in allergy.category
+    if not agents and not (unknown and is_of_a_drug):
+        return NOTHING
+    text = f"allergy or intolerance ({' and '.join(agents) or 'unknown'}){_manifestations(allergy)}"
     status = _status_of(allergy.verification_status)
     if status in ALLERGY_ASIDE:
         return _aside(reference, text, ALLERGY_ASIDE[status])
+    if not agents:
+        return _unread(reference, unknown)
     holds = [VERIFICATIONS.get(status or "confirmed", Answer.UNKNOWN)]
-    if _is_denied(allergy.code):
-        holds.append(Answer.UNKNOWN)
+    if _is_denied(allergy.code) or (len(agents) > 1 and by_code.agents):
+        holds.append(Answer.UNKNOWN)  # denied, or one drug by its code and another by the reaction
     doubt = _allergy_doubt(allergy, status, problems)
     days = _days_of_allergy(allergy, problems)
-    return _reading(reference, agents, text, all_of(holds), days, doubt, context.on)
+    return _reading(reference, dict.fromkeys(agents, all_of(holds)), text, days, doubt, context.on)
 
 
 def _what_is_unknown(allergy: AllergyIntolerance, by_code: _Named, of_reactions: Sequence[_Named]) -> str:

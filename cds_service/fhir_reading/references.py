@@ -211,6 +211,14 @@ def is_patient(resource: Resource, patient_id: str) -> bool:
     return resource.get("resourceType") == "Patient" and resource.get("id") == patient_id
 
 
+def references_to_drugs(resource: Resource) -> list[Any]:
+    """Where a resource in the elements of R4 points at a Medication, or at an order of one."""
+    suspects = resource.get("suspectEntity")
+    if resource.get("resourceType") != "AdverseEvent" or not isinstance(suspects, list):
+        return [resource.get("medicationReference")]
+    return [suspect.get("instance") for suspect in suspects if isinstance(suspect, dict)]
+
+
 def topics_of(resource: Resource) -> tuple[Topic, ...]:
     """The questions that a resource of this type may bear on."""
     resource_type = resource.get("resourceType")

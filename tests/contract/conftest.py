@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -20,6 +21,19 @@ from cds_service.settings import Settings
 ON = date(2026, 6, 30)
 HOOK_PATH = "/cds-services/trd-patient-view"
 EMPTY_PREFETCH: dict[str, Any] = {need.key: None for need in NEEDS}
+
+
+def subsets_of_keys() -> list[tuple[str, ...]]:
+    """Prefetch keys given together: few, almost all, and every subset of the required beside none or all others."""
+    keys = [need.key for need in NEEDS]
+    required = [need.key for need in NEEDS if need.is_required]
+    others = [key for key in keys if key not in required]
+    sizes = (0, 1, 2, len(keys) - 1, len(keys))
+    found = [given for size in sizes for given in combinations(keys, size)]
+    for size in range(len(required) + 1):
+        for given in combinations(required, size):
+            found += [given, (*given, *others)]
+    return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)

@@ -28,13 +28,17 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64  # a whole chart is asked for at once; a full queue costs a second
+
+
 class StubServer:
     """Answers every GET below `/fhir` by `answer`, which may also write to the socket by itself."""
 
     def __init__(self, answer: Answer) -> None:
         self.asked: list[Asked] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler(answer))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), self._handler(answer))
         self.base_url = f"http://127.0.0.1:{self._server.server_port}/fhir"
 
     def __enter__(self) -> StubServer:

@@ -13,7 +13,7 @@ import pytest
 from tests.contract.conftest import RunningService, Serve, hook_request
 
 TOKEN = r"\{\{context\.(userId|patientId|encounterId)\}\}"
-VALUE = rf"({TOKEN}|[A-Za-z0-9.,:/|-]+)"
+VALUE = rf"((Patient/)?{TOKEN}|[A-Za-z0-9.,:/|-]+)"
 IN_THE_SUBSET = re.compile(rf"[A-Z][A-Za-z]*(/{TOKEN}|\?[a-z_-]+={VALUE}(&[a-z_-]+(:in)?={VALUE})*)")
 
 
@@ -42,6 +42,7 @@ def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -
     assert set(listed["prefetch"]) == {
         *("patient", "medications", "observations", "conditions"),
         *("dispenses", "statements", "administrations"),
+        *("procedures", "questionnaires", "adverseEvents", "allergies"),
     }
     for template in listed["prefetch"].values():
         assert IN_THE_SUBSET.fullmatch(template)

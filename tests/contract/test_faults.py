@@ -285,6 +285,10 @@ def test_a_medication_that_cannot_be_had_is_listed(serve: Serve, fault: str) -> 
             "dispenses": None,
             "statements": None,
             "administrations": None,
+            "procedures": None,
+            "questionnaires": None,
+            "adverseEvents": None,
+            "allergies": None,
         }
         started = time.monotonic()
         reply = service.post(request_to(fhir.base_url, context=context, prefetch=prefetch))

@@ -28,6 +28,12 @@ KINDS = {
     "statements": "MedicationStatement",
     "administrations": "MedicationAdministration",
 }
+OTHERS = {
+    "procedures": "Procedure",
+    "questionnaires": "QuestionnaireResponse",
+    "adverseEvents": "AdverseEvent",
+    "allergies": "AllergyIntolerance",
+}
 PATIENT = builders.patient()
 SCORES = [
     builders.observation(f"phq{n}", value=20, day=str(date(2025, 1, 1) + timedelta(14 * n)))
@@ -40,6 +46,10 @@ CHART = {
     "MedicationDispense": [],
     "MedicationStatement": [],
     "MedicationAdministration": [],
+    "Procedure": [],
+    "QuestionnaireResponse": [],
+    "AdverseEvent": [],
+    "AllergyIntolerance": [],
 }
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 NO_SUCH_TYPE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-supported"}]}
@@ -119,7 +129,69 @@ def test_a_fault_of_what_is_not_required_is_named_and_hides_nothing(
     assert f"the {KINDS[key]} search" in [entry["what"] for entry in told["missing"]]
 
 
-@pytest.mark.parametrize("key", KINDS)
+@pytest.mark.parametrize(
+    ("key", "verdict", "safety"),
+    [
+        ("procedures", "not-met", "not-met"),
+        ("questionnaires", "not-met", "unknown"),
+        ("adverseEvents", "not-met", "not-met"),
+        ("allergies", "not-met", "not-met"),
+    ],
+)
+@pytest.mark.parametrize("fault", ["hangs before the headers", "sends truncated JSON", "has an error"])
+def test_a_failed_search_of_what_is_no_drug_leaves_open_only_what_it_bears_on(
+    serve: Serve, key: str, verdict: str, safety: str, fault: str
+) -> None:
+    """Nobody has a trial here, so nothing that is hidden makes one; a form may hide an answer about suicide."""
+    item9 = builders.observation("item9", builders.PHQ9_ITEMS[8], 0, "2026-06-20")
+    answer = answering(OTHERS[key], FAULTS[fault], Observation=[*SCORES, item9])
+    with StubServer(answer) as fhir:
+        told = ask(serve, fhir)
+    assert [entry["reference"] for entry in told["unread"]] == [f"{OTHERS[key]} search"]
+    assert ("notLookedAt" in told, told["verdict"], told["safety"]["answer"]) == (False, verdict, safety)
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict", "failed"),
+    [
+        (None, "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
+        ("procedures", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
+        ("questionnaires", "indeterminate", {"atLeast": 0, "atMost": 2, "needed": 2}),
+        ("adverseEvents", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
+        ("allergies", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
+    ],
+)
+def test_two_failed_trials_are_open_when_the_forms_could_not_be_searched(
+    serve: Serve, key: str | None, verdict: str, failed: dict[str, int]
+) -> None:
+    """A form may hold a later score than the last one known; why a trial was stopped does not undo its scores."""
+    orders = [
+        builders.medication_request("rx1", "sertraline 100 mg tablet", "1 daily", "2025-01-01", "2025-04-01"),
+        builders.medication_request(
+            "rx2", "venlafaxine 150 mg capsule", "1 daily", "2025-05-01", "2025-08-01"
+        ),
+    ]
+    kind = OTHERS[key] if key else "none"
+    answer = answering(kind, FAULTS["sends truncated JSON"], MedicationRequest=orders)
+    with StubServer(answer) as fhir:
+        told = ask(serve, fhir)
+    assert (told["verdict"], told["failedTrials"]) == (verdict, failed)
+
+
+def test_a_client_that_prefetches_only_what_is_required_is_answered(serve: Serve) -> None:
+    prefetch = {
+        "patient": PATIENT,
+        "medications": searchset(),
+        "observations": searchset(*SCORES),
+        "conditions": searchset(*CHART["Condition"]),
+    }
+    reply = serve().post(hook_request(prefetch=prefetch))
+    assert_sound(reply.status_code, reply.json())
+    told = reply.json()["extension"][EXTENSION_KEY]
+    assert (told["verdict"], told["notLookedAt"]) == ("not-met", [*KINDS, *OTHERS])
+
+
+@pytest.mark.parametrize("key", [*KINDS, *OTHERS])
 @pytest.mark.parametrize(
     "answer",
     [
@@ -133,9 +205,10 @@ def test_a_fault_of_what_is_not_required_is_named_and_hides_nothing(
 def test_a_type_that_the_server_does_not_have_is_named_and_decided_without(
     serve: Serve, key: str, answer: Reply
 ) -> None:
-    with StubServer(answering(KINDS[key], lambda _: answer)) as fhir:
+    kind = (KINDS | OTHERS)[key]
+    with StubServer(answering(kind, lambda _: answer)) as fhir:
         told = ask(serve, fhir)
-        assert sum(KINDS[key] in path for path in fhir.paths) == 1
+        assert sum(kind in path for path in fhir.paths) == 1
     assert (told["notLookedAt"], told["verdict"], told.get("unread")) == ([key], "not-met", None)
 
 
@@ -179,6 +252,7 @@ def test_fills_on_a_page_that_fails_are_not_held_against_the_patient(serve: Serv
         "dispenses": first,
         "statements": None,
         "administrations": None,
+        **dict.fromkeys(OTHERS),
     }
     reply = serve().post(hook_request(prefetch=prefetch))
     assert_sound(reply.status_code, reply.json())

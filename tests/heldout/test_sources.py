@@ -750,6 +750,10 @@ KEYS: dict[str, Callable[[str], bool]] = {
     "dispenses": lambda kind: kind == "MedicationDispense",
     "statements": lambda kind: kind == "MedicationStatement",
     "administrations": lambda kind: kind == "MedicationAdministration",
+    "procedures": lambda kind: kind == "Procedure",
+    "questionnaires": lambda kind: kind == "QuestionnaireResponse",
+    "adverseEvents": lambda kind: kind == "AdverseEvent",
+    "allergies": lambda kind: kind == "AllergyIntolerance",
 }
 
 

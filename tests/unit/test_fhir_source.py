@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -19,15 +18,20 @@ from cds_service.hook_request import HookRequest
 from cds_service.referenced_medications import MedicationCache
 from cds_service.trd.model import Topic
 from fhir_fixtures.builders import (
+    adverse_event,
+    allergy,
     bundle,
     condition,
     medication,
     medication_request,
     observation,
     patient,
+    procedure,
+    questionnaire_response,
     searchset,
 )
 from fhir_fixtures.server import EmbeddedServer
+from tests.contract.conftest import subsets_of_keys
 from tests.contract.stub_server import Asked, Reply, StubServer
 
 KEYS = tuple(need.key for need in NEEDS)
@@ -44,6 +48,10 @@ CHART = (
     condition("dx1"),
     *({"resourceType": kind, "id": "m1", "status": "completed", "subject": {"reference": "Patient/p1"}}
       for kind in ("MedicationDispense", "MedicationStatement", "MedicationAdministration")),
+    procedure("proc1"),
+    questionnaire_response("form1"),
+    adverse_event("ae1", suspect=None),
+    allergy("al1"),
 )  # fmt: skip
 PREFETCH = {
     "patient": CHART[0],
@@ -53,6 +61,10 @@ PREFETCH = {
     "dispenses": searchset(CHART[6]),
     "statements": searchset(CHART[7]),
     "administrations": searchset(CHART[8]),
+    "procedures": searchset(CHART[9]),
+    "questionnaires": searchset(CHART[10]),
+    "adverseEvents": searchset(CHART[11]),
+    "allergies": searchset(CHART[12]),
 }
 
 
@@ -66,9 +78,7 @@ def server() -> Iterator[EmbeddedServer]:
 # --- each key by itself -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "given", [keys for size in range(8) for keys in itertools.combinations(KEYS, size)], ids="+".join
-)
+@pytest.mark.parametrize("given", subsets_of_keys(), ids="+".join)
 def test_every_subset_of_the_keys_gives_the_same_chart(
     server: EmbeddedServer, given: tuple[str, ...]
 ) -> None:
@@ -201,6 +211,10 @@ ALL_OF = {
     "dispenses": (Topic.DRUGS, Topic.FILLS),
     "statements": (Topic.DRUGS,),
     "administrations": (Topic.DRUGS,),
+    "procedures": (Topic.PROCEDURE,),
+    "questionnaires": (Topic.SCORE, Topic.SAFETY, Topic.SCORES),
+    "adverseEvents": (Topic.REACTION,),
+    "allergies": (Topic.REACTION,),
 }
 NOT_SUPPORTED = {
     "resourceType": "OperationOutcome",
@@ -475,6 +489,10 @@ def test_templates() -> None:
         "dispenses": "MedicationDispense?patient={{context.patientId}}",
         "statements": "MedicationStatement?patient={{context.patientId}}",
         "administrations": "MedicationAdministration?patient={{context.patientId}}",
+        "procedures": "Procedure?patient={{context.patientId}}",
+        "questionnaires": "QuestionnaireResponse?patient={{context.patientId}}",
+        "adverseEvents": "AdverseEvent?subject=Patient/{{context.patientId}}",
+        "allergies": "AllergyIntolerance?patient={{context.patientId}}",
     }
 
 

@@ -267,6 +267,80 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"patient": SUBJECT, "dateRecorded": "2020-01-01"},
         {"subject": SUBJECT, "recordedDate": "2020-01-01"},
     ),
+    # procedures, reactions, forms
+    (
+        "Procedure",
+        {"occurrencePeriod": {"start": "2025"}, "reason": [{"concept": {"text": "low"}}]},
+        {"performedPeriod": {"start": "2025"}, "reasonCode": [{"text": "low"}]},
+    ),
+    ("Procedure", {"status": "completed", "notPerformed": True}, {"status": "not-done"}),
+    ("Procedure", {"status": "suspended", "notDone": False}, {"status": "on-hold"}),
+    ("Procedure", {"status": "aborted"}, {"status": "stopped"}),
+    (
+        "AdverseEvent",
+        {
+            "code": {"text": "rash"},
+            "occurrencePeriod": {"start": "2025-01-01"},
+            "suspectEntity": [
+                {
+                    "instanceReference": {"reference": "#m"},
+                    "causality": {"entityRelatedness": {"text": "Related"}},
+                }
+            ],
+        },
+        {
+            "event": {"text": "rash"},
+            "date": "2025-01-01",
+            "suspectEntity": [
+                {"instance": {"reference": "#m"}, "causality": [{"assessment": {"text": "Related"}}]}
+            ],
+        },
+    ),
+    ("AdverseEvent", {"occurrenceTiming": {"event": ["2025-01-01"]}}, {"date": "2025-01-01"}),
+    (
+        "AdverseEvent",
+        {"category": "PAE", "type": {"text": "rash"}},
+        {"actuality": "potential", "event": {"text": "rash"}},
+    ),
+    (
+        "AllergyIntolerance",
+        {"substance": {"text": "x"}, "status": "unconfirmed", "category": "food", "lastOccurence": "2025"},
+        {
+            "code": {"text": "x"},
+            "verificationStatus": {"coding": [{"code": "unconfirmed"}]},
+            "category": ["food"],
+            "lastOccurrence": "2025",
+        },
+    ),
+    ("AllergyIntolerance", {"status": "active", "assertedDate": "2025"}, {"recordedDate": "2025"}),
+    (
+        "AllergyIntolerance",
+        {"reaction": [{"manifestation": [{"concept": {"text": "rash"}}, {"text": "itch"}]}]},
+        {"reaction": [{"manifestation": [{"text": "rash"}, {"text": "itch"}]}]},
+    ),
+    (
+        "QuestionnaireResponse",
+        {
+            "questionnaire": {"reference": "Questionnaire/phq9"},
+            "group": {
+                "title": "PHQ-9",
+                "group": [{"question": [{"linkId": "1", "answer": [{"valueInteger": 2}]}]}],
+                "question": [{"linkId": "2", "answer": [{"group": [{"linkId": "3"}]}]}],
+            },
+        },
+        {
+            "questionnaire": "Questionnaire/phq9",
+            "item": [
+                {
+                    "text": "PHQ-9",
+                    "item": [
+                        {"item": [{"linkId": "1", "answer": [{"valueInteger": 2}]}]},
+                        {"linkId": "2", "answer": [{"item": [{"linkId": "3"}]}]},
+                    ],
+                }
+            ],
+        },
+    ),
     # contained resources
     (
         "Condition",
