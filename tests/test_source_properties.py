@@ -175,7 +175,7 @@ def test_damage_never_raises_loses_nothing_and_fits_the_schema(
 ) -> None:
     damaged = copy.deepcopy(records)
     for _ in range(data.draw(st.integers(1, 3)) if damaged else 0):
-        resource = data.draw(st.sampled_from(damaged))
+        resource = data.draw(st.sampled_from([r for r in damaged if r["resourceType"] != "Medication"]))
         places = [path for path in paths_in(resource) if path[0] not in ("resourceType", "id", "subject")]
         told_of_drug = [path for path in places if not str(path[0]).startswith("medication")]
         path = data.draw(st.sampled_from(told_of_drug)) if told_of_drug else ("status",)

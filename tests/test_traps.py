@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -256,13 +257,20 @@ def test_trap_10_scales_without_a_loinc_code_are_known_by_their_words(code: Any,
 
 
 @pytest.mark.parametrize(("scale", "value"), [("MADRS", 35), ("HAM-D 17", 19)])
-def test_trap_11_no_severity_is_claimed_where_authors_differ(scale: str, value: int) -> None:
-    """19 on the HAM-D is moderate or severe by author: totals are shown as they are, without such a word."""
+def test_trap_11_no_severity_is_claimed_without_its_author_where_authors_differ(
+    scale: str, value: int
+) -> None:
+    """19 on the HAM-D is moderate or severe by author: only staging says such a word, with who says it."""
     orders = [medication_request("rx1", "sertraline 100 mg tablet", **LONG)]
     scores = [observation("o1", f"{scale} total", value, "2025-09-01"),
               observation("o2", f"{scale} total", value, "2025-12-30")]  # fmt: skip
     assessed = assessment(patient(), condition(code=(ICD_10_CM, "F33.9")), *orders, *scores)
-    said = json.dumps([assessment_json(assessed), reply(assessed)]).lower()
+    workings = assessment_json(assessed)
+    severity = [i for s in workings["staging"].values() for i in s["items"] if i["name"] == "severity"]
+    assert severity
+    assert all("by Kearns 1982" in item["text"] and item["low"] <= item["high"] for item in severity)
+    without_severity = replace(assessed, staging=())
+    said = json.dumps([workings | {"staging": {}}, reply(without_severity)]).lower()
     assert [score.value for judged in assessed.trials if (score := judged.outcome.last)] == [value]
     assert not any(word in said for word in ("moderate", "severe", "mild"))
 

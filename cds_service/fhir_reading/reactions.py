@@ -38,7 +38,7 @@ from cds_service.fhir_reading.indications import Find
 from cds_service.fhir_reading.medications import drug_of
 from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
-from cds_service.tables.augmenting_names import augmenting_ingredients
+from cds_service.tables.add_ons import augmenting_ingredients
 from cds_service.tables.drugs import Product, words_of
 from cds_service.tables.reasons import load_stop_reasons
 from cds_service.trd.model import Answer, Reaction, Topic, Unread, all_of, any_of

@@ -55,6 +55,12 @@ def augmenting_agent(components: frozenset[str]) -> AugmentingAgent | None:
 
 
 @lru_cache(maxsize=1)
+def augmenting_ingredients() -> frozenset[str]:
+    """The ingredients of all augmenting agents; of a combination each one."""
+    return frozenset(part for components in load_augmenting_agents() for part in components)
+
+
+@lru_cache(maxsize=1)
 def augmenting_atc() -> dict[str, Product]:
     """ATC codes of augmenting agents. The name is the code's, as for any other drug."""
     return {

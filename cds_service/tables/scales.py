@@ -25,6 +25,7 @@ COLUMNS = (
     *("loinc_total", "loinc_panel", "loinc_items", "item_maximum", "aliases", "unclear_aliases"),
     *("suicide_item_loinc", "suicide_item_maximum", "suicide_item_aliases"),
     *("remission_at_most", "remission_at_most_source", "severity_bands", "severity_source"),
+    *("severity_author", "other_severity_bands", "other_severity_author"),
 )
 LOINC_CODE = re.compile(r"\d{1,6}-\d", re.ASCII)
 BAND = re.compile(r"(?:(?P<low>\d+)-(?P<high>\d+)|>=(?P<least>\d+)|<(?P<below>\d+))(?: (?P<name>\D+))?")
@@ -107,18 +108,29 @@ def _scale(row: Row) -> Scale:
         remission_at_most=number_of(row, "remission_at_most") if row.text("remission_at_most") else None,
         has_percent_rule=row.one_of("percent_rule", ("yes", "no")) == "yes",
         rank=int(number_of(row, "rank")),
-        bands=_bands(row, minimum, maximum),
+        bands=_bands(row, "severity_bands", minimum, maximum),
         bands_source=row.text("severity_source") if row.text("severity_bands") else "",
+        bands_author=row.text("severity_author"),
+        other_bands=_bands(row, "other_severity_bands", minimum, maximum),
+        other_bands_author=_other_author(row),
     )
 
 
-def _bands(row: Row, minimum: float, maximum: float) -> tuple[tuple[float, str], ...]:
+def _other_author(row: Row) -> str:
+    """Who draws the bands otherwise; both authors are named where they say different things."""
+    if not row.text("other_severity_bands"):
+        return ""
+    row.required("severity_author")
+    return row.required("other_severity_author")
+
+
+def _bands(row: Row, column: str, minimum: float, maximum: float) -> tuple[tuple[float, str], ...]:
     """`0-4 minimal|5-9 mild` as the highest total of each band and its name, up to the maximum of the scale.
 
     What lies below the first cut-off (`>=10 possible`) is a band without a name. `as PHQ-9` is left as a
     single band of that text, which `_with_bands_of_others` resolves.
     """
-    cell = row.text("severity_bands")
+    cell = row.text(column)
     if not cell:
         return ()
     if not row.text("severity_source"):
@@ -126,8 +138,7 @@ def _bands(row: Row, minimum: float, maximum: float) -> tuple[tuple[float, str],
     if cell.startswith(AS_ANOTHER):
         return ((maximum, cell),)
     parts = [
-        BAND.fullmatch(part) or row.reject("severity_bands", "bands such as 5-9 mild")
-        for part in row.parts("severity_bands")
+        BAND.fullmatch(part) or row.reject(column, "bands such as 5-9 mild") for part in row.parts(column)
     ]
     starts = [minimum if part["below"] else float(part["low"] or part["least"]) for part in parts]
     # T scores are given to one decimal, other totals are whole.
@@ -136,7 +147,7 @@ def _bands(row: Row, minimum: float, maximum: float) -> tuple[tuple[float, str],
     for part, start, end in zip(parts, starts, ends, strict=True):
         is_gapless = part["high"] is None or abs(float(part["high"]) - end) < 1
         if not (minimum <= start <= end and is_gapless):
-            row.reject("severity_bands", "bands in order, without gaps, within the scale")
+            row.reject(column, "bands in order, without gaps, within the scale")
     bands = tuple((end, part["name"] or "") for part, end in zip(parts, ends, strict=True))
     return bands if starts[0] == minimum else ((starts[0] - step, ""), *bands)
 

@@ -222,7 +222,7 @@ class Scale:
     `has_percent_rule` is False for scales whose improvement is not read as a percentage of baseline;
     those never decide an outcome. `rank` orders scales when several cover one trial: lowest first.
     `bands` are the severity bands in order, each with the highest total in it and its name; empty if unknown.
-    `bands_source` is their citation.
+    `bands_source` is their citation. Where authors differ, `other_bands` are those of another, and both are named.
     """
 
     name: str
@@ -233,6 +233,9 @@ class Scale:
     rank: int
     bands: tuple[tuple[float, str], ...] = ()
     bands_source: str = ""
+    bands_author: str = ""
+    other_bands: tuple[tuple[float, str], ...] = ()
+    other_bands_author: str = ""
 
 
 @dataclass(frozen=True)

@@ -70,18 +70,36 @@ def _by_score(history: History, since: date, on: date) -> _Told | None:
     newest = sorted((s for s in scores if s.day == newest_day), key=lambda s: (s.scale.rank, s.reference))
     if newest_day is None and not hidden:
         return None
-    text = " and ".join(f"{s.scale.name} {s.value:g} ({_band(s)}) on {s.day}" for s in newest)
+    text = " and ".join(f"{s.scale.name} {s.value:g} ({_bands_in_words(s)}) on {s.day}" for s in newest)
     evidence = (*(score.reference for score in newest), *hidden)
     if hidden:
         more = "a score that could not be read may be newer"
         return _Told(*ANY, f"{text}; {more}" if text else more, evidence)
-    lowest, highest = _span([LEVELS_OF_WORDS.get(_band(score), ANY) for score in newest])
+    names = [_band(score.value, bands) for score in newest for bands in _all_bands(score.scale)]
+    lowest, highest = _span([LEVELS_OF_WORDS.get(name, ANY) for name in names])
     return _Told(lowest, highest, text, evidence)
 
 
-def _band(score: Score) -> str:
+Bands = tuple[tuple[float, str], ...]
+
+
+def _all_bands(scale: Scale) -> list[Bands]:
+    """Those of the table, and those of another author where authors differ."""
+    return [bands for bands in (scale.bands, scale.other_bands) if bands]
+
+
+def _band(total: float, bands: Bands) -> str:
     """The name of the first band that reaches up to the total; a total above all of them is in none."""
-    return next((name for top, name in score.scale.bands if score.value <= top), "no band").strip().lower()
+    return next((name for top, name in bands if total <= top), "no band").strip().lower()
+
+
+def _bands_in_words(score: Score) -> str:
+    """The band, with its author where another draws the bands of this scale otherwise."""
+    scale, band = score.scale, _band(score.value, score.scale.bands)
+    if not scale.other_bands:
+        return band
+    other = _band(score.value, scale.other_bands)
+    return f"{band} by {scale.bands_author}, {other} by {scale.other_bands_author}"
 
 
 def _hidden_scores(history: History, newest: date, on: date) -> tuple[str, ...]:

@@ -23,10 +23,11 @@ from cds_service.trd.model import (
     History,
     Prescription,
     Procedure,
+    Topic,
     TreatmentRule,
     WindowEnd,
 )
-from cds_service.trd.unread import orders_not_read, searches_not_read
+from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
 ADD_ON_IS_ENOUGH = "an add-on is enough"
 """How the clause ends that tells of the rule for add-ons."""
@@ -45,7 +46,9 @@ def judge_treatments(history: History, definition: Definition, on: date) -> tupl
     if rule is None:
         return Finding("treatments", Answer.UNKNOWN, "the definition does not say what it counts"), 0, 0
     uses = _uses(history, rule, definition.max_gap_days, on)
-    hidden = _Hidden(len(orders_not_read(history)), bool(searches_not_read(history)))
+    hidden = _Hidden(
+        len(orders_not_read(history)) + _procedures_not_read(history, rule), bool(searches_not_read(history))
+    )
     counts = _Counts(
         rule=rule,
         uses=uses,
@@ -56,6 +59,11 @@ def judge_treatments(history: History, definition: Definition, on: date) -> tupl
     evidence = tuple(dict.fromkeys(reference for use in counts.shown for reference in use.evidence))
     finding = Finding("treatments", counts.answer, _text(counts, on), evidence)
     return finding, counts.at_least, counts.at_most
+
+
+def _procedures_not_read(history: History, rule: TreatmentRule) -> int:
+    """As many as there are kinds that count: what could not be read may have been one of each."""
+    return len(rule.procedures_count) if unread_about(history, Topic.PROCEDURE) else 0
 
 
 # --- uses ----------------------------------------------------------------------------------------------
@@ -127,7 +135,7 @@ class _Uses:
 
 @dataclass(frozen=True)
 class _Hidden:
-    """What could not be read: single orders, each perhaps a treatment, and searches with any number of them."""
+    """What could not be read: single records, each perhaps a treatment, and searches with any number of them."""
 
     orders: int
     any_number: bool
@@ -493,7 +501,7 @@ def _text(counts: _Counts, on: date) -> str:
     too_short = [use for use in counts.uses.short if use.agent not in shown]
     parts += _listed(f"shorter than {rule.minimum_days} days: ", too_short)
     if hidden.orders:
-        parts.append(f"{hidden.orders} order{'' if hidden.orders == 1 else 's'} could not be read")
+        parts.append(f"{hidden.orders} record{'' if hidden.orders == 1 else 's'} could not be read")
     if hidden.any_number:
         parts.append("a search could not be read in full")
     return "; ".join(parts)

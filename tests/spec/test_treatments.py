@@ -737,3 +737,12 @@ def test_the_counts_and_the_answer_agree(used: list[tuple[str, DoseSegment]], de
     elif finding.answer is Answer.NOT_MET:
         assert at_most < rule.treatments.needed
     assert f"{rule.treatments.needed} needed" in finding.text
+
+
+@pytest.mark.parametrize(("known", "expected"), [(0, "not-met"), (1, "unknown"), (2, "unknown")])
+def test_a_search_of_procedures_that_failed_may_hide_one_of_each_kind(known: int, expected: str) -> None:
+    """Three treatments are needed; ECT and TMS may have been two of them."""
+    drugs = "\n".join(THREE_IN_A_YEAR.strip().splitlines()[: 1 + known])
+    failed = Unread("Procedure search", "a timeout", (Topic.PROCEDURE,))
+    finding, _, at_most = judge_treatments(person(drugs, unread=(failed,)), KIM, ON)
+    assert (finding.answer.value, at_most) == (expected, known + 2)
