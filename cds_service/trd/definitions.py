@@ -39,7 +39,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
-from cds_service.trd.staging import stage
+from cds_service.trd.staging import rests_on_companions, stage
 from cds_service.trd.treatments import judge_treatments
 from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
@@ -78,7 +78,9 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
 def with_companions(
     trials: Sequence[JudgedTrial], history: History, definition: Definition, on: date
 ) -> tuple[JudgedTrial, ...]:
-    """The trials, each with what went on beside it."""
+    """The trials, each with what went on beside it; those that have it already are left as they are."""
+    if any(judged.companions for judged in trials):
+        return tuple(trials)
     companions = find_companions([judged.trial for judged in trials], history, definition, on)
     return tuple(
         replace(judged, companions=beside) if beside else judged
@@ -93,6 +95,8 @@ def judge(history: History, outcomes: Sequence[Outcome], definition: Definition,
         _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition)
         for outcome in outcomes
     )
+    if rests_on_companions(definition):
+        trials = with_companions(trials, history, definition, on)
     staging = stage(history, trials, definition, on)
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
     reasons = (
