@@ -270,14 +270,10 @@ def _lacks_a_score(assessment: Assessment) -> bool:
 def _is_another_running(judged: JudgedTrial, assessment: Assessment) -> bool:
     """Running, meant for depression, and of another agent than those that failed."""
     trial = judged.trial
-    failed_agents = {_agent(other) for other in _failed(assessment)}
+    failed_agents = {other.trial.agent for other in _failed(assessment)}
     is_running = trial.is_running or trial.exposure.last_day >= assessment.on
     counts = all_of((trial.use.answer, judged.in_scope.answer)) is not Answer.NOT_MET
-    return is_running and counts and trial.drug is not None and _agent(judged) not in failed_agents
-
-
-def _agent(judged: JudgedTrial) -> str:
-    return judged.trial.drug.agent if judged.trial.drug else judged.trial.name
+    return is_running and counts and trial.drug is not None and trial.agent not in failed_agents
 
 
 # --- the card of a rung -------------------------------------------------------------------------------

@@ -25,12 +25,23 @@ from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
+from cds_service.trd.companions import find_companions
 from cds_service.trd.definitions import assess, judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Assessment, Definition, Exposure, History, Judgement, OtherView, Outcome
+from cds_service.trd.model import (
+    Assessment,
+    Companion,
+    Definition,
+    Exposure,
+    History,
+    Judgement,
+    OtherView,
+    Outcome,
+)
 from cds_service.trd.next_steps import find_next_steps
 from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.outcomes import judge_outcomes
+from cds_service.trd.staging import rests_on_companions
 from cds_service.trd.trials import find_trials
 
 NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
@@ -113,7 +124,7 @@ def assess_history(
     """Exposures, trials, outcomes, and what each definition says of them; the chosen one decides."""
     known = definitions or load_definitions()
     judge_by = _Judge(history, on)
-    chosen = judge_by(definition)
+    chosen = judge_by(definition, is_shown=True)
     others = [judge_by(other) for other in known.values() if other.id != definition.id]
     assessment = replace(
         assess(history, chosen, on),
@@ -131,12 +142,20 @@ class _Judge:
         self._history, self._on = history, on
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
         self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
+        self._companions: dict[tuple[object, ...], tuple[tuple[Companion, ...], ...]] = {}
 
-    def __call__(self, definition: Definition) -> Judgement:
+    def __call__(self, definition: Definition, *, is_shown: bool = False) -> Judgement:
+        """`is_shown` asks for what went on beside the trials also where no verdict rests on it."""
         rules = definition.trial_rules
         if rules not in self._outcomes:
             self._outcomes[rules] = self._outcomes_by(definition)
-        return judge(self._history, self._outcomes[rules], definition, self._on)
+        outcomes, companions = self._outcomes[rules], None
+        if is_shown or rests_on_companions(definition):
+            if rules not in self._companions:
+                trials = [outcome.trial for outcome in outcomes]
+                self._companions[rules] = find_companions(trials, self._history, definition, self._on)
+            companions = self._companions[rules]
+        return judge(self._history, outcomes, definition, self._on, companions)
 
     def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
         gap = definition.max_gap_days

@@ -79,7 +79,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *patient.unread,
             *orders.unread,
             *records.unread,
-            *(replace(unread, topics=(Topic.NONE,)) for unread in add_on_unread),
+            *(replace(unread, topics=(Topic.ADD_ON,)) for unread in add_on_unread),
             *results.unread,
             *conditions.unread,
             *procedures.unread,

@@ -320,8 +320,7 @@ def _change_in_words(improvement: float) -> str:
 
 
 def _agent(judged: JudgedTrial) -> tuple[TrialKind, str]:
-    trial = judged.trial
-    return trial.kind, trial.drug.agent if trial.drug else trial.name
+    return judged.trial.kind, judged.trial.agent
 
 
 def _joined(names: Iterable[str]) -> str:

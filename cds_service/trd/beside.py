@@ -256,6 +256,8 @@ def judge_add_on(side: Side, base: Side, of_both: Together) -> Finding:
     def finding(answer: Answer, text: str) -> Finding:
         return Finding("augmentation", answer, text, tuple(dict.fromkeys(evidence)))
 
+    if trial.drug is None:
+        return finding(Answer.UNKNOWN, "which drug it is is not known")
     if add_on is None or not add_on.counts:
         return finding(Answer.NOT_MET, add_on.why_not if add_on else "it is no augmenting agent")
     if trial.use.answer is Answer.NOT_MET:
@@ -268,9 +270,22 @@ def judge_add_on(side: Side, base: Side, of_both: Together) -> Finding:
     if add_on.minimum_days is None:
         return finding(Answer.UNKNOWN, f"{dose}; our table tells no length that is enough")
     answer, length = judge_length(of_both, add_on.minimum_days)
-    if answer is Answer.MET and trial.use.answer is Answer.UNKNOWN:
-        return finding(Answer.UNKNOWN, f"{trial.use.text}; {dose}; {length}")
+    doubtful = next((use for use in (trial.use, base.trial.use) if use.answer is Answer.UNKNOWN), None)
+    if answer is Answer.MET and doubtful is not None:
+        return finding(Answer.UNKNOWN, f"{doubtful.text}; {dose}; {length}")
     return finding(answer, f"{dose}; {length}")
+
+
+def was_added(side: Side, base: Side) -> bool:
+    """Whether the agent was, or may have been, given as augmentation: at a dose that counts on a day of `base`.
+
+    How long, and at which dose of the antidepressant, is not asked.
+    """
+    add_on, trial = _add_on(side.trial.exposure), side.trial
+    is_meant = trial.use.answer is not Answer.NOT_MET and (
+        trial.drug is None or bool(add_on and add_on.counts)
+    )
+    return is_meant and bool(in_both(side.possible, base.taken))
 
 
 def _dose_against(side: Side, add_on: AddOn) -> str:

@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
 
-from cds_service.trd.beside import Side, add_on_sides, judge_add_on, judge_length, sides_of, together
+from cds_service.trd.beside import (
+    Side,
+    add_on_sides,
+    judge_add_on,
+    judge_length,
+    sides_of,
+    together,
+    was_added,
+)
 from cds_service.trd.courses import Course, courses_of, undated
 from cds_service.trd.model import (
     Answer,
@@ -81,6 +89,8 @@ def _augmentations(side: Side, add_ons: Iterable[Side], definition: Definition) 
                 of_both.taken_days,
                 judge_add_on(add_on, side, of_both),
                 add_on.dose,
+                add_on.trial.agent,
+                was_added(add_on, side),
             )
 
 
@@ -88,12 +98,22 @@ def _other_antidepressants(
     side: Side, sides: Iterable[Side], definition: Definition, on: date
 ) -> Iterable[Companion]:
     for other in sides:
-        if other is side or _agent(other) == _agent(side):
+        if other is side or other.trial.agent == side.trial.agent:
             continue
         if not in_both(side.taken, other.taken):
             continue
         kind, adequate, days = judge_combination(side, other, definition, on)
-        yield Companion(kind, other.trial.name, other.first_day, other.last_day, days, adequate, other.dose)
+        yield Companion(
+            kind,
+            other.trial.name,
+            other.first_day,
+            other.last_day,
+            days,
+            adequate,
+            other.dose,
+            other.trial.agent,
+            _were_combined(kind, side, other),
+        )
 
 
 def judge_combination(
@@ -121,9 +141,13 @@ def judge_combination(
     return CompanionKind.COMBINATION, Finding("combination", answer, text, evidence), days
 
 
-def _agent(side: Side) -> str:
-    drug = side.trial.drug
-    return drug.agent if drug else f"unidentified: {side.trial.name}"
+def _were_combined(kind: CompanionKind, one: Side, other: Side) -> bool:
+    """Whether both were, or may have been, at an adequate dose on one day, and not for a change of drugs.
+
+    A drug that is not identified may be an augmenting agent: then a short time with it is no change.
+    """
+    may_be_change = kind is CompanionKind.CROSS_TAPER and one.trial.drug and other.trial.drug
+    return not may_be_change and bool(in_both(one.possible, other.possible))
 
 
 # --- treatments that are no drugs -------------------------------------------------------------------------

@@ -33,7 +33,7 @@ def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
     """For each agent the trial that stands for it: the longest of those whose answer is most certain."""
     by_agent: dict[str, list[JudgedTrial]] = defaultdict(list)
     for trial in trials:
-        by_agent[_agent(trial.trial)].append(trial)
+        by_agent[trial.trial.agent].append(trial)
     return tuple(_deciding(of_one_agent) for of_one_agent in by_agent.values())
 
 
@@ -66,11 +66,7 @@ def most_days(judged: JudgedTrial) -> int:
     return days_between(trial.possible_first_day, trial.possible_last_day)
 
 
-def _agent(trial: Trial) -> str:
-    return trial.drug.agent if trial.drug else f"unidentified: {trial.name}"
-
-
 def _kind(trial: Trial, distinctness: Distinctness) -> str:
     if trial.drug is None or distinctness is Distinctness.AGENT:
-        return _agent(trial)
+        return trial.agent
     return trial.drug.drug_class if distinctness is Distinctness.CLASS else trial.drug.mechanism

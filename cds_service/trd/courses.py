@@ -52,7 +52,7 @@ def courses_of(history: History, definition: Definition) -> tuple[Course, ...]:
     """The dated procedures of each kind, apart where more than `max_gap_days` lie between; in order of days."""
     by_kind: dict[ProcedureKind, list[tuple[Stretch, Procedure]]] = defaultdict(list)
     for procedure in history.procedures:
-        stretch = _days_of(procedure)
+        stretch = procedure.days
         if stretch and procedure.holds is not Answer.NOT_MET:
             by_kind[procedure.kind].append((stretch, procedure))
     courses = [
@@ -67,18 +67,9 @@ def undated(history: History) -> tuple[Course, ...]:
     """The procedures of each kind of which no day is recorded, together."""
     by_kind: dict[ProcedureKind, list[Procedure]] = defaultdict(list)
     for procedure in history.procedures:
-        if _days_of(procedure) is None and procedure.holds is not Answer.NOT_MET:
+        if procedure.days is None and procedure.holds is not Answer.NOT_MET:
             by_kind[procedure.kind].append(procedure)
     return tuple(Course(kind, tuple(procedures), ()) for kind, procedures in by_kind.items())
-
-
-def _days_of(procedure: Procedure) -> Stretch | None:
-    """From first to last day; of one of them alone, that day."""
-    first_day = procedure.first_day or procedure.last_day
-    last_day = procedure.last_day or procedure.first_day
-    if first_day is None or last_day is None:
-        return None
-    return min(first_day, last_day), max(first_day, last_day)
 
 
 def _of_one_kind(

@@ -9,8 +9,8 @@ certain), indeterminate.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import date
+from itertools import repeat
 
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
@@ -21,6 +21,7 @@ from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
     Answer,
     Assessment,
+    Companion,
     Definition,
     Diagnosis,
     DiagnosisRole,
@@ -39,7 +40,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.safety import judge_safety
-from cds_service.trd.staging import stage
+from cds_service.trd.staging import rests_on_companions, stage
 from cds_service.trd.treatments import judge_treatments
 from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
 
@@ -58,7 +59,7 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
         failed_at_least=judgement.failed_at_least,
         failed_at_most=judgement.failed_at_most,
         reasons=judgement.reasons,
-        trials=with_companions(judgement.trials, history, definition, on),
+        trials=judgement.trials,
         missing=find_missing(
             judgement, orders_not_read(history), searches_not_read(history), safety, definition
         ),
@@ -75,23 +76,24 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
     )
 
 
-def with_companions(
-    trials: Sequence[JudgedTrial], history: History, definition: Definition, on: date
-) -> tuple[JudgedTrial, ...]:
-    """The trials, each with what went on beside it."""
-    companions = find_companions([judged.trial for judged in trials], history, definition, on)
-    return tuple(
-        replace(judged, companions=beside) if beside else judged
-        for judged, beside in zip(trials, companions, strict=True)
-    )
+def judge(
+    history: History,
+    outcomes: Sequence[Outcome],
+    definition: Definition,
+    on: date,
+    companions: Sequence[tuple[Companion, ...]] | None = None,
+) -> Judgement:
+    """The verdict with its criteria, without what is only said around it.
 
-
-def judge(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Judgement:
-    """The verdict with its criteria, without what is only said around it."""
+    `companions` are what went on beside the trial of each outcome. Where they are not given, they are found if
+    the definition is a staging method that rests on them; other trials are then without.
+    """
+    if companions is None and rests_on_companions(definition):
+        companions = find_companions([outcome.trial for outcome in outcomes], history, definition, on)
     remissions = find_remissions(history, definition)
     trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition)
-        for outcome in outcomes
+        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition, beside)
+        for outcome, beside in zip(outcomes, companions or repeat((), len(outcomes)), strict=True)
     )
     staging = stage(history, trials, definition, on)
     enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
@@ -152,7 +154,9 @@ def verdict_of(failed_trials: Answer, diagnosis: Answer, no_exclusion: Answer, a
     return Verdict.MET if everything is Answer.MET else Verdict.INDETERMINATE
 
 
-def _judge_trial(outcome: Outcome, in_scope: Finding, definition: Definition) -> JudgedTrial:
+def _judge_trial(
+    outcome: Outcome, in_scope: Finding, definition: Definition, companions: tuple[Companion, ...]
+) -> JudgedTrial:
     """Whether it failed: adequate, in scope, response insufficient; or, where that counts, not tolerated."""
     trial = outcome.trial
     findings = (*trial.criteria, in_scope, outcome.insufficient)
@@ -166,7 +170,7 @@ def _judge_trial(outcome: Outcome, in_scope: Finding, definition: Definition) ->
     evidence = tuple(dict.fromkeys(ref for finding in (trial.dose, *deciding) for ref in finding.evidence))
     assumed = (f"assumed: {text}" for text in trial.assumed)
     text = "; ".join(dict.fromkeys((*(finding.text for finding in deciding), *assumed)))
-    return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence))
+    return JudgedTrial(trial, outcome, in_scope, Finding("failed trial", answer, text, evidence), companions)
 
 
 def _judge_failed_trials(

@@ -76,7 +76,7 @@ def _rivals(trials: Sequence[JudgedTrial]) -> Iterator[JudgedTrial]:
     """Trials that are decided themselves, but may stand for their agent in place of one that says otherwise."""
     by_agent: dict[str, list[JudgedTrial]] = defaultdict(list)
     for judged in trials:
-        by_agent[judged.trial.drug.agent if judged.trial.drug else judged.trial.name].append(judged)
+        by_agent[judged.trial.agent].append(judged)
     for of_agent in by_agent.values():
         answers = {judged.failed.answer for judged in of_agent}
         for judged in of_agent:

@@ -109,6 +109,11 @@ class Drug:
     add_on: AddOn | None = None
 
 
+def agent_of(drug: Drug | None, name: str) -> str:
+    """The agent of a drug; one that is not identified is told apart by its name, and never taken for another."""
+    return drug.agent if drug else f"unidentified: {name}"
+
+
 class StopReason(Enum):
     """Why an order ended, from `MedicationRequest.statusReason`."""
 
@@ -207,7 +212,7 @@ class Prescription:
     @property
     def agent(self) -> str:
         """What it counts as when agents are told apart; a drug that is not identified by its name."""
-        return self.drug.agent if self.drug else f"unidentified: {self.name}"
+        return agent_of(self.drug, self.name)
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -353,6 +358,14 @@ class Procedure:
     reference: str
     is_bilateral: Answer = Answer.UNKNOWN
 
+    @property
+    def days(self) -> tuple[date, date] | None:
+        """First and last day; of one of them alone, that day twice; None where no day is recorded."""
+        first_day, last_day = self.first_day or self.last_day, self.last_day or self.first_day
+        if first_day is None or last_day is None:
+            return None
+        return min(first_day, last_day), max(first_day, last_day)
+
 
 @dataclass(frozen=True)
 class Reaction:
@@ -407,6 +420,7 @@ class Topic(Enum):
 
     DRUG = "drug"
     DRUGS = "drugs"  # any number of them: a whole search
+    ADD_ON = "add-on"  # one augmenting agent: no trial of an antidepressant, but perhaps an augmentation
     FILLS = "fills"  # what was dispensed, so also what was not
     SCORE = "score"
     SCORES = "scores"  # any number of them: a whole search
@@ -701,6 +715,11 @@ class Trial:
         return self.exposure.drug
 
     @property
+    def agent(self) -> str:
+        """What it counts as when agents are told apart; a drug that is not identified by its name."""
+        return agent_of(self.drug, self.name)
+
+    @property
     def assumed(self) -> tuple[str, ...]:
         """What its dose rests on that no record says, if the site chose to assume it."""
         return self.exposure.assumed
@@ -777,8 +796,9 @@ class Companion:
     """What went on beside a trial, from `first_day` to `last_day`, and how many days of both coincide.
 
     `adequate` answers whether it is enough to count as such (dose, length, overlap), with the reason in words.
+    `was_tried` tells that it was given as such, or may have been, at a dose that counts, however short it was.
     Days are None where they are not recorded. `overlap_days` counts days at any dose; `dose` is that in words,
-    empty where it is not known or there is none.
+    empty where it is not known or there is none. `agent` is what a drug counts as when agents are told apart.
     """
 
     kind: CompanionKind
@@ -788,6 +808,8 @@ class Companion:
     overlap_days: int
     adequate: Finding
     dose: str = ""
+    agent: str = ""
+    was_tried: bool = False
 
 
 @dataclass(frozen=True)
@@ -940,7 +962,7 @@ class Assessment:
         if self.definition.rule is Rule.FAILED_TRIALS:
             return self.failed_at_least
         failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
-        return len({trial.drug.agent if trial.drug else trial.name for trial in failed})
+        return len({trial.agent for trial in failed})
 
     @property
     def agreeing(self) -> int:

@@ -81,16 +81,12 @@ def _augmentations(
 def _combinations(bases: Sequence[Side], definition: Definition, on: date) -> Iterable[Trial]:
     for one, other in combinations(bases, 2):
         of_both = together(one, other, definition.max_gap_days)
-        if _agent(one.trial) == _agent(other.trial) or not of_both.possible.days:
+        if one.trial.agent == other.trial.agent or not of_both.possible.days:
             continue
         kind, adequate, _ = judge_combination(one, other, definition, on)
         if kind is CompanionKind.COMBINATION and adequate.answer is not Answer.NOT_MET:
-            first, second = sorted((one, other), key=lambda side: _agent(side.trial))
+            first, second = sorted((one, other), key=lambda side: side.trial.agent)
             yield _of_both(TrialKind.COMBINATION, first, second, of_both, adequate, on)
-
-
-def _agent(trial: Trial) -> str:
-    return trial.drug.agent if trial.drug else f"unidentified: {trial.name}"
 
 
 def _of_both(kind: TrialKind, one: Side, base: Side, of_both: Together, adequate: Finding, on: date) -> Trial:
@@ -131,7 +127,7 @@ def _exposure(first: Trial, second: Trial, first_day: date, last_day: date) -> E
     name = f"{first.name} + {second.name}"
     drug = Drug(
         ingredient=name,
-        agent=f"{_agent(first)} + {_agent(second)}",
+        agent=f"{first.agent} + {second.agent}",
         rxcui=None,
         drug_class=" + ".join(sorted(_class(trial) for trial in (first, second))),
         mechanism=" + ".join(sorted(_mechanism(trial) for trial in (first, second))),
@@ -140,11 +136,11 @@ def _exposure(first: Trial, second: Trial, first_day: date, last_day: date) -> E
 
 
 def _class(trial: Trial) -> str:
-    return trial.drug.drug_class if trial.drug else _agent(trial)
+    return trial.drug.drug_class if trial.drug else trial.agent
 
 
 def _mechanism(trial: Trial) -> str:
-    return trial.drug.mechanism if trial.drug else _agent(trial)
+    return trial.drug.mechanism if trial.drug else trial.agent
 
 
 def _use(first: Trial, second: Trial) -> Finding:

@@ -36,7 +36,7 @@ ANY = (SUBSYNDROMAL, SEVERE)
 
 @dataclass(frozen=True)
 class Severity:
-    """The lowest and the highest level of `LEVELS` that the record allows."""
+    """The lowest and the highest level of `LEVELS` that the record, or a part of it, allows."""
 
     lowest: str
     highest: str
@@ -55,15 +55,7 @@ def judge_severity(history: History, since: date, on: date) -> Severity:
     return _with_psychosis(told, psychotic, history)
 
 
-@dataclass(frozen=True)
-class _Told:
-    lowest: str
-    highest: str
-    text: str
-    evidence: tuple[str, ...]
-
-
-def _by_score(history: History, since: date, on: date) -> _Told | None:
+def _by_score(history: History, since: date, on: date) -> Severity | None:
     scores = [s for s in history.scores if s.scale.bands and since <= s.day <= on]
     newest_day = max((score.day for score in scores), default=None)
     hidden = _hidden_scores(history, newest_day or since, on)
@@ -74,10 +66,10 @@ def _by_score(history: History, since: date, on: date) -> _Told | None:
     evidence = (*(score.reference for score in newest), *hidden)
     if hidden:
         more = "a score that could not be read may be newer"
-        return _Told(*ANY, f"{text}; {more}" if text else more, evidence)
+        return Severity(*ANY, f"{text}; {more}" if text else more, evidence)
     names = [_band(score.value, bands) for score in newest for bands in _all_bands(score.scale)]
     lowest, highest = _span([LEVELS_OF_WORDS.get(name, ANY) for name in names])
-    return _Told(lowest, highest, text, evidence)
+    return Severity(lowest, highest, text, evidence)
 
 
 Bands = tuple[tuple[float, str], ...]
@@ -119,7 +111,7 @@ def _may_have_bands(scale: Scale | None) -> bool:
     return scale is None or bool(scale.bands)
 
 
-def _by_diagnosis(history: History, on: date) -> _Told:
+def _by_diagnosis(history: History, on: date) -> Severity:
     """By the newest current depression that tells its severity; those of one day may differ."""
     telling = [
         d
@@ -127,13 +119,13 @@ def _by_diagnosis(history: History, on: date) -> _Told:
         if d.severity in LEVELS_OF_WORDS and all_of((d.holds, d.is_current)) is Answer.MET
     ]
     if not telling:
-        return _Told(*ANY, "neither a score nor a diagnosis tells how severe it is", ())
+        return Severity(*ANY, "neither a score nor a diagnosis tells how severe it is", ())
     newest_day = max(_day(d) for d in telling)
     newest = [d for d in telling if _day(d) == newest_day]
     lowest, highest = _span([LEVELS_OF_WORDS[d.severity] for d in newest])
     day = f"recorded {newest_day}" if newest_day > date.min else "day not known"
     text = " and ".join(dict.fromkeys(f"{d.text}, {day}" for d in newest)) + "; no score tells more"
-    return _Told(lowest, highest, text, tuple(dict.fromkeys(d.reference for d in newest)))
+    return Severity(lowest, highest, text, tuple(dict.fromkeys(d.reference for d in newest)))
 
 
 def _day(diagnosis: Diagnosis) -> date:
@@ -157,7 +149,7 @@ def _span(spans: Sequence[tuple[str, str]]) -> tuple[str, str]:
     return by_level[0], by_level[-1]
 
 
-def _with_psychosis(told: _Told, psychotic: Sequence[Diagnosis], history: History) -> Severity:
+def _with_psychosis(told: Severity, psychotic: Sequence[Diagnosis], history: History) -> Severity:
     """Severe becomes severe with psychosis where it is recorded; what is only suspected leaves both."""
     is_certain = any(all_of((d.holds, d.is_current)) is Answer.MET for d in psychotic)
     unread = unread_about(history, Topic.DIAGNOSIS) if told.highest == SEVERE else []

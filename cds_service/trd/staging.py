@@ -6,17 +6,19 @@ lowest and a highest number of points, and its text says why; the method's resul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from cds_service.trd.additions import find_additions
 from cds_service.trd.counting import count_failed, deciding_trials
 from cds_service.trd.days import shifted
 from cds_service.trd.episode import find_episode_start
 from cds_service.trd.model import (
     Answer,
+    Companion,
+    CompanionKind,
     Definition,
     EpisodeStart,
     Finding,
@@ -29,10 +31,12 @@ from cds_service.trd.model import (
     StagingRule,
     Topic,
     TrialKind,
+    all_of,
+    any_of,
 )
 from cds_service.trd.severity import judge_severity
 from cds_service.trd.stages import european_stage, thase_rush_stage
-from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
+from cds_service.trd.unread import add_ons_not_read, orders_not_read, searches_not_read, unread_about
 
 PERMISSION = "ATHF-SF and MGH-ATRQ need their owners' permission: named here, not reproduced"
 DOES_NOT_APPLY = "does not apply: no failed trial"
@@ -43,8 +47,8 @@ def stage(
 ) -> Staging | None:
     """The stage by the definition's own method; None for definitions that are no staging method.
 
-    `trials` are judged under this definition. Only antidepressants are trials here: what is added to them, and
-    ECT, are items of their own.
+    `trials` are judged under this definition, with what went on beside them where the method rests on it. Only
+    antidepressants are trials here: what is added to them, and ECT, are items of their own.
     """
     rule = definition.staging
     if rule is None or rule.method not in METHODS:
@@ -62,6 +66,12 @@ def stage(
     return Staging(
         rule.method, definition.title, low, high, low_text, high_text, items, definition.source, f"{note}."
     )
+
+
+def rests_on_companions(definition: Definition) -> bool:
+    """Whether the method asks what went on beside the trials; the other methods ignore it."""
+    rule = definition.staging
+    return rule is not None and any(item == AUGMENTATION for item, _, _ in rule.points)
 
 
 def _named(points: float, rule: StagingRule) -> str:
@@ -94,6 +104,7 @@ class Case:
 # --- Maudsley -----------------------------------------------------------------------------------------
 
 FAILURES = "failures"
+AUGMENTATION = "augmentation"
 
 
 def _maudsley(case: Case) -> tuple[StagingItem, ...]:
@@ -156,13 +167,10 @@ def _failures(case: Case) -> StagingItem:
 
 
 def _augmentation_used(case: Case) -> StagingItem:
-    additions = find_additions(case.history, case.trials, case.definition, case.on)
-    answers = {finding.answer for finding in additions}
-    answer = next((a for a in (Answer.MET, Answer.UNKNOWN) if a in answers), Answer.NOT_MET)
-    shown = [finding for finding in additions if finding.answer is answer]
-    text = "; ".join(finding.text for finding in shown) or "no augmentation and no combination on record"
-    evidence = tuple(dict.fromkeys(ref for finding in shown for ref in finding.evidence))
-    return _used(case, "augmentation", Finding("augmentation", answer, text, evidence))
+    found = [*_additions(case.trials), *_hidden_additions(case)]
+    answer = any_of(finding.answer for finding in found)
+    text, evidence = _told([finding for finding in found if finding.answer is answer])
+    return _used(case, AUGMENTATION, Finding(AUGMENTATION, answer, text, evidence))
 
 
 def _ect(case: Case) -> StagingItem:
@@ -187,9 +195,8 @@ def _judge_ect(case: Case) -> Finding:
     for wanted in (Answer.MET, Answer.UNKNOWN):
         found = [procedure for answer, procedure in given if answer is wanted]
         if found:
-            first = min(found, key=lambda p: (p.first_day or p.last_day or date.max, p.reference))
-            day = first.first_day or first.last_day
-            text = f"{first.text}, {day or 'day not known'}"
+            first = min(found, key=lambda p: (p.days or (date.max, date.max), p.reference))
+            text = f"{first.text}, {first.days[0] if first.days else 'day not known'}"
             doubt = "" if wanted is Answer.MET else ": may not have been given in this episode"
             return Finding("ect", wanted, text + doubt, tuple(p.reference for p in found))
     unread = unread_about(case.history, Topic.PROCEDURE)
@@ -203,12 +210,13 @@ def _judge_ect(case: Case) -> Finding:
 
 def _in_scope(procedure: Procedure, case: Case) -> Answer:
     """Whether it was given in the lookback and, if the definition is about it alone, in the current episode."""
-    first_day = procedure.first_day or procedure.last_day
-    last_day = procedure.last_day or procedure.first_day
-    if procedure.holds is Answer.NOT_MET or (first_day and first_day > case.on):
+    if procedure.holds is Answer.NOT_MET:
         return Answer.NOT_MET
-    if first_day is None or last_day is None:
+    if procedure.days is None:
         return Answer.UNKNOWN
+    first_day, last_day = procedure.days
+    if first_day > case.on:
+        return Answer.NOT_MET
     oldest = shifted(case.on, -case.definition.lookback_days)
     if last_day < oldest:
         return Answer.NOT_MET
@@ -248,14 +256,79 @@ def _massachusetts(case: Case) -> tuple[StagingItem, ...]:
 
 
 def _augmentations(case: Case) -> StagingItem:
-    """Each agent that was added counts once."""
-    additions = find_additions(case.history, case.trials, case.definition, case.on)
-    each = case.points("augmentation", "per augmentation")
-    sure = sum(finding.answer is Answer.MET for finding in additions)
-    possible = sum(finding.answer is not Answer.NOT_MET for finding in additions)
-    text = "; ".join(f.text for f in additions) or "no augmentation and no combination on record"
-    evidence = tuple(dict.fromkeys(ref for finding in additions for ref in finding.evidence))
-    return StagingItem("augmentation", each * sure, each * possible, text, evidence)
+    """Each agent that was added, and each pair that was combined, counts once."""
+    found = [*_additions(case.trials), *_hidden_additions(case)]
+    each = case.points(AUGMENTATION, "per augmentation")
+    sure = sum(finding.answer is Answer.MET for finding in found)
+    possible = [finding for finding in found if finding.answer is not Answer.NOT_MET]
+    text, evidence = _told(possible or found)
+    return StagingItem(AUGMENTATION, each * sure, each * len(possible), text, evidence)
+
+
+# --- what was added, for both ---------------------------------------------------------------------------
+
+
+def _additions(trials: Sequence[JudgedTrial]) -> Iterator[Finding]:
+    """One finding for each agent that was added to a trial in scope, and for each pair of antidepressants.
+
+    Used where a companion is adequate. The methods do not tell how much is enough, so one that was given at
+    a dose that counts and is not adequate, as it was too short, leaves it open.
+    """
+    for views in _by_agents(trials).values():
+        findings = [_addition(companion, judged) for judged, companion in views]
+        # A combination counts only where the trials of both drugs are in scope: it is seen from each of them.
+        sides = defaultdict(list)
+        for (judged, companion), finding in zip(views, findings, strict=True):
+            sides[_side(judged, companion)].append(finding.answer)
+        answer = all_of(map(any_of, sides.values()))
+        best = max(findings, key=lambda finding: _CERTAINTY[finding.answer])
+        yield best if best.answer is answer else Finding(AUGMENTATION, answer, best.text, best.evidence)
+
+
+_CERTAINTY = {Answer.MET: 2, Answer.UNKNOWN: 1, Answer.NOT_MET: 0}
+View = tuple[JudgedTrial, Companion]
+
+
+def _by_agents(trials: Iterable[JudgedTrial]) -> dict[frozenset[str], list[View]]:
+    views: dict[frozenset[str], list[View]] = defaultdict(list)
+    for judged in trials:
+        for companion in judged.companions:
+            if companion.kind is CompanionKind.AUGMENTATION:
+                views[frozenset((companion.agent,))].append((judged, companion))
+            elif companion.kind is CompanionKind.COMBINATION or companion.was_tried:
+                views[frozenset((companion.agent, judged.trial.agent))].append((judged, companion))
+    return views
+
+
+def _side(judged: JudgedTrial, companion: Companion) -> str:
+    return "" if companion.kind is CompanionKind.AUGMENTATION else judged.trial.agent
+
+
+def _addition(companion: Companion, judged: JudgedTrial) -> Finding:
+    adequate, scope = companion.adequate, judged.in_scope
+    text = f"{companion.name or 'unnamed drug'} beside {judged.trial.name or 'unnamed drug'}: {adequate.text}"
+    answer = adequate.answer
+    if answer is Answer.NOT_MET and companion.was_tried:
+        answer = Answer.UNKNOWN
+        text += "; the source does not tell how much is enough"
+    if scope.answer is not Answer.MET and answer is not Answer.NOT_MET:
+        text += f"; {scope.text}"
+    return Finding(AUGMENTATION, all_of((answer, scope.answer)), text, adequate.evidence)
+
+
+def _hidden_additions(case: Case) -> Iterator[Finding]:
+    """Each order that could not be read may have been added, and so may one of a search that failed."""
+    text = "an order that could not be read may have been added"
+    orders = orders_not_read(case.history) | add_ons_not_read(case.history)
+    for reference in (*sorted(orders), *sorted(searches_not_read(case.history))):
+        yield Finding(AUGMENTATION, Answer.UNKNOWN, text, (reference,))
+
+
+def _told(findings: Sequence[Finding]) -> tuple[str, tuple[str, ...]]:
+    """In words, with what they rest on."""
+    text = "; ".join(dict.fromkeys(finding.text for finding in findings))
+    evidence = tuple(dict.fromkeys(ref for finding in findings for ref in finding.evidence))
+    return text or "no augmentation and no combination on record", evidence
 
 
 # --- Thase-Rush and European --------------------------------------------------------------------------

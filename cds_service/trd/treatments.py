@@ -27,7 +27,7 @@ from cds_service.trd.model import (
     TreatmentRule,
     WindowEnd,
 )
-from cds_service.trd.unread import orders_not_read, searches_not_read, unread_about
+from cds_service.trd.unread import add_ons_not_read, orders_not_read, searches_not_read, unread_about
 
 ADD_ON_IS_ENOUGH = "an add-on is enough"
 """How the clause ends that tells of the rule for add-ons."""
@@ -46,9 +46,8 @@ def judge_treatments(history: History, definition: Definition, on: date) -> tupl
     if rule is None:
         return Finding("treatments", Answer.UNKNOWN, "the definition does not say what it counts"), 0, 0
     uses = _uses(history, rule, definition.max_gap_days, on)
-    hidden = _Hidden(
-        len(orders_not_read(history)) + _procedures_not_read(history, rule), bool(searches_not_read(history))
-    )
+    not_read = orders_not_read(history) | (add_ons_not_read(history) if rule.add_ons else set())
+    hidden = _Hidden(len(not_read) + _procedures_not_read(history, rule), bool(searches_not_read(history)))
     counts = _Counts(
         rule=rule,
         uses=uses,

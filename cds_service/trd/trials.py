@@ -11,7 +11,7 @@ have been taken. A trial is adequate only if it is so without either.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from cds_service.trd.days import days_between, shifted, uncovered_days
@@ -26,6 +26,7 @@ from cds_service.trd.model import (
     Supply,
     Trial,
 )
+from cds_service.trd.overlap import Run, longest_run
 
 
 def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date) -> tuple[Trial, ...]:
@@ -46,15 +47,6 @@ def judge_dose(segment: DoseSegment, minimum_mg: float | None) -> Answer:
     if segment.high_mg is not None and segment.high_mg < minimum_mg:
         return Answer.NOT_MET
     return Answer.UNKNOWN
-
-
-@dataclass(frozen=True)
-class _Run:
-    """Adequate days: how many, from when to when. Zero days have no dates."""
-
-    days: int = 0
-    first_day: date | None = None
-    last_day: date | None = None
 
 
 def _trials_of(exposure: Exposure, definition: Definition, on: date) -> list[Trial]:
@@ -81,14 +73,8 @@ def _runs(judged: Sequence[Judged], max_gap_days: int) -> list[list[Judged]]:
     return runs
 
 
-def _longest(judged: Sequence[Judged], max_gap_days: int) -> _Run:
-    """The run with the most days; of equals, the later."""
-    best = _Run()
-    for run in _runs(judged, max_gap_days):
-        days = sum(days_between(s.first_day, s.last_day) for s, _ in run)
-        if days >= best.days:
-            best = _Run(days, run[0][0].first_day, run[-1][0].last_day)
-    return best
+def _longest(judged: Sequence[Judged], max_gap_days: int) -> Run:
+    return longest_run(((segment.first_day, segment.last_day) for segment, _ in judged), max_gap_days)
 
 
 def _trial(
@@ -137,7 +123,7 @@ def _trial(
 def _trial_without_adequate_days(
     exposure: Exposure, minimum_mg: float | None, definition: Definition, on: date
 ) -> Trial:
-    whole = _Run(0, exposure.first_day, exposure.last_day)
+    whole = Run(0, exposure.first_day, exposure.last_day)
     largest = _largest_dose(exposure, whole)
     text = f"{largest:g} mg/day never reached the minimum of {minimum_mg:g} mg/day"
     if exposure.drug and exposure.drug.non_trial_rule:
@@ -158,7 +144,7 @@ def _trial_without_adequate_days(
     )
 
 
-def _judge_duration(certain: _Run, possible: _Run, exposure: Exposure, needed: int) -> Finding:
+def _judge_duration(certain: Run, possible: Run, exposure: Exposure, needed: int) -> Finding:
     """Whether the adequate days of the run reach `needed`. Exactly `needed` days are enough."""
     if certain.days >= needed:
         answer, text = Answer.MET, f"{certain.days} adequate days, {needed} needed"
@@ -252,7 +238,7 @@ def _covered(supplies: Iterable[Supply], first_day: date, last_day: date) -> int
     return covered
 
 
-def _stop_reason(exposure: Exposure, run: _Run) -> StopReason:
+def _stop_reason(exposure: Exposure, run: Run) -> StopReason:
     """The reason on the order that ended last in the run; two different ones together are `OTHER`."""
     ends: list[tuple[date, Prescription]] = [
         (order.segments[-1].last_day, order)
@@ -268,7 +254,7 @@ def _stop_reason(exposure: Exposure, run: _Run) -> StopReason:
     return StopReason.OTHER if reasons else StopReason.NONE_GIVEN
 
 
-def _largest_dose(exposure: Exposure, run: _Run) -> float | None:
+def _largest_dose(exposure: Exposure, run: Run) -> float | None:
     """The largest dose of any one order in the run, mg/day. Sums of overlapping orders are no facts."""
     if run.first_day is None or run.last_day is None:
         return None

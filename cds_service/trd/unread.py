@@ -12,9 +12,18 @@ def unread_about(history: History, topic: Topic) -> list[Unread]:
 
 def orders_not_read(history: History) -> set[str]:
     """Orders of which nothing could be used: each could be a treatment with any drug."""
+    return _not_read(history, Topic.DRUG)
+
+
+def add_ons_not_read(history: History) -> set[str]:
+    """Orders of augmenting agents of which nothing could be used: each could be an augmentation."""
+    return _not_read(history, Topic.ADD_ON)
+
+
+def _not_read(history: History, topic: Topic) -> set[str]:
     records = (*history.prescriptions, *history.add_ons)
     read = {reference for record in records for reference in record.references}
-    return {unread.reference for unread in unread_about(history, Topic.DRUG)} - read
+    return {unread.reference for unread in unread_about(history, topic)} - read
 
 
 def searches_not_read(history: History) -> set[str]:

@@ -152,6 +152,58 @@ def test_an_agent_for_something_else_is_no_augmentation(use: Answer) -> None:
     assert companion.adequate.answer is use and "what it is for" in companion.adequate.text
 
 
+def test_an_antidepressant_that_may_be_for_something_else_leaves_augmentation_open() -> None:
+    table = SERTRALINE.replace("mg_per_day", "mg_per_day | use").replace("| 100", "| 100 | unknown")
+    companion = only(history(table, add_ons=(add_on("lithium", "2025-10-01", "2025-12-01", 900),)))
+    assert companion.adequate.answer is Answer.UNKNOWN and companion.was_tried
+
+
+def test_an_agent_that_is_not_identified_leaves_augmentation_open() -> None:
+    unknown = replace(add_on("lithium", "2025-10-01", "2025-12-01", 900), drug=None)
+    companion = only(history(SERTRALINE, add_ons=(unknown,)))
+    assert companion.adequate.answer is Answer.UNKNOWN and companion.was_tried
+    assert companion.adequate.text == "which drug it is is not known"
+    assert companion.agent == "unidentified: lithium"
+
+
+TRIED = """
+    agent       | first_day  | last_day   | mg      | use     | was_tried
+    ------------+------------+------------+---------+---------+----------
+    lithium     | 2025-10-01 | 2025-10-01 | 600     | met     | yes
+    lithium     | 2025-12-31 | 2026-03-01 | 600     | met     | yes
+    lithium     | 2025-10-01 | 2025-12-01 | 599     | met     | no
+    lithium     | 2025-10-01 | 2025-12-01 | 599-600 | met     | yes
+    lithium     | 2025-10-01 | 2025-12-01 | ?       | met     | yes
+    lithium     | 2025-10-01 | 2025-10-01 | 600     | unknown | yes
+    lithium     | 2025-10-01 | 2025-12-01 | 600     | not-met | no
+    quetiapine  | 2025-10-01 | 2025-12-01 | 25      | met     | no
+    pindolol    | 2025-10-01 | 2025-12-01 | 7.5     | met     | no
+"""
+
+
+@pytest.mark.parametrize("row", rows(TRIED), ids=lambda row: " ".join(row.values()))
+def test_an_agent_was_tried_if_given_at_a_dose_that_counts_however_short(row: dict[str, str]) -> None:
+    low, _, high = row["mg"].partition("-")
+    mg = None if low == "?" else (float(low), float(high or low))
+    given = add_on(row["agent"], row["first_day"], row["last_day"], mg, Answer(row["use"]))
+    companion = only(history(SERTRALINE, add_ons=(given,)))
+    assert companion.was_tried is (row["was_tried"] == "yes")
+    assert companion.agent == row["agent"]
+
+
+def test_days_at_a_dose_that_counts_must_lie_beside_the_trial() -> None:
+    tapered = (
+        add_on("lithium", "2025-06-01", "2025-07-31", 900),
+        add_on("lithium", "2025-08-01", "2025-09-30", 300),
+    )
+    assert not only(history(SERTRALINE, add_ons=tapered)).was_tried
+
+
+def test_an_agent_beside_an_antidepressant_at_no_adequate_dose_was_tried() -> None:
+    low = SERTRALINE.replace("100", "25")
+    assert only(history(low, add_ons=(add_on("lithium", "2025-10-01", "2025-12-01", 900),))).was_tried
+
+
 def test_an_agent_taken_at_another_time_is_not_beside_the_trial() -> None:
     before = add_on("lithium", "2025-01-01", "2025-07-31", 900)
     assert beside(history(SERTRALINE, add_ons=(before,)))["sertraline"] == ()
@@ -267,6 +319,14 @@ def test_a_short_overlap_at_the_end_of_the_first_is_a_cross_taper(row: dict[str,
         assert (companion.name, companion.overlap_days) == (other, int(row["overlap"]))
         assert companion.kind is CompanionKind(row["kind"])
         assert companion.adequate.answer is Answer(row["adequate"]), companion.adequate.text
+        assert (companion.agent, companion.was_tried) == (other, row["kind"] == "combination")
+
+
+@pytest.mark.parametrize(("until", "kind"), [("2026-04-30", "cross-taper"), ("2025-12-20", "combination")])
+def test_a_drug_that_is_not_identified_may_have_been_added_however_short(until: str, kind: str) -> None:
+    companion = only(history(f"{SERTRALINE}\n ? | 2025-12-18 | {until} | 15"))
+    assert (companion.kind, companion.adequate.answer) == (CompanionKind(kind), Answer.NOT_MET)
+    assert companion.was_tried
 
 
 def test_how_long_a_change_may_take_is_a_parameter() -> None:
@@ -290,6 +350,7 @@ def test_a_second_antidepressant_below_its_minimum_is_no_combination() -> None:
     companion = only(history(f"{SERTRALINE}\n trazodone | 2025-09-01 | 2025-12-31 | 50"))
     assert (companion.kind, companion.adequate.answer) == (CompanionKind.COMBINATION, Answer.NOT_MET)
     assert companion.adequate.text == "0 days together at adequate doses, 42 needed"
+    assert not companion.was_tried
 
 
 def test_an_unknown_dose_leaves_the_combination_open() -> None:
@@ -582,6 +643,9 @@ def test_any_history_has_companions_that_hold_together(
         if companion.first_day and companion.last_day:
             span = (companion.last_day - companion.first_day).days + 1
             assert 1 <= companion.overlap_days <= span
+        if companion.kind in (CompanionKind.AUGMENTATION, CompanionKind.COMBINATION):
+            assert companion.agent
+            assert companion.was_tried or companion.adequate.answer is Answer.NOT_MET
     for trial in find_other_trials(trials, of, definition, ON):
         assert trial.kind is not TrialKind.ANTIDEPRESSANT and trial.is_adequate is not Answer.NOT_MET
     assert assess_history(of, definition, ON).trials is not None

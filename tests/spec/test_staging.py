@@ -14,6 +14,7 @@ from cds_service.respond import assess_history
 from cds_service.trd.model import (
     AddOn,
     Answer,
+    CompanionKind,
     Definition,
     Diagnosis,
     DiagnosisRole,
@@ -546,8 +547,13 @@ AUGMENTATION = """
 """
 ADD_ONS = {
     "lithium": LITHIUM,
-    "no length": replace(LITHIUM, agent="no length", add_on=AddOn(None)),
-    "stimulant": replace(LITHIUM, agent="stimulant", add_on=AddOn(28, counts=False, why_not="not counted")),
+    "no length": replace(LITHIUM, ingredient="no length", agent="no length", add_on=AddOn(None)),
+    "stimulant": replace(
+        LITHIUM,
+        ingredient="stimulant",
+        agent="stimulant",
+        add_on=AddOn(28, counts=False, why_not="not counted"),
+    ),
 }
 
 
@@ -568,8 +574,8 @@ def test_augmentation(case: dict[str, str]) -> None:
     maudsley, massachusetts = (item(person, rule, "augmentation") for rule in (MSM, MGH))
     assert (span(maudsley), span(massachusetts)) == (case["msm"], case["mgh"])
     if case["msm"] != "0":
-        assert maudsley.evidence == ("MedicationRequest/added",)
-        assert case["agent"] in maudsley.text
+        assert maudsley.evidence[0] == "MedicationRequest/added"
+        assert f"{case['agent']} beside" in maudsley.text
 
 
 def test_the_days_of_two_orders_of_one_agent_count_once() -> None:
@@ -594,7 +600,9 @@ COMBINATION = """
     ------------+-----+-----+------
     2025-11-25  | 30  | 0   | 0
     2025-10-28  | 30  | 0   | 0
-    2025-10-27  | 30  | 1   | 0.5
+    2025-10-27  | 30  | 0-1 | 0-0.5
+    2025-10-15  | 30  | 0-1 | 0-0.5
+    2025-10-14  | 30  | 1   | 0.5
     2025-10-01  | 30  | 1   | 0.5
     2025-10-01  | ?   | 0-1 | 0-0.5
     2025-10-01  | 7.5 | 0   | 0
@@ -602,16 +610,63 @@ COMBINATION = """
 
 
 @pytest.mark.parametrize("case", rows(COMBINATION), ids=lambda case: f"{case['second_from']} {case['mg']}")
-def test_two_antidepressants_for_longer_than_a_cross_taper_are_a_combination(case: dict[str, str]) -> None:
+def test_two_antidepressants_together_are_a_combination_and_open_while_short(case: dict[str, str]) -> None:
     second = f"mirtazapine | {case['second_from']} | 2026-03-15 | {case['mg']}"
     person = someone(TWO[0], second)
     assert span(item(person, MSM, "augmentation")) == case["msm"]
     assert span(item(person, MGH, "augmentation")) == case["mgh"]
 
 
-def test_a_drug_that_is_not_identified_may_have_been_added() -> None:
-    person = someone(*TWO, "? | 2026-01-01 | 2026-01-10 | 50")
+@pytest.mark.parametrize("until", ["2026-01-10", "2026-03-31"])
+def test_a_drug_that_is_not_identified_may_have_been_added(until: str) -> None:
+    """Also where an antidepressant in its place would be a change from one to another."""
+    person = someone(
+        *TWO, f"? | 2026-03-10 | {until} | 50" if until > "2026-03" else f"? | 2026-01-01 | {until} | 50"
+    )
     assert span(item(person, MSM, "augmentation")) == "0-1"
+
+
+def test_lithium_beside_an_antidepressant_at_no_adequate_dose_is_open() -> None:
+    row = {"agent": "lithium", "mg": "600", "use": "met", "days": "certain"}
+    lithium = added({**row, "first_day": "2026-01-01", "last_day": "2026-03-01"})
+    person = someone(TWO[0], "venlafaxine | 2025-11-25 | 2026-03-15 | 37.5", add_ons=lithium)
+    assert span(item(person, MSM, "augmentation")) == "0-1"
+
+
+def test_lithium_across_a_change_of_antidepressant_is_one_augmentation() -> None:
+    row = {"agent": "lithium", "mg": "600", "use": "met", "days": "certain"}
+    lithium = added({**row, "first_day": "2025-10-01", "last_day": "2026-03-01"})
+    person = someone(*TWO, add_ons=lithium)
+    assert span(item(person, MSM, "augmentation")) == "1"
+    assert span(item(person, MGH, "augmentation")) == "0.5"
+
+
+def test_what_stood_beside_the_trials_of_an_earlier_episode_does_not_count() -> None:
+    row = {"agent": "lithium", "mg": "600", "use": "met", "days": "certain"}
+    lithium = added({**row, "first_day": "2025-10-01", "last_day": "2025-11-24"})
+    remission = scores(
+        ("2025-11-25", 2), ("2025-12-24", 1), ("2026-02-25", 1), ("2026-05-01", 20), scale=PHQ9
+    )
+    person = someone(TWO[0], "venlafaxine | 2026-05-01 | 2026-06-15 | 150", add_ons=lithium, scores=remission)
+    assert span(item(person, MSM, "augmentation")) == "0"
+    assert span(item(person, MSM, "augmentation", is_current_episode_only=False)) == "1"
+
+
+def test_why_nothing_counts_as_augmentation_is_said() -> None:
+    row = {"agent": "lithium", "mg": "300", "use": "met", "days": "certain"}
+    low = added({**row, "first_day": "2026-01-01", "last_day": "2026-03-01"})
+    none, too_low = (item(someone(*TWO, add_ons=given), MSM, "augmentation") for given in ((), low))
+    assert none.text == "no augmentation and no combination on record"
+    assert "below the least dose of 600 mg/day" in too_low.text
+
+
+@pytest.mark.parametrize("topic", [Topic.DRUG, Topic.ADD_ON])
+def test_each_order_that_could_not_be_read_may_be_an_augmentation_for_mgh_s(topic: Topic) -> None:
+    lost = [Unread(f"MedicationRequest/{number}", "not readable", (topic,)) for number in (8, 9)]
+    person = someone(*TWO, unread=tuple(lost))
+    assert span(item(person, MSM, "augmentation")) == "0-1"
+    assert span(item(person, MGH, "augmentation")) == "0-1"
+    assert item(person, MGH, "augmentation").evidence == ("MedicationRequest/8", "MedicationRequest/9")
 
 
 # --- ECT --------------------------------------------------------------------------------------------------
@@ -948,9 +1003,23 @@ procedures = st.lists(
     ),
     max_size=2,
 )
+ADDED_COLUMNS = ("agent", "first_day", "last_day", "mg", "use", "days")
+add_ons = st.lists(
+    st.builds(
+        lambda *values: added(dict(zip(ADDED_COLUMNS, values, strict=True))),
+        st.sampled_from(list(ADD_ONS)),
+        st.dates(date(2024, 6, 1), date(2025, 6, 1)).map(str),
+        st.dates(date(2025, 6, 2), date(2026, 12, 31)).map(str),
+        st.sampled_from(["?", "300", "600", "300-600"]),
+        st.sampled_from([answer.value for answer in Answer]),
+        st.sampled_from(["certain", "uncertain"]),
+    ),
+    max_size=2,
+).map(lambda drawn: tuple(order for of_one in drawn for order in of_one))
 records = st.builds(
-    lambda lines, measured, unread, diagnoses, procedures, not_looked_at: someone(
+    lambda lines, add_ons, measured, unread, diagnoses, procedures, not_looked_at: someone(
         *lines,
+        add_ons=add_ons,
         scores=scores(*measured, scale=PHQ9),
         unread=tuple(unread),
         diagnoses=tuple(diagnoses),
@@ -958,6 +1027,7 @@ records = st.builds(
         not_looked_at=tuple(not_looked_at),
     ),
     lines,
+    add_ons,
     some_scores,
     unread,
     diagnoses,
@@ -978,6 +1048,39 @@ def test_every_record_has_a_stage_within_the_method(patient: History, rule: Stag
     if rule in (THASE_RUSH, EUROPEAN):
         named = {name for _, _, name in rule.bands}
         assert {found.low_text, found.high_text} <= named
+
+
+@given(records)
+@settings(max_examples=150, deadline=None)
+def test_augmentation_is_used_exactly_where_an_adequate_companion_is_shown(patient: History) -> None:
+    """Beside a trial that is in scope; and it is surely not used only where none may be."""
+    assessment = assess_history(patient, by(MSM), ON)
+    found = next(one for one in assessment.staging[0].items if one.name == "augmentation")
+    scopes = {judged.trial.agent: set[Answer]() for judged in assessment.trials}
+    for judged in assessment.trials:
+        scopes[judged.trial.agent].add(judged.in_scope.answer)
+    shown = [
+        (companion, judged)
+        for judged in assessment.trials
+        for companion in judged.companions
+        if companion.kind in (CompanionKind.AUGMENTATION, CompanionKind.COMBINATION)
+        and (companion.kind is CompanionKind.AUGMENTATION or Answer.MET in scopes[companion.agent])
+    ]
+    adequate = [
+        companion
+        for companion, judged in shown
+        if companion.adequate.answer is Answer.MET and judged.in_scope.answer is Answer.MET
+    ]
+    assert (found.low == 1) == bool(adequate)
+    open_ones = [
+        companion
+        for companion, judged in shown
+        if companion.adequate.answer is Answer.UNKNOWN and judged.in_scope.answer is not Answer.NOT_MET
+    ]
+    if any(companion.kind is CompanionKind.AUGMENTATION for companion in open_ones):
+        assert found.high == 1
+    if not patient.unread and not any(judged.companions for judged in assessment.trials):
+        assert found.high == 0
 
 
 @given(records, methods)

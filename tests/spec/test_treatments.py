@@ -510,6 +510,19 @@ def test_a_doubtful_earlier_start_leaves_the_window_open() -> None:
 UNREAD_ORDER = Unread("MedicationRequest/77", "no drug", (Topic.DRUG,))
 FAILED_SEARCH = Unread("search for MedicationRequest", "time-out", (Topic.DRUGS,))
 UNREAD_SCORE = Unread("Observation/77", "no value", (Topic.SCORE,))
+UNREAD_ADD_ON = Unread("MedicationRequest/78", "lithium: no days", (Topic.ADD_ON,))
+
+
+@pytest.mark.parametrize(
+    ("definition", "answer", "at_most"),
+    [(KIM, "unknown", 3), (OHDSI, "unknown", 3), (CEPEDA, "unknown", 3), (DANISH, "not-met", 2)],
+    ids=lambda value: value.id if isinstance(value, Definition) else value,
+)
+def test_an_add_on_that_could_not_be_read_may_count_where_add_ons_do(
+    definition: Definition, answer: str, at_most: int
+) -> None:
+    who = person(TWO_IN_A_YEAR, unread=(UNREAD_ADD_ON,))
+    assert told(who, definition)[::2] == (answer, at_most)
 
 
 @pytest.mark.parametrize("definition_id", DEFINITIONS)

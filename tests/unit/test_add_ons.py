@@ -105,7 +105,7 @@ def test_codes_and_names_that_disagree_tell_no_agent(
     history = told(order(medicationCodeableConcept=concept))
     assert (history.prescriptions, history.add_ons) == ((), ())
     (unread,) = history.unread
-    assert unread.reference == "MedicationRequest/rx1" and unread.topics == (Topic.NONE,)
+    assert unread.reference == "MedicationRequest/rx1" and unread.topics == (Topic.ADD_ON,)
 
 
 @pytest.mark.parametrize("name", ["levothyroxine 50 mcg", "lisinopril 10 mg", "perphenazine and benztropine"])
@@ -258,7 +258,7 @@ def test_what_cannot_be_read_is_listed_and_changes_no_question_about_antidepress
     history = told(order(status="strange"))
     (unread,) = history.unread
     assert "$.status: expected a status of an order" in unread.problem
-    assert unread.topics == (Topic.NONE,)
+    assert unread.topics == (Topic.ADD_ON,)
     assert [each.agent for each in history.add_ons] == ["lithium"]
 
 
@@ -321,7 +321,7 @@ def test_an_unreadable_dispensing_of_an_agent_says_nothing_of_antidepressants() 
     unreadable = dispensed(quantity={"value": -90})
     alone, beside = told(sertraline, fill), told(sertraline, fill, unreadable)
     assert beside.prescriptions == alone.prescriptions
-    assert [u.topics for u in beside.unread] == [(Topic.NONE,)]
+    assert [u.topics for u in beside.unread] == [(Topic.ADD_ON,)]
 
 
 def test_a_statement_and_an_administration_are_read() -> None:
