@@ -257,7 +257,10 @@ def read_stop_reason(concept: CodeableConcept | None) -> tuple[StopReason, str]:
 
 
 def _stop_reasons_in(words: Words) -> Iterable[StopReason]:
-    """The meaning of every known phrase that is not denied. A "not" within a phrase denies no other."""
+    """The meaning of every known phrase that is neither denied nor in doubt.
+
+    A "not" within a phrase denies no other. Linking words ("not due to inefficacy") carry it further.
+    """
     table = load_stop_reasons()
     found: list[tuple[int, int]] = []
     at = 0
@@ -269,5 +272,8 @@ def _stop_reasons_in(words: Words) -> Iterable[StopReason]:
     within = {at for begin, end in found for at in range(begin, end)}
     denying = {at for at, word in enumerate(words) if (word,) in table.negations and at not in within}
     for begin, end in found:
-        if not denying & {*range(begin - WORDS_TO_NEGATION, begin), end}:
+        first = begin
+        while first and (words[first - 1],) in table.links and first - 1 not in within:
+            first -= 1
+        if not denying & {*range(first - WORDS_TO_NEGATION, begin), end}:
             yield table.phrases[words[begin:end]]

@@ -29,11 +29,14 @@ class Indications:
 
 @dataclass(frozen=True)
 class StopReasons:
-    """Codes by system (in its canonical form) and code, phrases, and words that deny what stands beside them."""
+    """Codes by system (in its canonical form) and code, phrases, words that deny what stands beside them or
+    leave it in doubt, and words that link the two.
+    """
 
     codes: dict[tuple[str, str], StopReason]
     phrases: dict[Words, StopReason]
     negations: frozenset[Words]
+    links: frozenset[Words]
 
 
 @lru_cache(maxsize=1)
@@ -58,13 +61,14 @@ def load_stop_reasons() -> StopReasons:
     codes: dict[tuple[str, str], StopReason] = {}
     phrases: dict[Words, StopReason] = {}
     negations: set[Words] = set()
+    links: set[Words] = set()
     for row in read_rows("stop_reasons.csv", ("kind", "system", "value", "meaning", "source")):
-        kind = row.one_of("kind", ("code", "text", "negation"))
+        kind = row.one_of("kind", ("code", "text", "negation", "link"))
         meaning = StopReason(row.one_of("meaning", [reason.value for reason in StopReason]))
         if kind == "code":
             codes[canonical_system(row.required("system")), row.required("value")] = meaning
         elif kind == "text":
             phrases[words_of(row.required("value"))] = meaning
         else:
-            negations.add(words_of(row.required("value")))
-    return StopReasons(codes, phrases, frozenset(negations))
+            (negations if kind == "negation" else links).add(words_of(row.required("value")))
+    return StopReasons(codes, phrases, frozenset(negations), frozenset(links))
