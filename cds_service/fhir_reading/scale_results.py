@@ -86,9 +86,7 @@ def _stated_answer(holder: Valued, code: CodeReading) -> ValueReading:
     return read_answer(holder, maximum)
 
 
-def facts_about_suicide(
-    record: Record, holder: Valued, code: CodeReading
-) -> Iterator[SuicideItem | Unread]:
+def facts_about_suicide(record: Record, holder: Valued, code: CodeReading) -> Iterator[SuicideItem | Unread]:
     """What the answer to an item on suicide says; nothing for any other item.
 
     A positive answer that is not final counts, since doubt must not be silence; a 0 does not.
