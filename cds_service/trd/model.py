@@ -384,7 +384,8 @@ class Measurement:
     """A value that is shown as context and changes no verdict: a functional scale, a laboratory value.
 
     `value` in `unit` as recorded, `unit_code` where a code stands beside the words. `unimpaired_at_most` is
-    the highest total of a functional scale that shows no impairment, None where the table has none; `source` its citation. `use` says why it is shown.
+    the highest total of a functional scale that shows no impairment, None where the table has none; `source`
+    its citation. `use` says why it is shown.
     """
 
     name: str
