@@ -228,7 +228,7 @@ CODES = [
     (SNOMED, "13746004", "EXCLUSION", "bipolar"),
     (SNOMED, "1153570009", "ALREADY_LABELLED", "trd"),
     (ICD_10_CM, "R45.851", "SUICIDALITY", "suicidality"),
-    (ICD_10_CM, "T14.91XA", "SUICIDALITY", "suicidality"),
+    (ICD_10_CM, "T14.91XA", "SUICIDALITY", "suicide_attempt"),
     (ICD_10_CM, "E03.9", "CONFOUNDER", "hypothyroidism"),
 ]
 
