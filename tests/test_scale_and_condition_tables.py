@@ -230,6 +230,8 @@ CODES = [
     (ICD_10_CM, "R45.851", "SUICIDALITY", "suicidality"),
     (ICD_10_CM, "T14.91XA", "SUICIDALITY", "suicide_attempt"),
     (ICD_10_CM, "E03.9", "CONFOUNDER", "hypothyroidism"),
+    (ICD_10_CM, "G31.84", "CONFOUNDER", "mild_cognitive_impairment"),
+    (ICD_10_CM, "G31.83", "EXCLUSION", "dementia"),
 ]
 
 
