@@ -228,8 +228,10 @@ CODES = [
     (SNOMED, "13746004", "EXCLUSION", "bipolar"),
     (SNOMED, "1153570009", "ALREADY_LABELLED", "trd"),
     (ICD_10_CM, "R45.851", "SUICIDALITY", "suicidality"),
-    (ICD_10_CM, "T14.91XA", "SUICIDALITY", "suicidality"),
+    (ICD_10_CM, "T14.91XA", "SUICIDALITY", "suicide_attempt"),
     (ICD_10_CM, "E03.9", "CONFOUNDER", "hypothyroidism"),
+    (ICD_10_CM, "G31.84", "CONFOUNDER", "mild_cognitive_impairment"),
+    (ICD_10_CM, "G31.83", "EXCLUSION", "dementia"),
 ]
 
 

@@ -181,6 +181,7 @@ def _by_code(concept: CodeableConcept) -> tuple[Meaning, ...]:
 
 
 PARTIAL_REMISSION = "mdd_remission"
+SUICIDE_ATTEMPT = "suicide_attempt"
 
 
 def _narrowed(meanings: Iterable[Meaning]) -> Iterator[Meaning]:
@@ -263,7 +264,12 @@ def _is_current(record: _Record) -> Answer:
 
 
 def _is_still_current(record: _Record, meaning: Meaning, first_known: PartialDate | None) -> Answer:
-    """Not a confounder in remission, nor one that cannot last so long, whatever its status says."""
+    """Not a confounder in remission, nor one that cannot last so long, whatever its status says.
+
+    A suicide attempt is an event: that it is over says nothing of the risk after it.
+    """
+    if meaning.category == SUICIDE_ATTEMPT:
+        return Answer.MET
     limit = confounder(meaning.category).over_after_days
     is_past = bool(limit and first_known and (record.on - first_known.latest).days > limit)
     return Answer.NOT_MET if meaning.is_over or is_past else _is_current(record)
@@ -324,10 +330,13 @@ def _status_code(status: CodeableConcept | None) -> str:
 def _first_known(record: _Record, role: DiagnosisRole) -> PartialDate | None:
     """The onset, else the day it was recorded; of a partial onset no later than that day.
 
-    A remission is as old as its record: its onset may be that of the illness.
+    A remission is as old as its record: its onset may be that of the illness. Suicidality that began long
+    ago counts from the later day, since it was noted again then.
     """
     condition = record.condition
     onset, recorded = _onset(condition), parse_fhir_date(condition.recorded_date)
+    if role is DiagnosisRole.SUICIDALITY and onset and recorded:
+        return max(onset, recorded, key=lambda day: day.latest)
     if role is DiagnosisRole.FULL_REMISSION:
         return recorded or _end(record) or onset
     if onset and recorded and onset.earliest <= recorded.earliest < onset.latest:

@@ -48,6 +48,7 @@ PURPOSE_WORDS = (
 LONGEST_PHRASE = 4
 WORDS_TO_PURPOSE = 3
 WORDS_TO_NEGATION = 2
+OBJECT_WORDS = ("for", "on", "in", "to", "from", "with")
 NARROWER = tuple(TrialUse)
 
 
@@ -248,7 +249,7 @@ def read_stop_reason(concept: CodeableConcept | None) -> tuple[StopReason, str]:
         table.codes.get((canonical_system(coding.system or ""), (coding.code or "").strip()))
         for coding in concept.coding
     }
-    said |= {reason for text in texts for reason in _stop_reasons_in(words_of(text))}
+    said |= {reason for text in texts if "?" not in text for reason in _stop_reasons_in(words_of(text))}
     told = {reason for reason in said if reason in EFFECTS or reason is StopReason.INTOLERANCE}
     if told == EFFECTS:  # some effect is no lack of it
         told = {StopReason.PARTIAL_RESPONSE}
@@ -257,7 +258,11 @@ def read_stop_reason(concept: CodeableConcept | None) -> tuple[StopReason, str]:
 
 
 def _stop_reasons_in(words: Words) -> Iterable[StopReason]:
-    """The meaning of every known phrase that is not denied. A "not" within a phrase denies no other."""
+    """The meaning of every known phrase that is neither denied nor in doubt.
+
+    A "not" within a phrase denies no other. Linking words ("not due to inefficacy") carry it further.
+    A lack of effect on something else than depression ("ineffective for pain", "no response to calls") is none.
+    """
     table = load_stop_reasons()
     found: list[tuple[int, int]] = []
     at = 0
@@ -269,5 +274,20 @@ def _stop_reasons_in(words: Words) -> Iterable[StopReason]:
     within = {at for begin, end in found for at in range(begin, end)}
     denying = {at for at, word in enumerate(words) if (word,) in table.negations and at not in within}
     for begin, end in found:
-        if not denying & {*range(begin - WORDS_TO_NEGATION, begin), end}:
-            yield table.phrases[words[begin:end]]
+        first = begin
+        while first and (words[first - 1],) in table.links and first - 1 not in within:
+            first -= 1
+        is_denied = denying & {*range(first - WORDS_TO_NEGATION, begin), end}
+        reason = table.phrases[words[begin:end]]
+        if not is_denied and not (reason in EFFECTS and _is_of_something_else(words[end:])):
+            yield reason
+
+
+def _is_of_something_else(after: Words) -> bool:
+    """Whether what follows a lack of effect names its object, and that is not depression."""
+    if not after or after[0] not in OBJECT_WORDS:
+        return False
+    near = after[1 : 1 + WORDS_TO_PURPOSE]
+    meanings = indications_in(near)
+    is_contact = any((word,) in load_stop_reasons().contacts for word in near)
+    return is_contact or (Indication.OTHER in meanings and Indication.DEPRESSION not in meanings)

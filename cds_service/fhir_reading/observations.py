@@ -35,6 +35,7 @@ from cds_service.fhir_reading.scale_results import (
     Part,
     Record,
     answer_value,
+    answers_of_suicide_scale,
     code_of_part,
     facts_about_suicide,
     facts_of_form,
@@ -43,7 +44,6 @@ from cds_service.fhir_reading.scale_results import (
 )
 from cds_service.fhir_reading.suicide_answers import (
     SuicideAnswer,
-    read_suicide_answer,
     settle_suicide_answers,
 )
 from cds_service.tables.scales import ScaleRow
@@ -143,8 +143,14 @@ def _facts_of_decoded(
         yield SetAside(Unread(reference, f"has the status {observation.status}", (Topic.NONE,)))
         return
     when = not_after(on, read_when(observation, problems))
-    trouble = status_problem(observation, problems) or modifier_problem(observation, problems)
-    record = Record(reference, when, trouble, observation.status in CORRECTED)
+    unfinished, modified = status_problem(observation, problems), modifier_problem(observation, problems)
+    record = Record(
+        reference,
+        when,
+        unfinished or modified,
+        observation.status in CORRECTED,
+        is_only_unfinished=bool(unfinished and not modified),
+    )
     result = _Result(record, entry.resource, observation, problems, code, has_parts)
     if when.first_day is not None and when.first_day > on:
         yield Unread(reference, f"is dated {when.first_day}, after {on}", (Topic.NONE,))
@@ -235,7 +241,7 @@ def _facts_of_item(result: _Result) -> Iterator[Fact]:
     value = answer_value(record, result.observation, code)
     when = record.when
     yield ItemAnswer(code.item, when.first_day, when.last_day, value.value, record.reference)
-    yield from facts_about_suicide(record, code, value)
+    yield from facts_about_suicide(record, result.observation, code)
 
 
 # --- a total or a panel -------------------------------------------------------------------------------
@@ -246,7 +252,7 @@ def _facts_of_scale(result: _Result, row: ScaleRow, find: Find) -> Iterator[Fact
     parts = [*_components(result.observation), *_members(result, find)]
     for part in parts:
         if part.code.kind is CodeKind.ITEM and not part.has_own_entry:
-            yield from facts_about_suicide(record, part.code, answer_value(record, part.holder, part.code))
+            yield from facts_about_suicide(record, part.holder, part.code)
     broken = problem_with(result.problems, *VALUE_ELEMENTS)
     broken_parts = problem_with(result.problems, "component", "hasMember")
     if broken:
@@ -292,12 +298,10 @@ def _facts_of_suicide_scale(result: _Result, find: Find) -> Iterator[SuicideAnsw
     known = [each for each in parts if each.code.part is not None]
     for each in known:
         if each.code.part and not each.has_own_entry:
-            yield from read_suicide_answer(
-                each.code.part, each.holder, record.when, record.reference, record.trouble
-            )
+            yield from answers_of_suicide_scale(record, each.code.part, each.holder, record.trouble)
     unknown_yes = [each for each in parts if each.code.part is None and read_yes_or_no(each.holder, 0).value]
-    if unknown_yes and not record.trouble:
+    if unknown_yes and (not record.trouble or record.is_only_unfinished):
         yield SuicideAnswer(part, record.when, 1.0, record.reference)
     elif is_answered(observation) or broken or not known:
         trouble = record.trouble or broken
-        yield from read_suicide_answer(part, observation, record.when, record.reference, trouble)
+        yield from answers_of_suicide_scale(record, part, observation, trouble)

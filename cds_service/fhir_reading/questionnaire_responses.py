@@ -104,7 +104,14 @@ def facts_of_questionnaire_response(entry: Entry, on: date, measurements: Measur
     if when.first_day is not None and when.first_day > on:
         yield Unread(reference, f"is dated {when.first_day}, after {on}", (Topic.NONE,))
         return
-    record = Record(reference, when, _trouble(form, problems), form.status == "amended")
+    modified, unfinished = _modifier_trouble(form, problems), _status_trouble(form, problems)
+    record = Record(
+        reference,
+        when,
+        modified or unfinished,
+        form.status == "amended",
+        is_only_unfinished=bool(unfinished and not modified),
+    )
     if broken and not any(part.code.kind in (CodeKind.ITEM, CodeKind.SUICIDE_SCALE) for part in parts):
         # What is lost could be an answer about suicide.
         yield record.suicide_item("", None)
@@ -119,9 +126,13 @@ def facts_of_questionnaire_response(entry: Entry, on: date, measurements: Measur
     yield from facts_of_form(record, parts, named, broken)
 
 
-def _trouble(form: _Form, problems: Sequence[Problem]) -> str:
+def _modifier_trouble(form: _Form, problems: Sequence[Problem]) -> str:
     if form.modifier_extension or problem_with(problems, "modifierExtension"):
         return "at $.modifierExtension: expected none, it may change what the form means"
+    return ""
+
+
+def _status_trouble(form: _Form, problems: Sequence[Problem]) -> str:
     if form.status in COMPLETE:
         return ""
     found = form.status if form.status in ("in-progress", "stopped") else "another value or none"

@@ -118,6 +118,7 @@ class Amount:
     unit: str = ""
     problem: str = ""
     has_unit_of_table: bool = False
+    unit_code: str = ""
 
 
 def read_amount(holder: Valued, row: MeasurementRow) -> Amount:
@@ -137,7 +138,8 @@ def read_amount(holder: Valued, row: MeasurementRow) -> Amount:
     if row.minimum is not None and row.maximum is not None:
         reading = _within(reading, row.minimum, row.maximum)
     unit = (quantity.unit or quantity.code or "").strip()[:LONGEST_UNIT] if quantity is not None else ""
-    return Amount(reading.value, unit, reading.problem, _is_unit_of_table(quantity, row))
+    code = (quantity.code or "").strip()[:LONGEST_UNIT] if quantity is not None else ""
+    return Amount(reading.value, unit, reading.problem, _is_unit_of_table(quantity, row), code)
 
 
 def _is_unit_of_table(quantity: Quantity | None, row: MeasurementRow) -> bool:

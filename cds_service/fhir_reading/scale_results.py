@@ -17,17 +17,22 @@ from cds_service.fhir_reading.result_values import ValueReading, has_value, read
 from cds_service.fhir_reading.same_day import Doubt, Total
 from cds_service.fhir_reading.suicide_answers import SuicideAnswer, read_suicide_answer
 from cds_service.tables.scales import ScaleRow
+from cds_service.tables.suicide_scales import SuicideScalePart
 from cds_service.trd.model import SuicideItem, Unread
 
 
 @dataclass(frozen=True)
 class Record:
-    """Where a result stands and when it was. `trouble` tells why it cannot be used as it stands."""
+    """Where a result stands and when it was. `trouble` tells why it cannot be used as it stands.
+
+    `is_only_unfinished` tells that the trouble is its status alone: it is not final, and not void either.
+    """
 
     reference: str
     when: When
     trouble: str
     is_corrected: bool
+    is_only_unfinished: bool = False
 
     def doubt(self, rows: tuple[ScaleRow, ...], problem: str, *, gives_way: bool = False) -> Doubt:
         return Doubt(rows, self.when.first_day, self.when.last_day, self.reference, problem, gives_way)
@@ -70,6 +75,10 @@ def code_of_part(concept: CodeableConcept | None) -> CodeReading:
 def answer_value(record: Record, holder: Valued, code: CodeReading) -> ValueReading:
     if record.trouble:
         return ValueReading(None, record.trouble)
+    return _stated_answer(holder, code)
+
+
+def _stated_answer(holder: Valued, code: CodeReading) -> ValueReading:
     maximum = max(
         row.suicide_item_maximum if _is_suicide_item(row, code.item) else row.item_maximum
         for row in code.rows
@@ -77,16 +86,31 @@ def answer_value(record: Record, holder: Valued, code: CodeReading) -> ValueRead
     return read_answer(holder, maximum)
 
 
-def facts_about_suicide(
-    record: Record, code: CodeReading, value: ValueReading
-) -> Iterator[SuicideItem | Unread]:
-    """What the answer to an item on suicide says; nothing for any other item."""
+def facts_about_suicide(record: Record, holder: Valued, code: CodeReading) -> Iterator[SuicideItem | Unread]:
+    """What the answer to an item on suicide says; nothing for any other item.
+
+    A positive answer that is not final counts, since doubt must not be silence; a 0 does not.
+    """
     rows = [row for row in code.rows if _is_suicide_item(row, code.item)]
     if not rows:
         return
-    yield record.suicide_item(rows[0].scale.name, value.value)
+    value = answer_value(record, holder, code)
+    stated = _stated_answer(holder, code) if record.is_only_unfinished else value
+    yield record.suicide_item(rows[0].scale.name, stated.value or value.value)
     if value.value is None or record.when.day is None:
         yield Unread(record.reference, value.problem or record.when.problem)
+
+
+def answers_of_suicide_scale(
+    record: Record, part: SuicideScalePart, holder: Valued, trouble: str
+) -> Iterator[SuicideAnswer]:
+    """As `facts_about_suicide`, of a question of the C-SSRS. `trouble` is that of the record or of its parts."""
+    if record.is_only_unfinished and trouble == record.trouble:
+        answers = list(read_suicide_answer(part, holder, record.when, record.reference, ""))
+        if any(answer.value for answer in answers):
+            yield from answers
+            return
+    yield from read_suicide_answer(part, holder, record.when, record.reference, trouble)
 
 
 def _is_suicide_item(row: ScaleRow, item: str) -> bool:
@@ -163,11 +187,9 @@ def facts_of_form(
         yield record.total(row, reading, gives_way=not _states_a_total(row, parts))
     for part in parts:
         if part.code.kind is CodeKind.ITEM and not part.has_own_entry:
-            yield from facts_about_suicide(record, part.code, answer_value(record, part.holder, part.code))
+            yield from facts_about_suicide(record, part.holder, part.code)
         elif part.code.kind is CodeKind.SUICIDE_SCALE and part.code.part and not part.has_own_entry:
-            yield from read_suicide_answer(
-                part.code.part, part.holder, record.when, record.reference, record.trouble
-            )
+            yield from answers_of_suicide_scale(record, part.code.part, part.holder, record.trouble)
         elif part.code.kind is CodeKind.UNCLEAR and part.code is not ONLY_A_TOTAL and has_value(part.holder):
             yield record.doubt(part.code.rows, part.code.problem)
 

@@ -124,11 +124,27 @@ def meaning_of_text(text: str) -> Meaning | None:
     known = phrases.exact.get(words) or _load_displays().get(words)
     if known:
         return known
+    if _speaks_of_remission(words, phrases):
+        return Meaning(
+            DiagnosisRole.FULL_REMISSION, DEPRESSION_IN_REMISSION, text[:LONGEST_TEXT].strip(), Answer.UNKNOWN
+        )
     hints = ((position_of(phrase, words), meaning) for phrase, meaning in phrases.mentions)
     for place, meaning in hints:
         if place is not None and not _is_denied(meaning, words[:place], phrases):
             return meaning
     return None
+
+
+DEPRESSION_IN_REMISSION = "mdd_remission"
+
+
+def _speaks_of_remission(words: Phrase, phrases: _Texts) -> bool:
+    """Whether a depression is said to be in remission, and not in partial remission only."""
+    if "remission" not in words or {"partial", "incomplete"} & {*words}:
+        return False
+    before = words[: words.index("remission")]
+    is_depression = any(word == "mdd" or word.startswith("depress") for word in words)
+    return is_depression and not any(position_of(phrase, before) is not None for phrase in phrases.negations)
 
 
 def is_denied(before: Phrase) -> bool:
@@ -212,10 +228,13 @@ def _meaning(row: Row) -> Meaning:
         row.reject("remission", "which remission")
     if role in (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION) and remission:
         role = _role_in_remission(remission)
+    # "In remission" does not tell full from partial.
+    is_open = role is DiagnosisRole.FULL_REMISSION and remission == "remission"
     return Meaning(
         role,
         row.required("category"),
         SEMANTIC_TAG.sub("", row.required("display")),
+        Answer.UNKNOWN if is_open else Answer.MET,
         severity=_severity(row),
         is_over=role is DiagnosisRole.CONFOUNDER and remission in ("remission", "full remission"),
     )

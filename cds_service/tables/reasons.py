@@ -29,11 +29,15 @@ class Indications:
 
 @dataclass(frozen=True)
 class StopReasons:
-    """Codes by system (in its canonical form) and code, phrases, and words that deny what stands beside them."""
+    """Codes by system (in its canonical form) and code, phrases, words that deny what stands beside them or
+    leave it in doubt, words that link the two, and words of getting in touch with somebody.
+    """
 
     codes: dict[tuple[str, str], StopReason]
     phrases: dict[Words, StopReason]
     negations: frozenset[Words]
+    links: frozenset[Words]
+    contacts: frozenset[Words]
 
 
 @lru_cache(maxsize=1)
@@ -57,14 +61,20 @@ def load_indications() -> Indications:
 def load_stop_reasons() -> StopReasons:
     codes: dict[tuple[str, str], StopReason] = {}
     phrases: dict[Words, StopReason] = {}
-    negations: set[Words] = set()
+    words: dict[str, set[Words]] = {"negation": set(), "link": set(), "contact": set()}
     for row in read_rows("stop_reasons.csv", ("kind", "system", "value", "meaning", "source")):
-        kind = row.one_of("kind", ("code", "text", "negation"))
+        kind = row.one_of("kind", ("code", "text", *words))
         meaning = StopReason(row.one_of("meaning", [reason.value for reason in StopReason]))
         if kind == "code":
             codes[canonical_system(row.required("system")), row.required("value")] = meaning
         elif kind == "text":
             phrases[words_of(row.required("value"))] = meaning
         else:
-            negations.add(words_of(row.required("value")))
-    return StopReasons(codes, phrases, frozenset(negations))
+            words[kind].add(words_of(row.required("value")))
+    return StopReasons(
+        codes,
+        phrases,
+        negations=frozenset(words["negation"]),
+        links=frozenset(words["link"]),
+        contacts=frozenset(words["contact"]),
+    )

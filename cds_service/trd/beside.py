@@ -25,6 +25,7 @@ from cds_service.trd.model import (
     Measurement,
     StopReason,
     Trial,
+    plain_unit,
 )
 from cds_service.trd.overlap import Run, Stretch, days_in, in_both, joined, longest_run
 from cds_service.trd.stretches import cut
@@ -198,12 +199,12 @@ def _levels(exposure: Exposure, measurements: Iterable[Measurement]) -> list[Mea
     add_on = _add_on(exposure)
     if add_on is None or add_on.minimum_level is None:
         return []
-    units = {unit.lower() for unit in add_on.level_units}
+    units = frozenset(map(plain_unit, add_on.level_units))
     found = [
         measured
         for measured in measurements
         if measured.code == add_on.level_code
-        and measured.unit.strip().lower() in units
+        and units & measured.plain_units
         and any(s.first_day <= measured.day <= s.last_day for s in exposure.segments)
     ]
     return sorted(found, key=lambda measured: (measured.day, measured.reference))

@@ -228,7 +228,8 @@ def _judge_no_exclusion(history: History, definition: Definition) -> Finding:
     judged = [
         (_excludes(diagnosis, definition), diagnosis)
         for diagnosis in history.diagnoses
-        if diagnosis.category in definition.exclusions
+        # That a depression is over excludes nobody, of whichever kind it was.
+        if diagnosis.category in definition.exclusions and diagnosis.role is not DiagnosisRole.FULL_REMISSION
     ]
     found = [diagnosis for answer, diagnosis in judged if answer is Answer.MET]
     if found:

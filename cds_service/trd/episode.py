@@ -51,7 +51,7 @@ def find_remissions(history: History, definition: Definition) -> tuple[Remission
     """All documented and possible full remissions."""
     relapses = sorted(s.day for s in history.scores if _is_above_remission(s))
     from_diagnoses = [
-        _remission_of(diagnosis, relapses, definition.remission_confirmed_days)
+        _remission_of(diagnosis, history.diagnoses, relapses, definition.remission_confirmed_days)
         for diagnosis in history.diagnoses
         if diagnosis.role is DiagnosisRole.FULL_REMISSION and diagnosis.holds is not Answer.NOT_MET
     ]
@@ -213,8 +213,11 @@ def _why(answer: Answer, remission: Remission) -> str:
     return f"may belong to an episode that ended: {remission.text}"
 
 
-def _remission_of(diagnosis: Diagnosis, relapses: Sequence[date], confirmed_days: int) -> Remission:
-    """A diagnosis of full remission says that it has lasted; an end of the disorder says it from that day only.
+def _remission_of(
+    diagnosis: Diagnosis, all_diagnoses: Sequence[Diagnosis], relapses: Sequence[date], confirmed_days: int
+) -> Remission:
+    """A diagnosis of full remission says that it has lasted; an end of the disorder says it from that day only,
+    and not for certain while another record has it going on, as that of a visit which is over.
 
     `relapses` are the days of scores above the remission range, in order.
     """
@@ -227,7 +230,26 @@ def _remission_of(diagnosis: Diagnosis, relapses: Sequence[date], confirmed_days
         if at < len(relapses) and (relapses[at] - day).days < confirmed_days:
             text += f", with a score above the remission range on {relapses[at]}"
             is_sure = False
+        going_on = next((other for other in all_diagnoses if _goes_on(other, day, confirmed_days)), None)
+        if going_on is not None:
+            text += f", while {going_on.text} is on record since {_since(going_on)}"
+            is_sure = False
     return Remission(day, is_sure, text, (diagnosis.reference,), day)
+
+
+def _goes_on(diagnosis: Diagnosis, day: date, confirmed_days: int) -> bool:
+    """Whether a depressive disorder may be current that began before the day, or too soon after it."""
+    since = _since(diagnosis)
+    return (
+        diagnosis.role is DiagnosisRole.DEPRESSION
+        and all_of((diagnosis.holds, diagnosis.is_current)) is not Answer.NOT_MET
+        and since is not None
+        and (since - day).days < confirmed_days
+    )
+
+
+def _since(diagnosis: Diagnosis) -> date | None:
+    return diagnosis.onset or diagnosis.recorded
 
 
 def _remissions_in(history: History, confirmed_days: int) -> list[Remission]:

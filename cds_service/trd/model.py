@@ -399,8 +399,9 @@ class Domain(Enum):
 class Measurement:
     """A value that is shown as context and changes no verdict: a functional scale, a laboratory value.
 
-    `value` in `unit` as recorded. `unimpaired_at_most` is the highest total of a functional scale that shows
-    no impairment, None where the table has none; `source` its citation. `use` says why it is shown.
+    `value` in `unit` as recorded, `unit_code` where a code stands beside the words. `unimpaired_at_most` is
+    the highest total of a functional scale that shows no impairment, None where the table has none; `source`
+    its citation. `use` says why it is shown.
     """
 
     name: str
@@ -413,6 +414,19 @@ class Measurement:
     unimpaired_at_most: float | None = None
     source: str = ""
     code: str = ""
+    unit_code: str = ""
+
+    @property
+    def plain_units(self) -> frozenset[str]:
+        """Its unit and the code of it, without the marks of UCUM: `mm[Hg]` and "mm Hg" are both `mmhg`."""
+        return frozenset(plain_unit(unit) for unit in (self.unit, self.unit_code) if unit)
+
+
+_MARKS_OF_A_UNIT = str.maketrans(dict.fromkeys("[]{}_ "))
+
+
+def plain_unit(unit: str) -> str:
+    return unit.translate(_MARKS_OF_A_UNIT).lower()
 
 
 class Topic(Enum):

@@ -22,6 +22,7 @@ from cds_service.trd.model import (
     History,
     Measurement,
     any_of,
+    plain_unit,
 )
 
 MAOI_MECHANISM = "maoi"
@@ -225,7 +226,7 @@ def _by_figure(sign: Sign, record: Record) -> Iterator[Finding]:
 
 def _compared(sign: Sign, measurement: Measurement) -> Iterator[Finding]:
     text = f"{measurement.name} {measurement.value:g} {measurement.unit} on {measurement.day}"
-    if measurement.unit != sign.unit:
+    if plain_unit(sign.unit) not in measurement.plain_units:
         text += f", which cannot be compared with {sign.unit}"
         yield _seen(sign, Answer.UNKNOWN, text, measurement.reference)
         return

@@ -194,6 +194,17 @@ def test_who_is_excluded(asks: dict[str, str], category: str) -> None:
 
 
 @each_rule
+def test_a_psychotic_depression_that_is_over_excludes_nobody(asks: dict[str, str]) -> None:
+    day = date(2016, 1, 1)
+    over = Diagnosis(
+        DiagnosisRole.FULL_REMISSION, "psychotic_depression", "over", Answer.MET, day, day, "Condition/x"
+    )
+    was = replace(over, role=DiagnosisRole.DEPRESSION, is_current=Answer.NOT_MET)
+    history = treated("sertraline 100 mg 60 d 20>18", "venlafaxine 150 mg 60 d 20>18")
+    assert verdict(replace(history, diagnoses=(DEPRESSED, was, over)), asks["definition"]) == "met"
+
+
+@each_rule
 def test_a_suspected_exclusion_leaves_it_open(asks: dict[str, str]) -> None:
     suspected = Diagnosis(
         DiagnosisRole.EXCLUSION, "bipolar", "bipolar", Answer.UNKNOWN, date(2025, 1, 1), None, "Condition/x"

@@ -118,6 +118,28 @@ def test_a_depression_recorded_as_over_must_stay_over(
     assert (relapse in finding.text) is (expected == "unknown")
 
 
+@pytest.mark.parametrize(
+    ("since", "is_current", "expected"),
+    [
+        ("2024-11-01", "met", "unknown"),  # one visit is over, the problem goes on
+        ("2024-11-01", "unknown", "unknown"),
+        ("2024-11-01", "not-met", "not-met"),
+        ("2025-12-05", "met", "unknown"),  # coded anew
+        ("2026-02-02", "met", "unknown"),  # 59 days later
+        ("2026-02-03", "met", "not-met"),  # 60 days later: a new episode
+    ],
+)
+def test_a_depression_recorded_as_over_while_another_record_goes_on(
+    since: str, is_current: str, expected: str, definition: Definition
+) -> None:
+    over = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd", "2025-12-05")
+    over = replace(over, ended=over.recorded)
+    other = diagnosis(DiagnosisRole.DEPRESSION, "mdd", since, is_current=Answer(is_current))
+    finding = the_scope(definition, diagnoses=(other, over))
+    assert finding.answer.value == expected
+    assert ("is on record since" in finding.text) is (expected == "unknown")
+
+
 def test_a_diagnosis_of_full_remission_stands_whatever_comes_soon_after(definition: Definition) -> None:
     """The diagnosis says that it has lasted; a high score after it begins a new episode."""
     remission = diagnosis(DiagnosisRole.FULL_REMISSION, "mdd_remission", "2025-12-05")

@@ -49,6 +49,8 @@ def coded(*codings: tuple[str, str], text: str | None = None) -> dict[str, Any]:
         ((ICD_10_CM, "F90.0"), "CONFOUNDER", "adhd"),
         ("Major depressive disorder", "DEPRESSION", "mdd"),
         ("Schizophrenia", "EXCLUSION", "psychotic_disorder"),
+        ("Recurrent major depressive disorder, in full remission", "FULL_REMISSION", "mdd_remission"),
+        ("Attempted suicide", "SUICIDALITY", "suicide_attempt"),
         (coded(("urn:local", "77"), text="Bipolar disorder"), "EXCLUSION", "bipolar"),
         (coded(("urn:local", "77"), MDD), "DEPRESSION", "mdd"),
     ],
@@ -81,6 +83,10 @@ def test_another_condition_is_of_no_interest(code: Any) -> None:
         ("possible bipolar disorder", DiagnosisRole.EXCLUSION),
         ((SNOMED_CT, "999", "Bipolar disorder of some new kind"), DiagnosisRole.EXCLUSION),
         ("MDD vs adjustment", DiagnosisRole.DEPRESSION),
+        ("Depression, now in remission", DiagnosisRole.FULL_REMISSION),
+        ("MDD (recurrent) in early full remission", DiagnosisRole.FULL_REMISSION),
+        ((ICD_10_CM, "F33.40"), DiagnosisRole.FULL_REMISSION),  # full or partial is not told
+        (("http://hl7.org/fhir/sid/icd-10", "F33.4"), DiagnosisRole.FULL_REMISSION),
     ],
 )
 def test_words_that_only_mention_a_diagnosis_leave_it_unknown(code: Any, role: DiagnosisRole) -> None:
@@ -229,6 +235,40 @@ def test_it_is_known_since_its_onset_else_since_it_was_recorded(
 def test_an_unreadable_date_is_listed(name: str, value: Any) -> None:
     unread = read(condition() | {name: value}).unread
     assert [one.problem.startswith(f"at $.{name}") for one in unread] == [True]
+
+
+def test_no_remission_is_read_from_words_that_deny_it_or_call_it_partial() -> None:
+    texts = (
+        "Depression, not in remission",
+        "MDD with partial remission",
+        "Alcohol dependence in full remission",
+    )
+    readings = [read(condition(code=text)) for text in texts]
+    roles = {diagnosis.role for reading in readings for diagnosis in reading.diagnoses}
+    assert DiagnosisRole.FULL_REMISSION not in roles
+
+
+@pytest.mark.parametrize(
+    ("onset", "recorded", "known"),
+    [
+        ("2020-01-01", "2026-06-25", "2026-06-25"),
+        ("2026-06-25", "2026-06-20", "2026-06-25"),
+        ("2026-06-25", None, "2026-06-25"),
+        (None, "2026-06-25", "2026-06-25"),
+    ],
+)
+def test_suicidality_counts_from_the_later_of_its_days(
+    onset: str | None, recorded: str | None, known: str
+) -> None:
+    elements = {"onsetDateTime": onset} if onset else {}
+    assert str(only(condition(code=SUICIDAL, recorded=recorded) | elements).recorded) == known
+
+
+@pytest.mark.parametrize("status", ["resolved", "inactive", "active"])
+def test_a_suicide_attempt_is_an_event_whatever_its_status(status: str) -> None:
+    attempt = condition(code=(ICD_10_CM, "T14.91XA"), clinical=status)
+    assert only(attempt).is_current is Answer.MET
+    assert only(condition(code=SUICIDAL, clinical="resolved")).is_current is Answer.NOT_MET
 
 
 def test_suicidality_without_a_readable_day_concerns_safety() -> None:

@@ -73,6 +73,13 @@ def test_the_unit_is_shown_as_recorded_and_nothing_is_converted() -> None:
     ]
 
 
+def test_the_code_of_the_unit_is_kept_beside_its_words() -> None:
+    (measured,) = read(
+        observation(code=(LOINC, "8480-6"), value=None, **value(120, "mmHg", code="mm[Hg]"))
+    ).measurements
+    assert (measured.unit, measured.unit_code, measured.plain_units) == ("mmHg", "mm[Hg]", {"mmhg"})
+
+
 @pytest.mark.parametrize(
     ("code", "elements", "problem"),
     [

@@ -514,7 +514,9 @@ def test_it_is_found_in_a_panel() -> None:
         {"valueInteger": "1"},
         {"valueString": "often"},
         {"valueBoolean": True},
-        {"valueInteger": 1, "status": "preliminary"},
+        {"valueInteger": 0, "status": "preliminary"},
+        {"valueInteger": 4, "status": "preliminary"},
+        {"valueInteger": 1, "status": "preliminary", "modifierExtension": [{"url": "urn:x"}]},
         {"dataAbsentReason": {"text": "asked-declined"}},
         {},
     ],
@@ -522,6 +524,13 @@ def test_it_is_found_in_a_panel() -> None:
 def test_an_answer_on_suicide_that_cannot_be_read_is_kept_without_value(elements: dict[str, Any]) -> None:
     resource = observation(code=ITEM_9, value=None, **elements)
     assert suicide_items(resource) == [("PHQ-9", None, "2025-09-01")]
+    assert [unread.reference for unread in read(resource).unread] == ["Observation/obs1"]
+
+
+@pytest.mark.parametrize("status", ["registered", "preliminary", "unknown", "", None])
+def test_a_positive_answer_that_is_not_final_is_a_sign_and_listed(status: Any) -> None:
+    resource = observation(code=ITEM_9, value=1) | {"status": status}
+    assert suicide_items(resource) == [("PHQ-9", 1, "2025-09-01")]
     assert [unread.reference for unread in read(resource).unread] == ["Observation/obs1"]
 
 

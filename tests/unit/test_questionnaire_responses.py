@@ -289,7 +289,10 @@ def test_unfinished_forms_are_in_doubt(status: Any) -> None:
     response = form(*items(*VALUES), status=status)
     assert scores(response) == []
     assert doubts(response)[0].startswith("PHQ-9 2025-09-01..2025-09-01: at $.status")
-    assert item_9(response) == [(None, "2025-09-01")]
+    # A positive answer about suicide counts all the same, a 0 does not.
+    assert item_9(response) == [(VALUES[8] or None, "2025-09-01")]
+    denied = form(*items(*VALUES[:8], 0), status=status)
+    assert item_9(denied) == [(None, "2025-09-01")]
 
 
 def test_a_void_form_is_set_aside() -> None:

@@ -93,7 +93,8 @@ UNREADABLE = [
     (IDEATION, {"valueInteger": -1}),
     (WISH, {"valueInteger": 2}),
     (BEHAVIOUR, {"valueQuantity": {"value": 1, "comparator": "<"}}),
-    (SCREENER, {**YES, "status": "preliminary"}),
+    (SCREENER, {**NO, "status": "preliminary"}),
+    (SCREENER, {**YES, "status": "preliminary", "focus": [{"reference": "Patient/p2"}]}),
     (SCREENER, {**YES, "focus": [{"reference": "Patient/p2"}]}),
 ]
 
@@ -206,6 +207,13 @@ def test_booleans_count_in_a_form(answered: bool) -> None:
     assert signs(response) == [int(answered)]
 
 
-def test_an_unfinished_form_is_in_doubt() -> None:
-    history: History = read(questions((WISH, True)) | {"status": "in-progress"})
-    assert [item.value for item in history.suicide_items] == [None]
+@pytest.mark.parametrize("status", ["preliminary", "registered", "unknown", None])
+def test_a_yes_that_is_not_final_is_a_sign(status: str | None) -> None:
+    history = read(answer(SCREENER, YES) | {"status": status})
+    assert [item.value for item in history.suicide_items] == [1]
+
+
+@pytest.mark.parametrize(("said", "value"), [(True, 1), (False, None)])
+def test_in_an_unfinished_form_a_yes_is_a_sign_and_a_no_is_in_doubt(said: bool, value: int | None) -> None:
+    history: History = read(questions((WISH, said)) | {"status": "in-progress"})
+    assert [item.value for item in history.suicide_items] == [value]
