@@ -61,6 +61,10 @@ def hook_body(resources: int) -> bytes:
             "dispenses": None,
             "statements": None,
             "administrations": None,
+            "procedures": None,
+            "questionnaires": None,
+            "adverseEvents": None,
+            "allergies": None,
         },
     }
     return json.dumps(request).encode()
