@@ -25,7 +25,7 @@ from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
-from cds_service.trd.definitions import assess, judge
+from cds_service.trd.definitions import Judge, assess
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Assessment, Definition, Exposure, History, Judgement, OtherView, Outcome
 from cds_service.trd.next_steps import find_next_steps
@@ -129,6 +129,7 @@ class _Judge:
 
     def __init__(self, history: History, on: date) -> None:
         self._history, self._on = history, on
+        self._judge = Judge(history, on)
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
         self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
 
@@ -136,7 +137,7 @@ class _Judge:
         rules = definition.trial_rules
         if rules not in self._outcomes:
             self._outcomes[rules] = self._outcomes_by(definition)
-        return judge(self._history, self._outcomes[rules], definition, self._on)
+        return self._judge(self._outcomes[rules], definition)
 
     def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
         gap = definition.max_gap_days

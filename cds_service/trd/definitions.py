@@ -8,9 +8,10 @@ certain), indeterminate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date
+from typing import Any, TypeVar
 
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
@@ -88,36 +89,75 @@ def with_companions(
 
 def judge(history: History, outcomes: Sequence[Outcome], definition: Definition, on: date) -> Judgement:
     """The verdict with its criteria, without what is only said around it."""
-    remissions = find_remissions(history, definition)
-    trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition)
-        for outcome in outcomes
-    )
-    staging = stage(history, trials, definition, on)
-    enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
-    reasons = (
-        enough,
-        _judge_diagnosis(history, definition),
-        _judge_no_exclusion(history, definition),
-        _judge_age(history, definition, on),
-    )
-    verdict = verdict_of(*(reason.answer for reason in reasons))
-    return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
+    return Judge(history, on)(outcomes, definition)
 
 
-def _judge_enough(
-    history: History,
-    trials: Sequence[JudgedTrial],
-    staging: Staging | None,
-    definition: Definition,
-    on: date,
-) -> tuple[Finding, int, int]:
-    """The first criterion, by the rule of the definition, and the range that was counted."""
-    if definition.rule is Rule.TREATMENTS:
-        return judge_treatments(history, definition, on)
-    if definition.rule is Rule.SCORE and staging is not None:
-        return _judge_score(staging, definition)
-    return _judge_failed(history, trials, definition)
+_T = TypeVar("_T")
+
+
+class Judge:
+    """Judges one history by any number of definitions. `on` is today.
+
+    What definitions judge alike, by equal parameters, is judged once: most of them differ in little.
+    """
+
+    def __init__(self, history: History, on: date) -> None:
+        self._history, self._on = history, on
+        self._known: dict[tuple[object, ...], Any] = {}
+
+    def __call__(self, outcomes: Sequence[Outcome], definition: Definition) -> Judgement:
+        """The verdict with its criteria. `outcomes` are those by the definition's `trial_rules`."""
+        history, on = self._history, self._on
+        alike = _judged_alike(definition)
+        trials = self._once(("trials", alike), lambda: self._trials(outcomes, definition))
+        staging = stage(history, trials, definition, on)
+        if definition.rule is Rule.TREATMENTS:
+            enough, at_least, at_most = judge_treatments(history, definition, on)
+        elif definition.rule is Rule.SCORE and staging is not None:
+            enough, at_least, at_most = _judge_score(staging, definition)
+        else:
+            asked = (definition.distinctness, definition.needed_failed_trials)
+            enough, at_least, at_most = self._once(
+                ("failed trials", alike, asked), lambda: _judge_failed(history, trials, definition)
+            )
+        exclusions = (definition.exclusions, definition.passing_exclusions)
+        reasons = (
+            enough,
+            self._once(
+                ("diagnosis", _asks_for_depression(definition)), lambda: _judge_diagnosis(history, definition)
+            ),
+            self._once(("no exclusion", exclusions), lambda: _judge_no_exclusion(history, definition)),
+            self._once(("age", definition.minimum_age_years), lambda: _judge_age(history, definition, on)),
+        )
+        verdict = verdict_of(*(reason.answer for reason in reasons))
+        return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
+
+    def _trials(self, outcomes: Sequence[Outcome], definition: Definition) -> tuple[JudgedTrial, ...]:
+        remissions = self._once(
+            ("remissions", definition.remission_confirmed_days),
+            lambda: find_remissions(self._history, definition),
+        )
+        return tuple(
+            _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, self._on), definition)
+            for outcome in outcomes
+        )
+
+    def _once(self, question: tuple[object, ...], work_out: Callable[[], _T]) -> _T:
+        """The answer to a question, which names all parameters that decide it."""
+        if question not in self._known:
+            self._known[question] = work_out()
+        known: _T = self._known[question]
+        return known
+
+
+def _judged_alike(definition: Definition) -> tuple[object, ...]:
+    """All that decides how a trial, its outcome and whether it is in scope are judged."""
+    return (
+        definition.trial_rules,
+        definition.remission_confirmed_days,
+        definition.lookback_days,
+        definition.is_current_episode_only,
+    )
 
 
 def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int, int]:
@@ -201,7 +241,7 @@ def _judge_diagnosis(history: History, definition: Definition) -> Finding:
 
     Registers and claims that only count treatments may ask for none.
     """
-    if definition.treatments is not None and not definition.treatments.needs_depression:
+    if not _asks_for_depression(definition):
         return Finding("diagnosis", Answer.MET, "the definition asks for none")
     recorded = [
         d
@@ -218,6 +258,10 @@ def _judge_diagnosis(history: History, definition: Definition) -> Finding:
     else:
         text = "no major depressive disorder is recorded"
     return Finding("diagnosis", Answer.UNKNOWN, text, evidence)
+
+
+def _asks_for_depression(definition: Definition) -> bool:
+    return definition.treatments is None or definition.treatments.needs_depression
 
 
 def _judge_no_exclusion(history: History, definition: Definition) -> Finding:

@@ -68,6 +68,9 @@ class _Kind(Enum):
     UNIDENTIFIED = "unidentified"  # could be any antidepressant or add-on
 
 
+_KINDS_IN_ORDER = tuple(_Kind)
+
+
 @dataclass(frozen=True)
 class _Stretch:
     """Days on which an agent was used, or may have been."""
@@ -220,7 +223,7 @@ def _use(run: Sequence[_Stretch]) -> _Use:
     first = run[0]
     return _Use(
         agent=first.agent,
-        kind=min((s.kind for s in run), key=list(_Kind).index),
+        kind=min((s.kind for s in run), key=_KINDS_IN_ORDER.index),
         first_day=first.first_day,
         last_day=last_day or first.last_day,
         days=days,

@@ -12,9 +12,11 @@ def unread_about(history: History, topic: Topic) -> list[Unread]:
 
 def orders_not_read(history: History) -> set[str]:
     """Orders of which nothing could be used: each could be a treatment with any drug."""
+    not_used = {unread.reference for unread in unread_about(history, Topic.DRUG)}
+    if not not_used:
+        return not_used
     records = (*history.prescriptions, *history.add_ons)
-    read = {reference for record in records for reference in record.references}
-    return {unread.reference for unread in unread_about(history, Topic.DRUG)} - read
+    return not_used.difference(reference for record in records for reference in record.references)
 
 
 def searches_not_read(history: History) -> set[str]:
