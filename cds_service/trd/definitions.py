@@ -144,9 +144,9 @@ class Judge:
 
     def _once(self, question: tuple[object, ...], work_out: Callable[[], _T]) -> _T:
         """The answer to a question, which names all parameters that decide it."""
-        if question not in self._known:
-            self._known[question] = work_out()
-        known: _T = self._known[question]
+        known: _T | None = self._known.get(question)
+        if known is None:  # no answer is None
+            known = self._known[question] = work_out()
         return known
 
 

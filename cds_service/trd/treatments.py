@@ -147,8 +147,12 @@ def _uses(history: History, rule: TreatmentRule, max_gap_days: int, on: date) ->
     possible: list[_Use] = []
     for stretches in by_agent.values():
         for run in _runs(stretches, max_gap_days):
-            sure = [_use(part) for part in _runs([s for s in run if s.is_certain], max_gap_days)]
             whole = _use(run)
+            if all(stretch.is_certain for stretch in run):
+                certain.append(whole)
+                possible.append(whole)
+                continue
+            sure = [_use(part) for part in _runs([s for s in run if s.is_certain], max_gap_days)]
             certain += [replace(use, earliest_start=whole.first_day) for use in sure]
             possible.append(replace(whole, latest_start=_latest_start(whole, sure, max_gap_days)))
     short = tuple(use for use in possible if not _is_long_enough(use, rule))
