@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -169,6 +170,7 @@ def utf16_units(text: str) -> int:
     return len(text) if text.isascii() else len(text) + sum(character > "\uffff" for character in text)
 
 
+@lru_cache(maxsize=256)  # those of the tables, the same in every call
 def is_web_address(url: str) -> bool:
     """Whether a browser can open this absolute address; plain http only on this machine."""
     if not url.isascii() or not url.isprintable() or " " in url:

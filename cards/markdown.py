@@ -34,7 +34,9 @@ def escaped(text: str, limit: int = 240) -> str:
     literal = _ACTIVE.sub(r"\\\g<0>", line)
     if _STARTS_LIKE_A_BLOCK.match(literal):
         literal = _OPENS_A_BLOCK.sub("\\\\", literal, count=1)
-    return _BECOMES_A_LINK.sub(_WORD_JOINER, literal)
+    if "//" in literal or "@" in literal or "www" in literal.lower():  # hardly ever
+        literal = _BECOMES_A_LINK.sub(_WORD_JOINER, literal)
+    return literal
 
 
 def one_line(text: str) -> str:

@@ -222,9 +222,17 @@ def _read_one(value: Any, place: str, patient_id: str) -> Page:
 
 def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
     """Each lacking need, all fetched at the same time. Raises MissingEvidence naming the required ones that failed."""
-    tasks = {item.need.key: partial(_fetch, access, item, patient_id) for item in lacking}
+    results: dict[str, Any] = {}
+    tasks: dict[str, partial[Page]] = {}
+    for item in lacking:
+        need = item.need
+        try:
+            client = access.client_for(need.resource_type, by_id=need.is_read, is_required=need.is_required)
+            tasks[need.key] = partial(_fetch, client, item, patient_id)
+        except NotOffered as problem:  # nobody to ask: no thread is needed to find that out
+            results[need.key] = problem
     earlier = {item.need.key: access.optional_deadline for item in lacking if not item.need.is_required}
-    results = run_together(tasks, access.deadline, earlier)
+    results |= run_together(tasks, access.deadline, earlier)
     failed = [item for item in lacking if isinstance(results[item.need.key], FhirServerError)]
     missing = [item for item in failed if item.need.is_required]
     if missing:
@@ -251,9 +259,8 @@ def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
     )
 
 
-def _fetch(access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
+def _fetch(client: FhirClient, item: _Lacking, patient_id: str) -> Page:
     need = item.need
-    client = access.client_for(need.resource_type, by_id=need.is_read, is_required=need.is_required)
     if need.is_read:
         resource = client.read(need.resource_type, patient_id)
         return Page((Entry(resource, None, f"{need.resource_type} read"),))

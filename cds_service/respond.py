@@ -26,7 +26,7 @@ from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
 from cds_service.trd.companions import find_companions
-from cds_service.trd.definitions import assess, judge
+from cds_service.trd.definitions import Judge, assess
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import (
     Assessment,
@@ -140,6 +140,7 @@ class _Judge:
 
     def __init__(self, history: History, on: date) -> None:
         self._history, self._on = history, on
+        self._judge = Judge(history, on)
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
         self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
         self._companions: dict[tuple[object, ...], tuple[tuple[Companion, ...], ...]] = {}
@@ -155,7 +156,7 @@ class _Judge:
                 trials = [outcome.trial for outcome in outcomes]
                 self._companions[rules] = find_companions(trials, self._history, definition, self._on)
             companions = self._companions[rules]
-        return judge(self._history, outcomes, definition, self._on, companions)
+        return self._judge(outcomes, definition, companions)
 
     def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
         gap = definition.max_gap_days

@@ -280,7 +280,8 @@ def _members(result: _Result, find: Find) -> Iterator[Part]:
 
 def _is_bare_panel(result: _Result, row: ScaleRow, parts: Sequence[Part]) -> bool:
     """Whether it states no total itself, so that a total of the same day stands for it."""
-    return not any(True for _ in stated_totals(result.observation, row, parts)) and not result.problems
+    is_stated = next(stated_totals(result.observation, row, parts), None) is not None
+    return not is_stated and not result.problems
 
 
 # --- the C-SSRS ---------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class ValueReading:
 
 def has_value(holder: Valued) -> bool:
     """Whether it states a value, or states that there is none."""
-    return holder.data_absent_reason is not None or bool(_readings(holder))
+    return holder.data_absent_reason is not None or _has_number(holder)
 
 
 def read_total(holder: Valued, scale: Scale) -> ValueReading:
@@ -51,7 +51,17 @@ def read_answer(holder: Valued, maximum: float) -> ValueReading:
 
 def is_answered(holder: Valued) -> bool:
     """Whether it holds any value at all, a yes or no included."""
-    return holder.data_absent_reason is None and (holder.value_boolean is not None or bool(_readings(holder)))
+    return holder.data_absent_reason is None and (holder.value_boolean is not None or _has_number(holder))
+
+
+def _has_number(holder: Valued) -> bool:
+    """Whether there is anything that may be read as a number."""
+    return (
+        holder.value_quantity is not None
+        or holder.value_integer is not None
+        or holder.value_string is not None
+        or holder.value_codeable_concept is not None
+    )
 
 
 def read_yes_or_no(holder: Valued, maximum: float | None) -> ValueReading:

@@ -52,7 +52,10 @@ def explain_difference(chosen: Judgement, other: Judgement) -> str:
     beginning = f"{_VERDICTS[other.verdict]} under {other.definition.id}: "
     why = _why(chosen, other) or "its criteria are others"
     room = max(SHORTEST_REASON, LONGEST - len(beginning))
-    return beginning + textwrap.shorten(why, room, placeholder=" …")
+    in_one_line = " ".join(why.split())
+    if len(in_one_line) > room:
+        in_one_line = textwrap.shorten(in_one_line, room, placeholder=" …")
+    return beginning + in_one_line
 
 
 def needed(definition: Definition) -> float:

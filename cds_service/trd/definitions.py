@@ -8,9 +8,10 @@ certain), indeterminate.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from itertools import repeat
+from typing import Any, TypeVar
 
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
@@ -88,38 +89,93 @@ def judge(
     `companions` are what went on beside the trial of each outcome. Where they are not given, they are found if
     the definition is a staging method that rests on them; other trials are then without.
     """
-    if companions is None and rests_on_companions(definition):
-        companions = find_companions([outcome.trial for outcome in outcomes], history, definition, on)
-    remissions = find_remissions(history, definition)
-    trials = tuple(
-        _judge_trial(outcome, judge_scope(outcome.trial, remissions, definition, on), definition, beside)
-        for outcome, beside in zip(outcomes, companions or repeat((), len(outcomes)), strict=True)
-    )
-    staging = stage(history, trials, definition, on)
-    enough, at_least, at_most = _judge_enough(history, trials, staging, definition, on)
-    reasons = (
-        enough,
-        _judge_diagnosis(history, definition),
-        _judge_no_exclusion(history, definition),
-        _judge_age(history, definition, on),
-    )
-    verdict = verdict_of(*(reason.answer for reason in reasons))
-    return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
+    return Judge(history, on)(outcomes, definition, companions)
 
 
-def _judge_enough(
-    history: History,
-    trials: Sequence[JudgedTrial],
-    staging: Staging | None,
-    definition: Definition,
-    on: date,
-) -> tuple[Finding, int, int]:
-    """The first criterion, by the rule of the definition, and the range that was counted."""
-    if definition.rule is Rule.TREATMENTS:
-        return judge_treatments(history, definition, on)
-    if definition.rule is Rule.SCORE and staging is not None:
-        return _judge_score(staging, definition)
-    return _judge_failed(history, trials, definition)
+_T = TypeVar("_T")
+
+
+class Judge:
+    """Judges one history by any number of definitions. `on` is today.
+
+    What definitions judge alike, by equal parameters, is judged once: most of them differ in little.
+    """
+
+    def __init__(self, history: History, on: date) -> None:
+        self._history, self._on = history, on
+        self._known: dict[tuple[object, ...], Any] = {}
+
+    def __call__(
+        self,
+        outcomes: Sequence[Outcome],
+        definition: Definition,
+        companions: Sequence[tuple[Companion, ...]] | None = None,
+    ) -> Judgement:
+        """The verdict with its criteria. `outcomes` are those by the definition's `trial_rules`.
+
+        `companions` are what went on beside the trial of each outcome; where they are not given, they are found if
+        the definition is a staging method that rests on them.
+        """
+        history, on = self._history, self._on
+        if companions is None and rests_on_companions(definition):
+            companions = find_companions([outcome.trial for outcome in outcomes], history, definition, on)
+        alike = (_judged_alike(definition), companions is None)
+        trials = self._once(("trials", alike), lambda: self._trials(outcomes, companions, definition))
+        staging = stage(history, trials, definition, on)
+        if definition.rule is Rule.TREATMENTS:
+            enough, at_least, at_most = judge_treatments(history, definition, on)
+        elif definition.rule is Rule.SCORE and staging is not None:
+            enough, at_least, at_most = _judge_score(staging, definition)
+        else:
+            asked = (definition.distinctness, definition.needed_failed_trials)
+            enough, at_least, at_most = self._once(
+                ("failed trials", alike, asked), lambda: _judge_failed(history, trials, definition)
+            )
+        exclusions = (definition.exclusions, definition.passing_exclusions)
+        reasons = (
+            enough,
+            self._once(
+                ("diagnosis", _asks_for_depression(definition)), lambda: _judge_diagnosis(history, definition)
+            ),
+            self._once(("no exclusion", exclusions), lambda: _judge_no_exclusion(history, definition)),
+            self._once(("age", definition.minimum_age_years), lambda: _judge_age(history, definition, on)),
+        )
+        verdict = verdict_of(*(reason.answer for reason in reasons))
+        return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
+
+    def _trials(
+        self,
+        outcomes: Sequence[Outcome],
+        companions: Sequence[tuple[Companion, ...]] | None,
+        definition: Definition,
+    ) -> tuple[JudgedTrial, ...]:
+        remissions = self._once(
+            ("remissions", definition.remission_confirmed_days),
+            lambda: find_remissions(self._history, definition),
+        )
+        return tuple(
+            _judge_trial(
+                outcome, judge_scope(outcome.trial, remissions, definition, self._on), definition, beside
+            )
+            for outcome, beside in zip(outcomes, companions or repeat((), len(outcomes)), strict=True)
+        )
+
+    def _once(self, question: tuple[object, ...], work_out: Callable[[], _T]) -> _T:
+        """The answer to a question, which names all parameters that decide it."""
+        known: _T | None = self._known.get(question)
+        if known is None:  # no answer is None
+            known = self._known[question] = work_out()
+        return known
+
+
+def _judged_alike(definition: Definition) -> tuple[object, ...]:
+    """All that decides how a trial, its outcome and whether it is in scope are judged."""
+    return (
+        definition.trial_rules,
+        definition.remission_confirmed_days,
+        definition.lookback_days,
+        definition.is_current_episode_only,
+    )
 
 
 def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int, int]:
@@ -205,7 +261,7 @@ def _judge_diagnosis(history: History, definition: Definition) -> Finding:
 
     Registers and claims that only count treatments may ask for none.
     """
-    if definition.treatments is not None and not definition.treatments.needs_depression:
+    if not _asks_for_depression(definition):
         return Finding("diagnosis", Answer.MET, "the definition asks for none")
     recorded = [
         d
@@ -222,6 +278,10 @@ def _judge_diagnosis(history: History, definition: Definition) -> Finding:
     else:
         text = "no major depressive disorder is recorded"
     return Finding("diagnosis", Answer.UNKNOWN, text, evidence)
+
+
+def _asks_for_depression(definition: Definition) -> bool:
+    return definition.treatments is None or definition.treatments.needs_depression
 
 
 def _judge_no_exclusion(history: History, definition: Definition) -> Finding:

@@ -49,11 +49,15 @@ class Remission:
 
 def find_remissions(history: History, definition: Definition) -> tuple[Remission, ...]:
     """All documented and possible full remissions."""
-    relapses = sorted(s.day for s in history.scores if _is_above_remission(s))
-    from_diagnoses = [
-        _remission_of(diagnosis, history.diagnoses, relapses, definition.remission_confirmed_days)
+    remitted = [
+        diagnosis
         for diagnosis in history.diagnoses
         if diagnosis.role is DiagnosisRole.FULL_REMISSION and diagnosis.holds is not Answer.NOT_MET
+    ]
+    relapses = sorted(s.day for s in history.scores if _is_above_remission(s)) if remitted else []
+    from_diagnoses = [
+        _remission_of(diagnosis, history.diagnoses, relapses, definition.remission_confirmed_days)
+        for diagnosis in remitted
     ]
     return (*from_diagnoses, *_remissions_in(history, definition.remission_confirmed_days))
 

@@ -970,7 +970,7 @@ class Assessment:
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:
         return tuple((view.definition_id, view.judgement.verdict) for view in self.other_views)
 
-    @property
+    @cached_property
     def certainly_failed(self) -> int:
         """How many trials failed for certain, whatever the definition counts."""
         if self.definition.rule is Rule.FAILED_TRIALS:

@@ -60,7 +60,11 @@ def _outcome(
         text = f"{outcome.insufficient.text}, and can be judged from {judgeable_from}"
         outcome = replace(outcome, insufficient=replace(outcome.insufficient, text=text))
     is_open = is_too_early or outcome.insufficient.answer is Answer.UNKNOWN
-    outcome = replace(outcome, judgeable_from=judgeable_from if is_open else None, intolerance=intolerance)
+    if not is_open:
+        judgeable_from = None
+    if judgeable_from is None and intolerance is None:
+        return outcome
+    outcome = replace(outcome, judgeable_from=judgeable_from, intolerance=intolerance)
     return _with_reactions_named(outcome)
 
 

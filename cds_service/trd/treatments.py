@@ -75,6 +75,9 @@ class _Kind(Enum):
     UNIDENTIFIED = "unidentified"  # could be any antidepressant or add-on
 
 
+_KINDS_IN_ORDER = tuple(_Kind)
+
+
 @dataclass(frozen=True)
 class _Stretch:
     """Days on which an agent was used, or may have been."""
@@ -151,8 +154,12 @@ def _uses(history: History, rule: TreatmentRule, max_gap_days: int, on: date) ->
     possible: list[_Use] = []
     for stretches in by_agent.values():
         for run in _runs(stretches, max_gap_days):
-            sure = [_use(part) for part in _runs([s for s in run if s.is_certain], max_gap_days)]
             whole = _use(run)
+            if all(stretch.is_certain for stretch in run):
+                certain.append(whole)
+                possible.append(whole)
+                continue
+            sure = [_use(part) for part in _runs([s for s in run if s.is_certain], max_gap_days)]
             certain += [replace(use, earliest_start=whole.first_day) for use in sure]
             possible.append(replace(whole, latest_start=_latest_start(whole, sure, max_gap_days)))
     short = tuple(use for use in possible if not _is_long_enough(use, rule))
@@ -227,7 +234,7 @@ def _use(run: Sequence[_Stretch]) -> _Use:
     first = run[0]
     return _Use(
         agent=first.agent,
-        kind=min((s.kind for s in run), key=list(_Kind).index),
+        kind=min((s.kind for s in run), key=_KINDS_IN_ORDER.index),
         first_day=first.first_day,
         last_day=last_day or first.last_day,
         days=days,

@@ -21,9 +21,11 @@ def add_ons_not_read(history: History) -> set[str]:
 
 
 def _not_read(history: History, topic: Topic) -> set[str]:
+    not_used = {unread.reference for unread in unread_about(history, topic)}
+    if not not_used:
+        return not_used
     records = (*history.prescriptions, *history.add_ons)
-    read = {reference for record in records for reference in record.references}
-    return {unread.reference for unread in unread_about(history, topic)} - read
+    return not_used.difference(reference for record in records for reference in record.references)
 
 
 def searches_not_read(history: History) -> set[str]:
