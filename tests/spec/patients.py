@@ -190,9 +190,7 @@ def _segments(row: dict[str, str]) -> tuple[DoseSegment, ...]:
 
 
 def _score(number: int, row: dict[str, str]) -> Score:
-    return Score(
-        _scale(row["score"]), _certain_day(row["day"]), float(row["total"]), f"Observation/{number}"
-    )
+    return Score(_scale(row["score"]), _certain_day(row["day"]), float(row["total"]), f"Observation/{number}")
 
 
 def _scale(name: str) -> Scale:
@@ -205,7 +203,7 @@ def _unread_score(number: int, row: dict[str, str]) -> UnreadScore:
     return UnreadScore(f"Observation/u{number}", scale, _day(row["first_day"]), _day(row["last_day"]))
 
 
-def _unread(number: int, row: dict[str, str]) -> Unread:
+def _unread(_number: int, row: dict[str, str]) -> Unread:
     topics = tuple(Topic(topic) for topic in row.get("topics", "").split())
     return Unread(next(iter(row.values())), row["problem"], topics)
 
