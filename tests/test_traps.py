@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -257,12 +258,16 @@ def test_trap_10_scales_without_a_loinc_code_are_known_by_their_words(code: Any,
 
 @pytest.mark.parametrize(("scale", "value"), [("MADRS", 35), ("HAM-D 17", 19)])
 def test_trap_11_no_severity_is_claimed_where_authors_differ(scale: str, value: int) -> None:
-    """19 on the HAM-D is moderate or severe by author: totals are shown as they are, without such a word."""
+    """19 on the HAM-D is moderate or severe by author: totals are shown as they are, without such a word.
+
+    The staging methods alone need one: their item names the band of our table.
+    """
     orders = [medication_request("rx1", "sertraline 100 mg tablet", **LONG)]
     scores = [observation("o1", f"{scale} total", value, "2025-09-01"),
               observation("o2", f"{scale} total", value, "2025-12-30")]  # fmt: skip
     assessed = assessment(patient(), condition(code=(ICD_10_CM, "F33.9")), *orders, *scores)
-    said = json.dumps([assessment_json(assessed), reply(assessed)]).lower()
+    beside_staging = replace(assessed, staging=())
+    said = json.dumps([assessment_json(beside_staging), reply(beside_staging)]).lower()
     assert [score.value for judged in assessed.trials if (score := judged.outcome.last)] == [value]
     assert not any(word in said for word in ("moderate", "severe", "mild"))
 

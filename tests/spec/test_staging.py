@@ -34,6 +34,7 @@ from cds_service.trd.model import (
     UnreadScore,
     Verdict,
 )
+from tests.conftest import examples
 from tests.spec.assessments import a_definition
 from tests.spec.people import DRUGS, diagnosis, history, orders, scores
 from tests.spec.texttables import rows
@@ -968,7 +969,7 @@ methods = st.sampled_from(list(RULES.values()))
 
 
 @given(records, methods)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_record_has_a_stage_within_the_method(patient: History, rule: StagingRule) -> None:
     found = staged(patient, rule)
     assert 0 <= found.low <= found.high < float("inf")
@@ -981,7 +982,7 @@ def test_every_record_has_a_stage_within_the_method(patient: History, rule: Stag
 
 
 @given(records, methods)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_cannot_be_read_only_widens_the_range(patient: History, rule: StagingRule) -> None:
     plain = staged(patient, rule)
     more = Unread("X/3", "why", (Topic.DRUG, Topic.PROCEDURE, Topic.SCORES, Topic.DIAGNOSIS))
@@ -991,7 +992,7 @@ def test_what_cannot_be_read_only_widens_the_range(patient: History, rule: Stagi
 
 
 @given(records, methods)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_stage_changes_no_verdict_of_another_definition(patient: History, rule: StagingRule) -> None:
     """Staging methods beside it change nothing: a definition by failed trials never asks them."""
     plain = a_definition()
