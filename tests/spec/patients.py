@@ -169,6 +169,7 @@ def _prescription(number: str, drug: Drug | None, name: str, row: dict[str, str]
         segments=segments,
         treats_depression=Finding("use", use, row.get("use_text") or "stated use"),
         stop_reason=StopReason(row.get("stop") or "none given"),
+        stop_text=row.get("stop_text") or "",
         authored=_day(row.get("authored") or "") or segments[0].first_day,
         source=source,
         fulfils=tuple(f"MedicationRequest/{n}" for n in row.get("fulfils", "").split()),

@@ -23,7 +23,7 @@ from typing import Any
 from cds_service.report import all_definitions_json, assessment_json
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.model import Assessment
+from cds_service.trd.model import Assessment, Finding, JudgedTrial
 from tests.conftest import ON
 from tests.spec.patients import patient
 
@@ -72,17 +72,43 @@ def _lines(assessment: Assessment) -> Iterator[str]:
     is_acute = "acute" if assessment.suicidality_is_acute else "not acute"
     concerned = "concerned" if assessment.concerns_depression else "not concerned"
     yield f"{concerned}, age {assessment.age_years}, suicidality {is_acute}, {assessment.agreeing} agree"
-    told["nextSteps"] = [_without_no(step) for step in told["nextSteps"]]
+    steps = [_without_no(step) for step in told["nextSteps"]]
+    told["nextSteps"] = [step for step in steps if step["cautions"]]
+    told["optionsWithoutCaution"] = [step["option"] for step in steps if not step["cautions"]]
     told["staging"] = [_as_item(method, staging) for method, staging in told["staging"].items()]
     for key, value in told.items():
         if key not in TOLD_ELSEWHERE and value not in ([], {}, ""):
             yield ""
             yield from _told(key, value, "")
     yield ""
+    yield "how each trial was judged"
+    for judged in assessment.trials:
+        yield from _judged(judged)
+    yield ""
     yield "definitions"
     chosen, *others = all_definitions_json(assessment)
     for view in others:
         yield from _view(view, chosen)
+
+
+def _judged(judged: JudgedTrial) -> Iterator[str]:
+    """What the answers of a trial rest on, and is not told beside it: its days, its doses, each finding."""
+    trial, outcome = judged.trial, judged.outcome
+    possible = f"{trial.possible_first_day} to {trial.possible_last_day}"
+    runs = "running" if trial.is_running else "over"
+    yield f"  {trial.name}: possible {possible}, {runs}, stopped: {outcome.trial.stop_reason.value}"
+    for days in trial.exposure.segments:
+        sure = "" if days.days_certain else ", not certain"
+        yield f"    {days.first_day} to {days.last_day}: {days.low_mg} to {days.high_mg} mg{sure}"
+    findings = (trial.use, trial.dose, trial.duration, trial.adherence, judged.in_scope, outcome.insufficient)
+    for finding in (*findings, outcome.intolerance, judged.failed, *(c.adequate for c in judged.companions)):
+        if finding:
+            yield f"    {_finding(finding)}"
+
+
+def _finding(finding: Finding) -> str:
+    evidence = f" [{', '.join(finding.evidence)}]" if finding.evidence else ""
+    return f"{finding.criterion} | {finding.answer.value} | {finding.text}{evidence}"
 
 
 def _without_no(step: dict[str, Any]) -> dict[str, Any]:
