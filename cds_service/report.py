@@ -278,7 +278,8 @@ def _beside(companion: Companion) -> str:
     kind, adequate = companion.kind.value, companion.adequate
     dose = f" {companion.dose}" if companion.dose else ""
     days = f" {companion.first_day} to {companion.last_day}" if companion.first_day else ""
-    coincide = f"{companion.overlap_days} days" if companion.overlap_days else "days not recorded"
+    number = companion.overlap_days
+    coincide = f"{number} day{'' if number == 1 else 's'}" if number else "days not recorded"
     shown = {
         Answer.MET: f"adequate {kind}",
         Answer.UNKNOWN: f"whether adequate {kind} is not known: {adequate.text}",

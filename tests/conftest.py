@@ -21,14 +21,14 @@ settings.load_profile("no deadline")
 # Mutation testing runs the tests some thousand times: fewer examples then, and the same each time.
 FEW_EXAMPLES = os.environ.get("HYPOTHESIS_PROFILE") == "few examples"
 settings.register_profile(
-    "few examples", parent=settings.default, deadline=None, derandomize=True, database=None
+    "few examples", parent=settings.default, deadline=None, derandomize=True, database=None, max_examples=12
 )
 settings.load_profile("few examples" if FEW_EXAMPLES else "no deadline")
 
 
 def examples(number: int) -> int:
     """So many examples, or few where the profile says so."""
-    return min(number, 40) if FEW_EXAMPLES else number
+    return min(number, 12) if FEW_EXAMPLES else number
 
 
 @pytest.fixture

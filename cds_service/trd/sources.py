@@ -154,7 +154,7 @@ class _Stage:
             segments=tuple(merged_neighbours([_on_these_days(*piece, is_all_told) for piece in pieces])),
             treats_depression=_use_beside(order, [r for r in records if not self._is_of_other_order(r)]),
             supported_by=(*order.supported_by, *(name for record in records for name in record.references)),
-            dose_text="; ".join([order.dose_text, *_dose_told(order, records)]),
+            dose_text="; ".join(filter(None, [order.dose_text, *_dose_told(order, records)])),
         )
 
     def _is_of_other_order(self, record: Prescription) -> bool:

@@ -32,6 +32,7 @@ from cds_service.trd.model import (
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 from fhir_fixtures import Vignette, vignettes
+from tests.conftest import examples
 from tests.spec.assessments import ON, a_definition
 from tests.spec.people import PHQ9, diagnosis, history, scores
 from tests.spec.test_treatments import CEPEDA, DANISH, KIM, OHDSI, person
@@ -428,7 +429,7 @@ def histories(draw: st.DrawFn) -> History:
     )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(who=histories(), chosen=definitions("chosen"), other=definitions("other"))
 def test_a_difference_is_told_if_and_only_if_the_verdicts_differ(
     who: History, chosen: Definition, other: Definition

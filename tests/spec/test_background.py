@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.respond import assess_history
@@ -23,7 +23,7 @@ from cds_service.trd.model import (
     Score,
     UnreadScore,
 )
-from tests.conftest import ON
+from tests.conftest import ON, examples
 from tests.spec.people import MADRS, PHQ9, history, scores
 from tests.spec.texttables import rows
 
@@ -225,6 +225,7 @@ measurements = st.lists(
 
 
 @pytest.mark.parametrize("definition_id", sorted(load_definitions()))
+@settings(max_examples=examples(100), deadline=None)
 @given(patient=st.sampled_from(PEOPLE), added=measurements)
 def test_measurements_change_neither_verdict_nor_trials(
     definition_id: str, patient: History, added: list[Measurement]

@@ -36,6 +36,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.trials import find_trials
+from tests.conftest import examples
 from tests.spec.assessments import a_definition
 from tests.spec.people import history, scores
 from tests.spec.texttables import rows
@@ -611,7 +612,7 @@ LEVELS_ANY = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.lists(prescriptions(BASES), max_size=4),
     st.lists(prescriptions(AGENTS), max_size=3),

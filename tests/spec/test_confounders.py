@@ -20,6 +20,7 @@ from cds_service.tables.definitions import load_definitions
 from cds_service.trd.confounders import find_confounders
 from cds_service.trd.model import Answer, CheckFirst, Diagnosis, DiagnosisRole, Finding, History, Verdict
 from fhir_fixtures.builders import ICD_10_CM, SNOMED_CT, condition
+from tests.conftest import examples
 from tests.spec.assessments import a_definition
 from tests.spec.people import diagnosis, history, scores
 from tests.spec.texttables import rows
@@ -284,7 +285,7 @@ confounders = st.builds(
 
 
 @given(added=st.lists(confounders, max_size=4), definition_id=st.sampled_from(sorted(DEFINITIONS)))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_confounders_never_change_a_verdict(added: list[Diagnosis], definition_id: str) -> None:
     definition = DEFINITIONS[definition_id]
     plain = assess_history(FAILED_TWO, definition, ON)

@@ -21,7 +21,7 @@ from cds_service.trd.model import (
     UnreadScore,
 )
 from cds_service.trd.trials import find_trials
-from tests.conftest import ON
+from tests.conftest import ON, examples
 from tests.spec.histories import histories
 from tests.spec.people import MADRS, PHQ9, diagnosis, history, scores
 from tests.spec.texttables import rows
@@ -252,7 +252,7 @@ def test_an_unread_score_may_have_been_a_remission(definition: Definition) -> No
     assert (start.earliest, start.latest) == (date(2024, 11, 1), None)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(patient=histories())
 def test_whatever_the_history_the_range_is_one_and_has_its_reason(patient: History) -> None:
     start = find_episode_start(patient, load_definitions()["default-configurable"], ON)

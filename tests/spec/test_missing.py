@@ -28,7 +28,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
-from tests.conftest import ON
+from tests.conftest import ON, examples
 from tests.spec.histories import histories
 from tests.spec.people import MADRS, history, orders, scores
 
@@ -211,7 +211,7 @@ def test_a_definition_by_score_asks_for_the_items_that_are_open(definition: Defi
 # --- any history --------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(patient=histories(), counts=st.booleans(), is_current_episode_only=st.booleans())
 def test_every_unknown_that_bears_on_the_verdict_has_an_entry(
     patient: History, counts: bool, is_current_episode_only: bool

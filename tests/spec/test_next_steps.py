@@ -43,6 +43,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.next_steps import Stage, find_next_steps, find_stage
 from cds_service.trd.precautions import Effect, Record, find_shown
+from tests.conftest import examples
 from tests.spec.assessments import ON, SUICIDALITY, a_definition, a_trial, an_assessment
 from tests.spec.people import diagnosis, history
 
@@ -624,7 +625,7 @@ def one_row(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 # --- whatever the record holds ------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     text=st.text(max_size=40),
     value=st.floats(),

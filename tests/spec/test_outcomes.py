@@ -31,7 +31,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
-from tests.conftest import ON
+from tests.conftest import ON, examples
 from tests.spec.histories import histories
 from tests.spec.people import MADRS, PHQ9, history, orders, scores
 from tests.spec.texttables import rows
@@ -630,7 +630,7 @@ def test_a_short_intolerance_stands_for_its_agent_where_it_counts(definition: De
     assert (result.failed_at_least, result.failed_at_most) == (1, 1)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(patient=histories())
 def test_an_adverse_effect_never_makes_a_failure_sure_nor_a_suspected_one_undoes_it(patient: History) -> None:
     """Where intolerance is no failure, reactions only take away; those without day or certainty change nothing."""

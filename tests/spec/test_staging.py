@@ -35,6 +35,7 @@ from cds_service.trd.model import (
     UnreadScore,
     Verdict,
 )
+from tests.conftest import examples
 from tests.spec.assessments import a_definition
 from tests.spec.people import DRUGS, diagnosis, history, orders, scores
 from tests.spec.texttables import rows
@@ -1038,7 +1039,7 @@ methods = st.sampled_from(list(RULES.values()))
 
 
 @given(records, methods)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_record_has_a_stage_within_the_method(patient: History, rule: StagingRule) -> None:
     found = staged(patient, rule)
     assert 0 <= found.low <= found.high < float("inf")
@@ -1084,7 +1085,7 @@ def test_augmentation_is_used_exactly_where_an_adequate_companion_is_shown(patie
 
 
 @given(records, methods)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_what_cannot_be_read_only_widens_the_range(patient: History, rule: StagingRule) -> None:
     plain = staged(patient, rule)
     more = Unread("X/3", "why", (Topic.DRUG, Topic.PROCEDURE, Topic.SCORES, Topic.DIAGNOSIS))
@@ -1094,7 +1095,7 @@ def test_what_cannot_be_read_only_widens_the_range(patient: History, rule: Stagi
 
 
 @given(records, methods)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_stage_changes_no_verdict_of_another_definition(patient: History, rule: StagingRule) -> None:
     """Staging methods beside it change nothing: a definition by failed trials never asks them."""
     plain = a_definition()

@@ -34,6 +34,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.treatments import judge_treatments
 from fhir_fixtures import Vignette, vignettes
+from tests.conftest import examples
 from tests.spec.assessments import ON, a_definition
 from tests.spec.people import DRUGS, diagnosis, history, orders
 
@@ -700,7 +701,7 @@ def short(definition: Definition) -> Definition:
     )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500), deadline=None)
 @given(
     used=st.lists(segments(), max_size=6),
     unread=st.sampled_from([(), (UNREAD_ORDER,)]),
