@@ -152,6 +152,7 @@ def _measurement(
         unimpaired_at_most=limit,
         source=row.unimpaired_source if limit is not None else "",
         code=row.code,
+        unit_code=row.unit if amount.has_unit_of_table else "",
     )
 
 

@@ -383,7 +383,8 @@ class Domain(Enum):
 class Measurement:
     """A value that is shown as context and changes no verdict: a functional scale, a laboratory value.
 
-    `value` in `unit` as recorded. `unimpaired_at_most` is the highest total of a functional scale that shows
+    `value` in `unit` as recorded; `unit_code` is the UCUM code of that unit where it is the one the table
+    states, else empty. `unimpaired_at_most` is the highest total of a functional scale that shows
     no impairment, None where the table has none; `source` its citation. `use` says why it is shown.
     """
 
@@ -397,6 +398,7 @@ class Measurement:
     unimpaired_at_most: float | None = None
     source: str = ""
     code: str = ""
+    unit_code: str = ""
 
 
 class Topic(Enum):
@@ -861,6 +863,12 @@ class Staging:
     items: tuple[StagingItem, ...]
     source: str
     note: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both ends, low first, each once; none where the method has only points."""
+        ends = ((self.low, self.low_text), (self.high, self.high_text))
+        return tuple(dict.fromkeys(text for points, text in ends if text and text != f"{points:g} points"))
 
 
 @dataclass(frozen=True)

@@ -225,7 +225,7 @@ def _by_figure(sign: Sign, record: Record) -> Iterator[Finding]:
 
 def _compared(sign: Sign, measurement: Measurement) -> Iterator[Finding]:
     text = f"{measurement.name} {measurement.value:g} {measurement.unit} on {measurement.day}"
-    if measurement.unit != sign.unit:
+    if sign.unit not in (measurement.unit, measurement.unit_code):
         text += f", which cannot be compared with {sign.unit}"
         yield _seen(sign, Answer.UNKNOWN, text, measurement.reference)
         return

@@ -208,6 +208,11 @@ def a_value(code: str, value: float, unit: str, day: date = ON, name: str = "val
     return Measurement(name, Domain.VITAL_SIGN, day, value, unit, f"Observation/{name}-{day}", code=code)
 
 
+def coded(measurements: tuple[Measurement, ...]) -> tuple[Measurement, ...]:
+    """The same, with the code of the unit beside its name."""
+    return tuple(replace(measurement, unit_code="mm[Hg]") for measurement in measurements)
+
+
 def born(day: str, latest: str = "") -> History:
     first = date.fromisoformat(day)
     return history(born_earliest=first, born_latest=date.fromisoformat(latest) if latest else first)
@@ -231,6 +236,8 @@ CAUTIONS: list[tuple[str, History, str, str]] = [
     ("blood pressure 140/90", history(measurements=pressure(140, 90)), ESKETAMINE, ""),
     ("systolic above", history(measurements=pressure(140.1, 90)), ESKETAMINE, "caution"),
     ("diastolic above", history(measurements=pressure(140, 91)), ESKETAMINE, "caution"),
+    ("called mmHg", history(measurements=coded(pressure(132, 81, "mmHg"))), ESKETAMINE, ""),
+    ("high, called mmHg", history(measurements=coded(pressure(141, 81, "mmHg"))), ESKETAMINE, "caution"),
     ("blood pressure in kPa", history(measurements=pressure(18, 12, "kPa")), ESKETAMINE, "possible"),
     ("64 years", born("1961-07-01"), ESKETAMINE, ""),
     ("65 today", born("1961-06-30"), ESKETAMINE, "caution"),
