@@ -106,9 +106,7 @@ def staging(assessment: Assessment) -> str:
 
 def _stage(found: Staging, rule: StagingRule | None) -> str:
     """The points with the name of their band; a stage, which is a name already, without its number."""
-    names = " to ".join(
-        dict.fromkeys(escaped(text, 60) for text in (found.low_text, found.high_text) if text)
-    )
+    names = " to ".join(escaped(text, 100) for text in found.names)
     title = escaped(found.title or found.method, 60)
     if names.lower().startswith("stage"):
         return f"{title} {names}"

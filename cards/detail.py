@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from cards import around
 from cards.markdown import ABSURD, bullets, escaped, plain_number, sentence, table
+from cards.words import load_words
 from cds_service.trd.model import (
     Answer,
     Assessment,
@@ -30,6 +31,7 @@ FILLED_SHOWN = 30
 HASH_SHOWN = 12
 
 _VERDICTS = {Answer.MET: "**failed**", Answer.NOT_MET: "does not count", Answer.UNKNOWN: "not known"}
+_WITH_A_DOSE = (TrialKind.ANTIDEPRESSANT, TrialKind.AUGMENTATION)
 _MOST_TELLING_FIRST = (Answer.MET, Answer.UNKNOWN, Answer.NOT_MET)
 _RECALLED = "recalled, unverified"
 _OF_SAFETY = "suicidality"
@@ -113,10 +115,14 @@ def _row(judged: JudgedTrial, assessment: Assessment) -> tuple[str, ...]:
 def _name(trial: Trial) -> str:
     """The drug, and what was tried with it where that is more than an antidepressant alone."""
     name = escaped(trial.name or "unnamed drug", 60)
-    return name if trial.kind is TrialKind.ANTIDEPRESSANT else f"{name} ({trial.kind.value})"
+    is_plain = trial.kind is TrialKind.ANTIDEPRESSANT or trial.kind.value == trial.name
+    return name if is_plain else f"{name} ({trial.kind.value})"
 
 
 def _dose(trial: Trial) -> str:
+    """Two drugs, sessions and talks have no dose of their own in mg."""
+    if trial.kind not in _WITH_A_DOSE:
+        return "–"
     minimum = "minimum not known" if trial.minimum_mg is None else f"min {plain_number(trial.minimum_mg)}"
     assumed = ", assumed" if trial.assumed else ""
     return f"{mg_per_day(trial.max_mg)}{assumed} ({minimum})"
@@ -243,12 +249,18 @@ def _is_recalled(definition: Definition) -> bool:
 def _filled(filled: list[tuple[str, str]]) -> str:
     if not filled:
         return ""
+    names = load_words().parameters
     shown = [
-        f"{escaped(_spaced(name), 60)} {escaped(str(value), 80)}" for name, value in filled[:FILLED_SHOWN]
+        f"{escaped(names.get(name, _spaced(name)), 60)}: {escaped(_said(value), 80)}"
+        for name, value in filled[:FILLED_SHOWN]
     ]
     if len(filled) > FILLED_SHOWN:
         shown.append(f"and {len(filled) - FILLED_SHOWN} more")
     return sentence("Chosen by this project, as the source is silent: " + "; ".join(shown))
+
+
+def _said(value: str) -> str:
+    return {"true": "yes", "false": "no"}.get(value, _spaced(value))
 
 
 def _spaced(name: str) -> str:

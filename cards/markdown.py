@@ -47,7 +47,14 @@ def one_line(text: str) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+    """The text, cut to the limit at the end of a word unless that would lose more than a third of it."""
+    if len(text) <= limit:
+        return text
+    cut = text[: limit - 1]
+    if not text[limit - 1].isspace():
+        whole_words = cut.rpartition(" ")[0]
+        cut = whole_words if len(whole_words) * 3 >= limit * 2 else cut
+    return cut.rstrip(" ,;:") + "…"
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

@@ -75,7 +75,8 @@ class CountWords:
 class Words:
     """All words. `levels` maps a wording level of an option to its words, most pressing first.
 
-    `counts` are by the rule of the definition; `optimise` says what to do with a dose below the minimum.
+    `counts` are by the rule of the definition, `parameters` name those of a definition in plain words;
+    `optimise` says what to do with a dose below the minimum.
     """
 
     source_label: str
@@ -85,6 +86,7 @@ class Words:
     default_scale: str
     levels: dict[str, str]
     counts: dict[str, CountWords]
+    parameters: dict[str, str]
     optimise: dict[str, str]
     options_title: str
     cards: dict[str, CardWords]
@@ -105,6 +107,7 @@ def _words(found: dict[str, Any]) -> Words:
         default_scale=found["default_scale"],
         levels=found["levels"],
         counts={rule: CountWords(**entry) for rule, entry in found["counts"].items()},
+        parameters=found["parameters"],
         optimise=found["optimise"],
         options_title=found["options_title"],
         cards={kind: _card(kind, entry, reasons) for kind, entry in found["cards"].items()},

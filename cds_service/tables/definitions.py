@@ -112,7 +112,7 @@ _OF_TREATMENTS = frozenset(
     }
 )
 _LEFT_OPEN: dict[str, Any] = {"exclusions": [], "min_age_years": None, "episode_scope": "any"}
-_NOT_FILLED = "left open by the source, and not filled for definitions that count treatments"
+_NOT_FILLED = "left open by the source; none is added to definitions that count treatments"
 _NOT_ASKED = f"decides nothing: treatments are counted, and trials shown as by {DEFAULT_ID}"
 
 
@@ -304,7 +304,8 @@ class _Parameters:
             return value
         if key in _LEFT_OPEN and self.rule is Rule.TREATMENTS and key not in self.fill:
             open_ = _LEFT_OPEN[key]
-            self.shown.append(Parameter(key, in_words(open_), "source", self._with_words(key, _NOT_FILLED)))
+            self.filled.append((key, in_words(open_)))
+            self.shown.append(Parameter(key, in_words(open_), "project", self._with_words(key, _NOT_FILLED)))
             return open_
         value, why = self._filled(key)
         self._check(key, value)

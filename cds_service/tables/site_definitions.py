@@ -63,14 +63,17 @@ class Problem:
 def read_directory(directory: Path) -> dict[str, Entry]:
     """The entries of all `*.json` files in the directory, by id, in order of file name.
 
-    Raises InputError with every problem, also when there is no such file.
+    Raises InputError with every problem, also when there is no such file. What is no file (a directory, a pipe
+    that would never end) is a problem and is not opened.
     """
     if not directory.is_dir():
         raise InputError(f"{directory}: expected a directory with definitions, found none")
     paths = sorted(path for path in directory.glob("*.json") if not path.name.startswith("."))
     if not paths:
         raise InputError(f"{directory}: expected at least one *.json file, found none")
-    entries, problems = check_files(paths)
+    others = [path for path in paths if path.exists() and not path.is_file()]
+    entries, problems = check_files([path for path in paths if path not in others])
+    problems += [Problem(str(path), "file", "a file", "something else") for path in others]
     if problems:
         raise InputError("; ".join(map(str, problems)))
     return entries

@@ -29,6 +29,13 @@ def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) ->
     return len(certain), len(certain | possible)
 
 
+def in_words(at_least: float, at_most: float, noun: str) -> str:
+    """`1 failed trial`, `0 to 1 failed trials`: a number, or the range of it, with its noun."""
+    if at_least == at_most:
+        return f"{at_least:g} {noun}" if at_least == 1 else f"{at_least:g} {noun}s"
+    return f"{at_least:g} to {at_most:g} {noun}s"
+
+
 def deciding_trials(trials: Sequence[JudgedTrial]) -> tuple[JudgedTrial, ...]:
     """For each agent the trial that stands for it: the longest of those whose answer is most certain."""
     by_agent: dict[str, list[JudgedTrial]] = defaultdict(list)

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
 from cds_service.trd.confounders import find_confounders
-from cds_service.trd.counting import count_failed, deciding_trials
+from cds_service.trd.counting import count_failed, deciding_trials, in_words
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
@@ -183,9 +183,8 @@ def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int
     assert definition.staging is not None
     needed = definition.staging.met_from or 0.0
     answer = at_least_or_at_most(staging.low, staging.high, needed)
-    points = f"{staging.low:g}" if staging.low == staging.high else f"{staging.low:g} to {staging.high:g}"
     evidence = tuple(dict.fromkeys(ref for item in staging.items for ref in item.evidence))
-    text = f"{points} points, {needed:g} needed"
+    text = f"{in_words(staging.low, staging.high, 'point')}, {needed:g} needed"
     return Finding("staging score", answer, text, evidence), int(staging.low), int(staging.high)
 
 
@@ -234,7 +233,6 @@ def _judge_failed_trials(
 ) -> Finding:
     needed = definition.needed_failed_trials
     answer = at_least_or_at_most(at_least, at_most, needed)
-    count = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
     kind = (
         ""
         if definition.distinctness is Distinctness.AGENT
@@ -242,7 +240,7 @@ def _judge_failed_trials(
     )
     evidence = tuple(dict.fromkeys(ref for t in deciding for ref in t.failed.evidence))
     assumed = dict.fromkeys(f"; assumed: {text}" for t in deciding for text in t.trial.assumed)
-    text = f"{count} failed trials{kind}, {needed} needed{''.join(assumed)}"
+    text = f"{in_words(at_least, at_most, 'failed trial')}{kind}, {needed} needed{''.join(assumed)}"
     return Finding("failed trials", answer, text, evidence)
 
 

@@ -100,14 +100,31 @@ def _missing_in_treatments(judgement: Judgement, definition: Definition) -> Iter
 
 
 def _missing_in_staging(judgement: Judgement, definition: Definition) -> Iterator[Missing]:
-    del definition
-    items = judgement.staging.items if judgement.staging else ()
-    return (_missing_item(item) for item in items if item.low != item.high)
+    """The items that are open. What keeps failed trials open is asked trial by trial, as it can be recorded."""
+    for item in judgement.staging.items if judgement.staging else ():
+        if item.low != item.high:
+            in_trials = [*_missing_in_trials(judgement, definition)] if item.name in _OF_TRIALS else []
+            yield from in_trials or [_missing_item(item)]
+
+
+_OF_TRIALS = ("failures", "trials", "stage")
+_ITEMS = {
+    "duration": ("when this episode began", "Record the onset of the current episode."),
+    "severity": ("how severe the depression is", f"Record a {USUAL_SCALE} now."),
+    "augmentation": ("whether augmentation was enough", "Record dose and days of what was added."),
+    "ect": ("whether ECT was given", "Record when ECT was given, or that it was not."),
+    "optimisation": (
+        "which trials were optimised",
+        "Count them by the method's own rules; no record tells it.",
+    ),
+}
 
 
 def _missing_item(item: StagingItem) -> Missing:
-    why = f"{item.low:g} to {item.high:g} points: {item.text}"
-    return Missing(f"staging item: {item.name}", why, f"Record what scores the item {item.name}.")
+    what, ask = _ITEMS.get(
+        item.name, (f"staging item {item.name}", "Record what the reason says is not known.")
+    )
+    return Missing(what, f"{item.low:g} to {item.high:g} points: {item.text}", ask)
 
 
 _MISSING_BY = {

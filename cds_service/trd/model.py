@@ -901,6 +901,12 @@ class Staging:
     source: str
     note: str = ""
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of both ends, low first, each once; none where the method has only points."""
+        ends = ((self.low, self.low_text), (self.high, self.high_text))
+        return tuple(dict.fromkeys(text for points, text in ends if text and text != f"{points:g} points"))
+
 
 @dataclass(frozen=True)
 class NextStep:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from cds_service.trd.counting import count_failed, deciding_trials
+from cds_service.trd.counting import count_failed, deciding_trials, in_words
 from cds_service.trd.days import shifted
 from cds_service.trd.episode import find_episode_start
 from cds_service.trd.model import (
@@ -387,8 +387,7 @@ def _count_failed(case: Case) -> _Failed:
         f"{t.trial.name or 'unnamed drug'}{'' if t.failed.answer is Answer.MET else ' (perhaps)'}"
         for t in shown
     )
-    count = f"{at_least}" if at_least == at_most else f"{at_least} to {at_most}"
-    text = f"{count} failed trials" + (f": {names}" if names else "")
+    text = in_words(at_least, at_most, "failed trial") + (f": {names}" if names else "")
     if not_read or searches:
         text += "; orders that could not be read may hide more"
     evidence = dict.fromkeys(

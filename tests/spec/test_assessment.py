@@ -9,6 +9,7 @@ import pytest
 
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.counting import in_words
 from cds_service.trd.model import (
     Answer,
     Assessment,
@@ -310,3 +311,18 @@ def test_nobody_without_a_sign_of_depression_is_concerned(definition: Definition
 def test_an_empty_record(definition: Definition) -> None:
     result = verdict_on(History("Patient/p1"), definition)
     assert (result.verdict, result.failed_at_most, result.concerns_depression) == (Verdict.NOT_MET, 0, False)
+
+
+COUNTS = [
+    # least, most, in words
+    (0, 0, "0 failed trials"),
+    (1, 1, "1 failed trial"),
+    (0, 1, "0 to 1 failed trials"),
+    (2, 2, "2 failed trials"),
+    (1.5, 1.5, "1.5 failed trials"),
+]
+
+
+@pytest.mark.parametrize(("least", "most", "words"), COUNTS)
+def test_a_number_is_said_with_its_noun(least: float, most: float, words: str) -> None:
+    assert in_words(least, most, "failed trial") == words

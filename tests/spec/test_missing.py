@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.missing import find_missing
+from cds_service.trd.missing import _missing_item, find_missing
 from cds_service.trd.model import (
     Answer,
     Assessment,
@@ -202,10 +203,58 @@ def test_a_definition_by_score_asks_for_the_items_that_are_open(definition: Defi
     enough = Finding("staging score", Answer.UNKNOWN, "6 to 8 points, 7 needed")
     (asked,) = find_missing(judgement_by(by_score, enough, staging=staging), (), (), SAFE, by_score)
     assert asked == Missing(
-        "staging item: duration",
+        "when this episode began",
         "1 to 3 points: when the episode began is not known",
-        "Record what scores the item duration.",
+        "Record the onset of the current episode.",
     )
+
+
+ITEMS = [
+    # item, what is missing
+    ("severity", "how severe the depression is"),
+    ("augmentation", "whether augmentation was enough"),
+    ("ect", "whether ECT was given"),
+    ("optimisation", "which trials were optimised"),
+    ("failures", "staging item failures"),  # no trial on record that could be asked about
+    ("another", "staging item another"),
+]
+
+
+@pytest.mark.parametrize(("name", "what"), ITEMS)
+def test_each_item_is_asked_for_in_plain_words(definition: Definition, name: str, what: str) -> None:
+    by_score = replace(definition, rule=Rule.SCORE)
+    staging = Staging("x", "X", 1, 2, "", "", (StagingItem(name, 1, 2, "open"),), "a source")
+    enough = Finding("staging score", Answer.UNKNOWN, "1 to 2 points, 2 needed")
+    (asked,) = find_missing(judgement_by(by_score, enough, staging=staging), (), (), SAFE, by_score)
+    assert (asked.what, asked.why) == (what, "1 to 2 points: open")
+    assert asked.ask.endswith(".")
+
+
+@pytest.mark.parametrize("method", ["msm", "mgh-s"])
+def test_the_items_of_the_staging_methods_are_known(method: str) -> None:
+    staging = load_definitions()[method].staging
+    assert staging is not None
+    for item in sorted({item for item, _, _ in staging.points} - {"failures", "trials"}):
+        asked = _missing_item(StagingItem(item, 0, 1, "open"))
+        assert not asked.what.startswith("staging item")
+
+
+def test_failed_trials_of_a_score_are_asked_for_trial_by_trial(definition: Definition) -> None:
+    by_score = replace(definition, rule=Rule.SCORE)
+    items = (StagingItem("trials", 0, 1, "0 to 1 failed trials"),)
+    staging = Staging("mgh-s", "MGH", 0, 1, "", "", items, "a source")
+    enough = Finding("staging score", Answer.UNKNOWN, "0 to 1 points, 1 needed")
+    table = """
+        drug        | first_day  | last_day   | mg_per_day
+        ------------+------------+------------+-----------
+        sertraline  | 2025-09-01 | 2025-11-24 | 100
+    """
+    judgement = judgement_by(by_score, enough, table, staging)
+    asked = [m.what for m in find_missing(judgement, (), (), SAFE, by_score)]
+    assert asked == [
+        "depression score between 2025-07-03 and 2025-09-08, at the start of sertraline",
+        "depression score between 2025-09-28 and 2025-12-08, late on sertraline",
+    ]
 
 
 # --- any history --------------------------------------------------------------------------------------------

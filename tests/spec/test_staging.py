@@ -495,7 +495,8 @@ FAILURES = """
 def test_msm_failures(case: dict[str, str]) -> None:
     found = item(someone(*failed(int(case["failed"]))), MSM, "failures")
     assert span(found) == case["points"]
-    assert found.text.startswith(f"{case['failed']} failed trials: drug 1")
+    trials = "1 failed trial" if case["failed"] == "1" else f"{case['failed']} failed trials"
+    assert found.text.startswith(f"{trials}: drug 1")
     assert len(found.evidence) == int(case["failed"])
 
 

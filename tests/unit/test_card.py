@@ -274,5 +274,24 @@ def test_shortened_text(limit: int, expected: str) -> None:
     assert shortened("abc", limit) == expected
 
 
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        (24, "2 drugs in the first…"),
+        (25, "2 drugs in the first year"),
+        (22, "2 drugs in the first…"),
+        (21, "2 drugs in the first…"),
+        (20, "2 drugs in the…"),
+    ],
+)
+def test_a_text_is_cut_between_words(limit: int, expected: str) -> None:
+    assert shortened("2 drugs in the first year", limit) == expected
+
+
+def test_a_long_word_is_cut_within() -> None:
+    assert shortened("a " + "b" * 20, 12) == "a " + "b" * 9 + "…"
+    assert shortened("failed, then; more", 9) == "failed…"
+
+
 def test_one_line() -> None:
     assert one_line(" a\r\n b\u2028c\u200bd ") == "a b cd"

@@ -472,3 +472,19 @@ def test_the_definitions_load_without_jsonschema() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("id_", "name", "value"),
+    [
+        ("kim-register", "exclusions", "none"),
+        ("danish-2020", "exclusions", "none"),
+        ("ohdsi-1009", "min_age_years", "any"),
+        ("ohdsi-1009", "episode_scope", "any"),
+    ],
+)
+def test_what_a_source_leaves_open_is_not_said_to_be_set_by_it(id_: str, name: str, value: str) -> None:
+    definition = load_definitions()[id_]
+    (found,) = (parameter for parameter in definition.parameters if parameter.name == name)
+    assert (found.value, found.set_by) == (value, "project")
+    assert (name, value) in definition.filled

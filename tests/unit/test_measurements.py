@@ -140,6 +140,27 @@ def test_a_limit_holds_only_in_the_unit_it_is_stated_for(
     assert measured.source.startswith("recalled, unverified") is (limit is not None)
 
 
+CODED_UNITS = [
+    # element of valueQuantity, the unit shown, its code
+    ({"unit": "mmHg", "code": "mm[Hg]"}, "mmHg", "mm[Hg]"),
+    ({"unit": "mm[Hg]"}, "mm[Hg]", "mm[Hg]"),
+    ({"code": "mm[Hg]"}, "mm[Hg]", "mm[Hg]"),
+    ({"unit": "mmHg"}, "mmHg", ""),
+    ({"unit": "mmHg", "code": "kPa"}, "mmHg", ""),
+    ({}, "", ""),
+]
+
+
+@pytest.mark.parametrize(("elements", "unit", "code"), CODED_UNITS)
+def test_a_unit_is_known_by_its_code_whatever_it_is_called(
+    elements: dict[str, str], unit: str, code: str
+) -> None:
+    [measured] = read(
+        observation(code=(LOINC, "8480-6"), value=None, valueQuantity={"value": 132, **elements})
+    ).measurements
+    assert (measured.unit, measured.unit_code) == (unit, code)
+
+
 # --- blood pressure and other components --------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -367,6 +368,26 @@ def test_ids_that_two_files_share_name_both(tmp_path: Path) -> None:
     assert str(first) in str(refused.value)
     assert str(second) in str(refused.value)
     assert '"st-elsewhere"' in str(refused.value)
+
+
+def test_what_is_no_file_is_named_and_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.json").mkdir()
+    os.mkfifo(tmp_path / "b.json")  # opened, it would be waited for without end
+    (tmp_path / "c.json").symlink_to("/dev/zero")
+    (tmp_path / "d.json").symlink_to(tmp_path / "gone")
+    (tmp_path / "e.json").symlink_to(write(tmp_path, MINIMAL, "elsewhere"))
+    with pytest.raises(InputError) as raised:
+        read_directory(tmp_path)
+    named = [problem.removeprefix(f"{tmp_path}/") for problem in str(raised.value).split("; ")]
+    assert named == [
+        "d.json: file: expected a file that can be read, found No such file or directory",
+        *(f"{letter}.json: file: expected a file, found something else" for letter in "abc"),
+    ]
+
+
+def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "e.json").symlink_to(write(tmp_path, MINIMAL, "elsewhere"))
+    assert list(read_directory(tmp_path)) == [MINIMAL["id"]]
 
 
 @pytest.mark.parametrize("has_directory", [True, False])
