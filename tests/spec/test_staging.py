@@ -654,6 +654,30 @@ def test_what_stood_beside_the_trials_of_an_earlier_episode_does_not_count() -> 
     assert span(item(person, MSM, "augmentation", is_current_episode_only=False)) == "1"
 
 
+@pytest.mark.parametrize(("lookback", "points"), [(425, "1"), (424, "0")])
+def test_a_combination_counts_only_where_both_trials_are_in_scope(lookback: int, points: str) -> None:
+    """Sertraline ended 425 days ago, venlafaxine went on."""
+    person = someone(
+        "sertraline | 2025-01-01 | 2025-05-01 | 100 | inefficacy",
+        "venlafaxine | 2025-01-01 | 2026-03-15 | 150 | inefficacy",
+    )
+    found = item(person, MSM, "augmentation", lookback_days=lookback, is_current_episode_only=False)
+    assert span(found) == points
+
+
+def test_augmentation_of_a_trial_that_was_running_when_remission_came_is_open() -> None:
+    row = {"agent": "lithium", "mg": "600", "use": "met", "days": "certain"}
+    lithium = added({**row, "first_day": "2025-10-01", "last_day": "2025-11-24"})
+    remission = scores(
+        ("2025-11-20", 2), ("2025-12-24", 1), ("2026-02-25", 1), ("2026-05-01", 20), scale=PHQ9
+    )
+    person = someone("sertraline | 2025-09-01 | 2026-06-15 | 100", add_ons=lithium, scores=remission)
+    found = item(person, MSM, "augmentation")
+    assert span(found) == "0-1"
+    assert found.text.startswith("lithium beside sertraline: 600 mg/day, at least 600 mg/day needed; 55 days")
+    assert "remission" in found.text
+
+
 def test_why_nothing_counts_as_augmentation_is_said() -> None:
     row = {"agent": "lithium", "mg": "300", "use": "met", "days": "certain"}
     low = added({**row, "first_day": "2026-01-01", "last_day": "2026-03-01"})
