@@ -369,10 +369,14 @@ def test_what_is_worked_out_in_sentences() -> None:
         f"with the {days['escitalopram']} days of escitalopram {longest} days, {longest / 7:.1f} weeks",
         f"2026-06-22 is {since} days ago: acute",
         f"The patient is {answer().age_years} years old",
+        f"6 weeks, which is {load_definitions()[CHOSEN].minimum_days} days",
+        f"28 days in February and 31 in March, {trial('venlafaxine')['beside'][0]['overlapDays']} days together",
+        "2025-06-01 to 2026-06-30 is 12 months and 29 days: the 13th month has begun",
         f"{' + '.join(msm[0])} = {staging['msm']['low']['points']:g}",
         f"{' + '.join(msm[1])} = {staging['msm']['high']['points']:g}",
     ):
         assert sentence in PAGE
+    assert staging["msm"]["items"][0]["text"].startswith("13 months")
     # Each share of hundred is a threshold or an improvement.
     percents = {float(number) for number in re.findall(r"(\d+(?:\.\d)?) %", PAGE)}
     assert percents == {25, 50, 30, 14.3, 4.8, 25.9}
