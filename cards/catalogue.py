@@ -248,7 +248,7 @@ def _failed_range(assessment: Assessment) -> str:
         return f"{words.counted(least)} {words.verb}"
     if least == 0:
         return f"at most {words.counted(most)} {words.verb}, none for certain"
-    return f"at least {least} and at most {words.counted(most)} {words.verb}"
+    return f"at least {least:g} and at most {words.counted(most)} {words.verb}"
 
 
 def _missing_in_short(assessment: Assessment) -> str:

@@ -67,8 +67,8 @@ class CountWords:
     many: str
     verb: str
 
-    def counted(self, number: int) -> str:
-        return f"{number} {self.one if number == 1 else self.many}"
+    def counted(self, number: float) -> str:
+        return f"{number:g} {self.one if number == 1 else self.many}"
 
 
 @dataclass(frozen=True)

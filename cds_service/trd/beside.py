@@ -204,7 +204,7 @@ def _levels(exposure: Exposure, measurements: Iterable[Measurement]) -> list[Mea
         measured
         for measured in measurements
         if measured.code == add_on.level_code
-        and units & measured.plain_units
+        and measured.plain_unit in units
         and any(s.first_day <= measured.day <= s.last_day for s in exposure.segments)
     ]
     return sorted(found, key=lambda measured: (measured.day, measured.reference))

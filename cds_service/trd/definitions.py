@@ -122,6 +122,8 @@ class Judge:
         alike = (_judged_alike(definition), companions is None)
         trials = self._once(("trials", alike), lambda: self._trials(outcomes, companions, definition))
         staging = stage(history, trials, definition, on)
+        at_least: float
+        at_most: float
         if definition.rule is Rule.TREATMENTS:
             enough, at_least, at_most = judge_treatments(history, definition, on)
         elif definition.rule is Rule.SCORE and staging is not None:
@@ -178,14 +180,19 @@ def _judged_alike(definition: Definition) -> tuple[object, ...]:
     )
 
 
-def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, int, int]:
+def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, float, float]:
     """Whether the staging score reaches the threshold; a range on both sides of it is unknown."""
     assert definition.staging is not None
     needed = definition.staging.met_from or 0.0
     answer = at_least_or_at_most(staging.low, staging.high, needed)
     evidence = tuple(dict.fromkeys(ref for item in staging.items for ref in item.evidence))
     text = f"{in_words(staging.low, staging.high, 'point')}, {needed:g} needed"
-    return Finding("staging score", answer, text, evidence), int(staging.low), int(staging.high)
+    return Finding("staging score", answer, text, evidence), _whole(staging.low), _whole(staging.high)
+
+
+def _whole(points: float) -> float:
+    """2 rather than 2.0; half points stay."""
+    return int(points) if points == int(points) else points
 
 
 def _judge_failed(

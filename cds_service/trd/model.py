@@ -417,9 +417,9 @@ class Measurement:
     unit_code: str = ""
 
     @property
-    def plain_units(self) -> frozenset[str]:
-        """Its unit and the code of it, without the marks of UCUM: `mm[Hg]` and "mm Hg" are both `mmhg`."""
-        return frozenset(plain_unit(unit) for unit in (self.unit, self.unit_code) if unit)
+    def plain_unit(self) -> str:
+        """Its unit without the marks of UCUM: `mm[Hg]` and "mm Hg" are both `mmhg`. A code decides against words."""
+        return plain_unit(self.unit_code or self.unit)
 
 
 _MARKS_OF_A_UNIT = str.maketrans(dict.fromkeys("[]{}_ "))
@@ -854,8 +854,8 @@ class Judgement:
 
     definition: Definition
     verdict: Verdict
-    failed_at_least: int
-    failed_at_most: int
+    failed_at_least: float
+    failed_at_most: float
     reasons: tuple[Finding, ...]
     trials: tuple[JudgedTrial, ...]
     staging: Staging | None = None
@@ -952,8 +952,8 @@ class Assessment:
     on: date
     definition: Definition
     verdict: Verdict
-    failed_at_least: int
-    failed_at_most: int
+    failed_at_least: float
+    failed_at_most: float
     reasons: tuple[Finding, ...]
     trials: tuple[JudgedTrial, ...]
     missing: tuple[Missing, ...]
@@ -980,7 +980,7 @@ class Assessment:
     def certainly_failed(self) -> int:
         """How many trials failed for certain, whatever the definition counts."""
         if self.definition.rule is Rule.FAILED_TRIALS:
-            return self.failed_at_least
+            return int(self.failed_at_least)
         failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
         return len({trial.agent for trial in failed})
 

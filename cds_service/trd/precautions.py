@@ -226,7 +226,7 @@ def _by_figure(sign: Sign, record: Record) -> Iterator[Finding]:
 
 def _compared(sign: Sign, measurement: Measurement) -> Iterator[Finding]:
     text = f"{measurement.name} {measurement.value:g} {measurement.unit} on {measurement.day}"
-    if plain_unit(sign.unit) not in measurement.plain_units:
+    if plain_unit(sign.unit) != measurement.plain_unit:
         text += f", which cannot be compared with {sign.unit}"
         yield _seen(sign, Answer.UNKNOWN, text, measurement.reference)
         return

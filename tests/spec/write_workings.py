@@ -59,7 +59,8 @@ def _assessed(text: str) -> Assessment:
             definition = definitions[rest]
         elif first == "with":
             changes = dict(line.split()[1:] for line in block.splitlines())
-            values = {key: json.loads(value) for key, value in changes.items()}
+            told = {key: json.loads(value) for key, value in changes.items()}
+            values = {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
             definition = replace(definition, **values)
         else:
             tables.append(block)
