@@ -33,7 +33,7 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.input_files import SUFFIXES, read_files
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import DEFAULT_ID, load_definitions
-from cds_service.trd.model import Prescription
+from cds_service.trd.record import Prescription
 
 TABLES = Path(__file__).resolve().parent.parent / "cds_service" / "tables"
 VERSIONS = {"dstu2": "DSTU2", "stu3": "STU3", "r3": "STU3", "r4": "R4", "r4b": "R4B", "r5": "R5"}

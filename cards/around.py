@@ -11,17 +11,16 @@ from collections.abc import Iterable, Sequence
 
 from cards.markdown import bullets, escaped, plain_number, sentence
 from cards.words import load_words
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Finding,
     JudgedTrial,
-    Measurement,
     NextStep,
     OtherView,
     Staging,
-    StagingRule,
 )
+from cds_service.trd.parameters import StagingRule
+from cds_service.trd.record import Measurement
 
 CHECKS_SHOWN = 4
 COMPANIONS_SHOWN = 6

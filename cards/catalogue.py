@@ -20,16 +20,9 @@ from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day
 from cards.markdown import escaped, one_line, plain_number, shortened
 from cards.suggestions import Occasion, suggestion_for
 from cards.words import CardWords, CountWords, PathwayWords, load_words
-from cds_service.trd.model import (
-    Answer,
-    Assessment,
-    Definition,
-    Finding,
-    JudgedTrial,
-    Rule,
-    Verdict,
-    all_of,
-)
+from cds_service.trd.answers import Answer, Finding, all_of
+from cds_service.trd.model import Assessment, JudgedTrial, Verdict
+from cds_service.trd.parameters import Definition, Rule
 
 
 def cards_for(

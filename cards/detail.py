@@ -11,18 +11,17 @@ from functools import lru_cache
 from cards import around
 from cards.markdown import ABSURD, bullets, escaped, plain_number, sentence, table
 from cards.words import load_words
+from cds_service.trd.answers import Answer
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Definition,
     JudgedTrial,
     Missing,
     Outcome,
-    Score,
     Trial,
     TrialKind,
-    Unread,
 )
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import Score, Unread
 
 TRIALS_SHOWN = 12
 MISSING_SHOWN = 8

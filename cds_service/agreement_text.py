@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from cds_service.report import all_views
 from cds_service.trd.agreement import needed
-from cds_service.trd.model import Answer, Assessment, Judgement, OtherView, Rule
+from cds_service.trd.answers import Answer
+from cds_service.trd.model import Assessment, Judgement, OtherView
+from cds_service.trd.parameters import Rule
 
 WIDTH = 100
 INDENT = "  "

@@ -19,7 +19,7 @@ from cds_service.services import find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
-from cds_service.trd.model import Definition
+from cds_service.trd.parameters import Definition
 from cds_service.web import Site, add_routes
 
 GC_ALLOCATIONS = 100_000

@@ -15,7 +15,8 @@ from cds_service.errors import FhirServerError, InputError, MissingEvidence, Trd
 
 if TYPE_CHECKING:
     from cds_service.fhir_reading.collected import Collected
-    from cds_service.trd.model import Assessment, Definition
+    from cds_service.trd.model import Assessment
+    from cds_service.trd.parameters import Definition
 
 EXIT_USAGE, EXIT_INPUT, EXIT_SERVER = 2, 3, 4
 

@@ -16,7 +16,7 @@ from cds_service.tables.definitions import (
     reading_rules,
     source_parameters,
 )
-from cds_service.trd.model import Definition, Parameter
+from cds_service.trd.parameters import Definition, Parameter
 
 COUNTED = {"failed-trials": "trials", "treatments": "treatments", "score": "points"}
 _MEANT = {

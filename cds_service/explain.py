@@ -19,7 +19,7 @@ from cds_service.fhir_reading.medications import drug_of_resource
 from cds_service.fhir_reading.references import TYPED_REFERENCE, Index, index_resources, reference_of
 from cds_service.fhir_reading.resource_types import OF_A_DRUG, ORDERS
 from cds_service.tables.drugs import Per
-from cds_service.trd.model import DoseSegment, Prescription
+from cds_service.trd.record import DoseSegment, Prescription
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from cds_service.bounded_get import Bounds, WorthRetrying, get_once
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.search_results import Page, count_matches, describe_issues, error_of, read_page
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 
 PAGE_SIZE = 100  # larger pages are refused by some servers
 MAX_PAGES = 500

@@ -20,7 +20,7 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.hook_request import HookRequest, name_kind
 from cds_service.referenced_medications import fetch_medications
 from cds_service.search_results import Page, count_matches, read_page, refuse_errors
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 _PATIENT_TOKEN = "{{context.patientId}}"
 _NOT_GIVEN: Any = object()

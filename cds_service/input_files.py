@@ -26,7 +26,7 @@ from cds_service.fhir_reading.references import (
 )
 from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT
 from cds_service.fhir_reading.versions import to_r4
-from cds_service.trd.model import Unread
+from cds_service.trd.record import Unread
 
 STANDARD_INPUT = "-"
 LINES = (".ndjson", ".jsonl")

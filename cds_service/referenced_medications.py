@@ -20,7 +20,7 @@ from cds_service.fhir_reading.references import references_to_drugs
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.search_results import Page
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 _IDS_A_SEARCH = 50
 NAMES_A_DRUG = frozenset({"medicationReference", "medication", "suspectEntity"})

@@ -5,21 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from cds_service.trd.agreement import needed
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
     Companion,
     CompanionKind,
-    Finding,
     JudgedTrial,
     Judgement,
-    Measurement,
     NextStep,
     OtherView,
-    Prescription,
     Staging,
-    Unread,
 )
+from cds_service.trd.record import Measurement, Prescription, Unread
 
 EXTENSION_KEY = "org.trd-cds.assessment"
 

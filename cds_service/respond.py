@@ -31,9 +31,7 @@ from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import (
     Assessment,
     Companion,
-    Definition,
     Exposure,
-    History,
     Judgement,
     OtherView,
     Outcome,
@@ -41,6 +39,8 @@ from cds_service.trd.model import (
 from cds_service.trd.next_steps import find_next_steps
 from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.outcomes import judge_outcomes
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import History
 from cds_service.trd.staging import rests_on_companions
 from cds_service.trd.trials import find_trials
 

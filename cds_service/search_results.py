@@ -14,7 +14,7 @@ from typing import Any
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_reading.collected import Entry
 from cds_service.hook_request import name_kind
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 _ISSUE_CODE = re.compile(r"[a-z-]{1,30}", re.ASCII)
 _NOT_OFFERED = frozenset({"not-supported", "not-found", "forbidden", "security", "suppressed"})

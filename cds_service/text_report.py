@@ -6,7 +6,14 @@ import textwrap
 
 from cds_service.agreement_text import agreement_in_words, differences_in_words
 from cds_service.report import trial_sentence
-from cds_service.trd.model import Answer, Assessment, Finding, Measurement, NextStep, Staging, Unread, Verdict
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.model import (
+    Assessment,
+    NextStep,
+    Staging,
+    Verdict,
+)
+from cds_service.trd.record import Measurement, Unread
 
 VERDICTS = {
     Verdict.MET: "MET: adequate-trial criteria for treatment-resistant depression are met",

@@ -31,7 +31,7 @@ from cds_service.respond import respond
 from cds_service.services import Service, discovery, find_service
 from cds_service.settings import Settings
 from cds_service.terminology import TerminologyClient
-from cds_service.trd.model import Definition
+from cds_service.trd.parameters import Definition
 
 logger = logging.getLogger("cds_service.web")
 

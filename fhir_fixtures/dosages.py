@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cds_service.trd.model import DoseSegment
+from cds_service.trd.record import DoseSegment
 from fhir_fixtures.builders import Resource, quantity
 
 

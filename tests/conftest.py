@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.model import Definition
+from cds_service.trd.parameters import Definition
 
 ON = date(2026, 6, 30)
 

@@ -214,7 +214,12 @@ def test_criteria() -> None:
 def test_every_definition() -> None:
     views = [(CHOSEN, answer())] + [(v.definition_id, v.judgement) for v in answer().other_views]
     shown = {
-        row["definition"]: (row["verdict"], int(row["at least"]), int(row["at most"]), float(row["needed"]))
+        row["definition"]: (
+            row["verdict"],
+            float(row["at least"]),
+            float(row["at most"]),
+            float(row["needed"]),
+        )
         for row in rows("definition", "verdict")
     }
     assert shown == {

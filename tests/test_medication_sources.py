@@ -11,7 +11,9 @@ from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import DEFAULT_ID, load_definitions
-from cds_service.trd.model import Answer, Assessment, History, Trial
+from cds_service.trd.answers import Answer
+from cds_service.trd.model import Assessment, Trial
+from cds_service.trd.record import History
 from fhir_fixtures import builders
 from fhir_fixtures.builders import RXNORM, Resource
 from tests.conftest import ON

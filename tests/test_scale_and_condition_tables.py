@@ -22,7 +22,8 @@ from cds_service.tables.measurements import load_measurements
 from cds_service.tables.scales import load_answers, load_scales
 from cds_service.tables.suicide_scales import COVERS, load_suicide_scale_parts, load_yes_and_no
 from cds_service.tables.words import plain_words
-from cds_service.trd.model import Answer, DiagnosisRole
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import DiagnosisRole
 
 
 def rows_of(table: str) -> list[dict[str, str]]:

@@ -22,7 +22,8 @@ from cds_service.fhir_reading.medication_requests import read_medication_request
 from cds_service.report import assessment_json, trial_sentence, without_empty
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import DEFAULT_ID, load_definitions
-from cds_service.trd.model import Assessment, History, Verdict
+from cds_service.trd.model import Assessment, Verdict
+from cds_service.trd.record import History
 from fhir_fixtures.builders import Resource
 from tests.conftest import ON
 from tests.contract.replies import validator

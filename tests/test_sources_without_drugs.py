@@ -22,7 +22,8 @@ from cds_service.input_files import read_files
 from cds_service.report import EXTENSION_KEY, assessment_json
 from cds_service.respond import assess_collected
 from cds_service.settings import Settings
-from cds_service.trd.model import Answer, History, ProcedureKind
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import History, ProcedureKind
 from fhir_fixtures.builders import (
     SNOMED_CT,
     adverse_event,

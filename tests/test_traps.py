@@ -15,7 +15,9 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.report import assessment_json
 from cds_service.respond import assess_history, reply
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.model import Answer, Assessment, DiagnosisRole, History, Prescription, Trial
+from cds_service.trd.answers import Answer
+from cds_service.trd.model import Assessment, Trial
+from cds_service.trd.record import DiagnosisRole, History, Prescription
 from fhir_fixtures.builders import (
     ICD_10_CM,
     LOINC,

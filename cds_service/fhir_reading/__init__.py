@@ -30,7 +30,12 @@ from cds_service.fhir_reading.references import (
 )
 from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT, RESOURCE_TYPES
 from cds_service.trd.assumptions import assume_one_unit_a_day
-from cds_service.trd.model import History, Topic, Unread, UnreadScore
+from cds_service.trd.record import (
+    History,
+    Topic,
+    Unread,
+    UnreadScore,
+)
 from cds_service.trd.sources import left_out, reconcile
 
 __all__ = ["read_history"]

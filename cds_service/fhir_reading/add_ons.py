@@ -24,7 +24,8 @@ from cds_service.fhir_reading.indications import PURPOSE_WORDS, WORDS_TO_PURPOSE
 from cds_service.tables.add_ons import AugmentingAgent, augmenting_agent
 from cds_service.tables.conditions import meaning_of_code
 from cds_service.tables.drugs import Form, Words, words_of
-from cds_service.trd.model import Answer, DiagnosisRole, Finding, Prescription
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import DiagnosisRole, Prescription
 
 
 def other_use_of(order: MedicationRequest, drug: Recognised, resource: dict[str, Any], find: Find) -> str:

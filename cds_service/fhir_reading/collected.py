@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cds_service.fhir_reading.code_names import Code, KnownName
-from cds_service.trd.model import Unread
+from cds_service.trd.record import Unread
 
 
 @dataclass(frozen=True)

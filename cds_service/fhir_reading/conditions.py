@@ -36,7 +36,13 @@ from cds_service.tables.conditions import (
     severity_of,
 )
 from cds_service.tables.precautions import precautions_in_text
-from cds_service.trd.model import Answer, Diagnosis, DiagnosisRole, Topic, Unread, all_of
+from cds_service.trd.answers import Answer, all_of
+from cds_service.trd.record import (
+    Diagnosis,
+    DiagnosisRole,
+    Topic,
+    Unread,
+)
 
 VERIFICATIONS = {
     "confirmed": Answer.MET,

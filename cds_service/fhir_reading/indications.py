@@ -27,7 +27,8 @@ from cds_service.tables.conditions import (
 )
 from cds_service.tables.drugs import Form, TrialUse, Words, words_of
 from cds_service.tables.reasons import Indication, load_indications, load_stop_reasons
-from cds_service.trd.model import Answer, DiagnosisRole, Finding, StopReason
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import DiagnosisRole, StopReason
 
 Find = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 

@@ -22,7 +22,7 @@ from cds_service.fhir_reading.result_dates import When, not_after, read_when
 from cds_service.fhir_reading.result_status import VOID, modifier_problem, status_problem
 from cds_service.fhir_reading.result_values import read_amount
 from cds_service.tables.measurements import MeasurementRow
-from cds_service.trd.model import Measurement, Topic, Unread
+from cds_service.trd.record import Measurement, Topic, Unread
 
 MOST_OF_EACH = 3
 

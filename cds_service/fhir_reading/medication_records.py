@@ -49,7 +49,13 @@ from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import ORDERS
 from cds_service.tables.reasons import Indication
 from cds_service.trd.days import shifted
-from cds_service.trd.model import DoseSegment, Prescription, Source, Topic, Unread
+from cds_service.trd.record import (
+    DoseSegment,
+    Prescription,
+    Source,
+    Topic,
+    Unread,
+)
 from cds_service.trd.sources import PACK_WITHIN
 
 RecordType = TypeVar("RecordType", MedicationDispense, MedicationStatement, MedicationAdministration)

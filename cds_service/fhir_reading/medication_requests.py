@@ -34,7 +34,8 @@ from cds_service.fhir_reading.order_days import read_order_days
 from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
 from cds_service.fhir_reading.references import reference_of
 from cds_service.tables.reasons import Indication
-from cds_service.trd.model import Answer, Prescription, Topic, Unread
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import Prescription, Topic, Unread
 
 SET_ASIDE_STATUS = {
     "entered-in-error": "entered in error",

@@ -47,7 +47,14 @@ from cds_service.fhir_reading.suicide_answers import (
     settle_suicide_answers,
 )
 from cds_service.tables.scales import ScaleRow
-from cds_service.trd.model import Measurement, Score, SuicideItem, Topic, Unread, UnreadScore
+from cds_service.trd.record import (
+    Measurement,
+    Score,
+    SuicideItem,
+    Topic,
+    Unread,
+    UnreadScore,
+)
 
 Find = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 

@@ -43,7 +43,7 @@ from cds_service.fhir_reading.supply_days import (
 )
 from cds_service.fhir_reading.timing import UnreadableError, event_days, is_same_rate, slots_of, times_per_day
 from cds_service.trd.days import shifted
-from cds_service.trd.model import DoseSegment
+from cds_service.trd.record import DoseSegment
 
 EARLIEST_DAY = date(1900, 1, 1)
 PERIOD_PATH = "$.effectiveDosePeriod"

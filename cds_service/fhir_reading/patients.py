@@ -11,7 +11,7 @@ from cds_service.fhir_reading.dates import parse_fhir_date
 from cds_service.fhir_reading.element_problems import problem_with
 from cds_service.fhir_reading.elements import Element, read_elements
 from cds_service.fhir_reading.references import reference_of
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 OLDEST_YEARS = 130
 

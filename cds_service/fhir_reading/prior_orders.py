@@ -14,7 +14,7 @@ from typing import Any
 from cds_service.fhir_reading.elements import Reference, read_elements
 from cds_service.fhir_reading.indications import Find
 from cds_service.trd.days import shifted
-from cds_service.trd.model import DoseSegment, Prescription
+from cds_service.trd.record import DoseSegment, Prescription
 
 
 @dataclass(frozen=True)

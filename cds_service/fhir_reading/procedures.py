@@ -38,7 +38,13 @@ from cds_service.tables.procedures import (
     treatment_by_text,
 )
 from cds_service.tables.reasons import Indication
-from cds_service.trd.model import Answer, Procedure, ProcedureKind, Topic, Unread, all_of
+from cds_service.trd.answers import Answer, all_of
+from cds_service.trd.record import (
+    Procedure,
+    ProcedureKind,
+    Topic,
+    Unread,
+)
 
 # What `stopped` means differs by version (DSTU2 and STU3: "without completing successfully"), and how much of it
 # took place is not told; what is on hold has begun, if only to be prepared.

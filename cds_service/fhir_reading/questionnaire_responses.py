@@ -31,7 +31,7 @@ from cds_service.fhir_reading.result_facts import Fact, SetAside
 from cds_service.fhir_reading.result_values import is_known_answer
 from cds_service.fhir_reading.scale_results import Part, Record, code_of_part, facts_of_form
 from cds_service.tables.scales import LOINC_CODE, ScaleRow
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 COMPLETE = ("completed", "amended")
 VOID = "entered-in-error"

@@ -41,7 +41,8 @@ from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.tables.add_ons import augmenting_ingredients
 from cds_service.tables.drugs import Product, words_of
 from cds_service.tables.reasons import load_stop_reasons
-from cds_service.trd.model import Answer, Reaction, Topic, Unread, all_of, any_of
+from cds_service.trd.answers import Answer, all_of, any_of
+from cds_service.trd.record import Reaction, Topic, Unread
 
 # Of AllergyIntolerance. A missing one counts as confirmed, as it does for a Condition.
 VERIFICATIONS = {"confirmed": Answer.MET, "unconfirmed": Answer.UNKNOWN, "presumed": Answer.UNKNOWN}

@@ -21,7 +21,7 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.element_problems import problem_with
 from cds_service.fhir_reading.elements import Element, read_elements
 from cds_service.fhir_reading.versions import to_r4
-from cds_service.trd.model import Topic, Unread
+from cds_service.trd.record import Topic, Unread
 
 Resource = dict[str, Any]
 LONGEST_REFERENCE = 2048

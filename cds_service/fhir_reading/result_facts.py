@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cds_service.fhir_reading.same_day import Doubt, ItemAnswer, Total
 from cds_service.fhir_reading.suicide_answers import SuicideAnswer
-from cds_service.trd.model import SuicideItem, Unread
+from cds_service.trd.record import SuicideItem, Unread
 
 
 @dataclass(frozen=True)

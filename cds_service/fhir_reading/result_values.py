@@ -14,7 +14,7 @@ from cds_service.tables.measurements import MeasurementRow
 from cds_service.tables.scales import load_answers
 from cds_service.tables.suicide_scales import load_yes_and_no
 from cds_service.tables.words import plain_words
-from cds_service.trd.model import Scale
+from cds_service.trd.record import Scale
 
 # What may stand as the unit of a score: nothing, `1`, or the word score or point, as in `{score}`.
 UNIT_OF_A_SCORE = re.compile(r"|1|\{?(t-?|total |raw )?(score|scores|point|points|pt|pts|total)\}?", re.I)

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from cds_service.tables.scales import ScaleRow, load_scales
-from cds_service.trd.model import Scale, Score, Topic, Unread, UnreadScore
+from cds_service.trd.record import (
+    Scale,
+    Score,
+    Topic,
+    Unread,
+    UnreadScore,
+)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from cds_service.fhir_reading.same_day import Doubt, Total
 from cds_service.fhir_reading.suicide_answers import SuicideAnswer, read_suicide_answer
 from cds_service.tables.scales import ScaleRow
 from cds_service.tables.suicide_scales import SuicideScalePart
-from cds_service.trd.model import SuicideItem, Unread
+from cds_service.trd.record import SuicideItem, Unread
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cds_service.fhir_reading.observation_elements import Valued
 from cds_service.fhir_reading.result_dates import When
 from cds_service.fhir_reading.result_values import is_answered, read_yes_or_no
 from cds_service.tables.suicide_scales import COVERS, INSTRUMENT, SuicideScalePart
-from cds_service.trd.model import SuicideItem, Topic, Unread
+from cds_service.trd.record import SuicideItem, Topic, Unread
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from cds_service.tables.drugs import (
     words_of,
 )
 from cds_service.tables.rows import Row, read_rows
-from cds_service.trd.model import AddOn, Drug
+from cds_service.trd.record import AddOn, Drug
 
 DAYS_PER_WEEK = 7
 COLUMNS = (

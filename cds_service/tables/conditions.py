@@ -18,7 +18,8 @@ from functools import lru_cache
 from cds_service.errors import TableError
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.words import LONGEST_TEXT, Phrase, plain_words, position_of
-from cds_service.trd.model import Answer, CheckFirst, DiagnosisRole
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import CheckFirst, DiagnosisRole
 
 TABLE = "conditions.csv"
 TEXTS_TABLE = "condition_texts.csv"

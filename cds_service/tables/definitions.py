@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.errors import TableError
-from cds_service.trd.model import (
+from cds_service.trd.parameters import (
     Definition,
     Distinctness,
     Parameter,
-    ProcedureKind,
     Rule,
     StagingRule,
     TreatmentRule,
     WindowEnd,
 )
+from cds_service.trd.record import ProcedureKind
 
 TABLE = "trd_definitions.json"
 DEFAULT_ID = "default-configurable"

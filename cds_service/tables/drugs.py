@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from cds_service.tables.rows import Row, RowIndex, index_rows, read_rows
-from cds_service.trd.model import Drug
+from cds_service.trd.record import Drug
 
 DOSE_COLUMNS = {"lenient": "lenient_min_mg", "default": "default_min_mg", "strict": "strict_min_mg"}
 # Nobody is prescribed several times the labelled maximum: beyond it, a figure is a slip of the pen.

@@ -15,7 +15,7 @@ from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.scales import TABLE as SCALES_TABLE
 from cds_service.tables.scales import codes_of, number_of, phrases_of
 from cds_service.tables.words import Phrase
-from cds_service.trd.model import Domain
+from cds_service.trd.record import Domain
 
 LABS_TABLE = "labs.csv"
 SCALE_COLUMNS = (

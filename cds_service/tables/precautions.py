@@ -11,8 +11,9 @@ from functools import lru_cache
 from cds_service.tables.conditions import Meaning, is_denied
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.words import Phrase, plain_words, position_of
-from cds_service.trd.model import Answer, DiagnosisRole, ProcedureKind
+from cds_service.trd.answers import Answer
 from cds_service.trd.precautions import Effect, Precaution, Sign, SignKind
+from cds_service.trd.record import DiagnosisRole, ProcedureKind
 
 TABLE = "precautions.csv"
 WORDS_TABLE = "precaution_words.csv"

@@ -14,7 +14,8 @@ from cds_service.errors import TableError
 from cds_service.tables.conditions import canonical_system
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.words import LONGEST_TEXT, Phrase, plain_words, position_of
-from cds_service.trd.model import Answer, ProcedureKind
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import ProcedureKind
 
 TABLE = "procedures.csv"
 TEXTS_TABLE = "procedure_texts.csv"

@@ -9,7 +9,7 @@ from functools import lru_cache
 from cds_service.tables.conditions import canonical_system
 from cds_service.tables.drugs import Words, words_of
 from cds_service.tables.rows import read_rows
-from cds_service.trd.model import StopReason
+from cds_service.trd.record import StopReason
 
 
 class Indication(Enum):

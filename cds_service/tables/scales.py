@@ -16,7 +16,7 @@ from functools import lru_cache
 from cds_service.errors import TableError
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.words import Phrase, plain_words
-from cds_service.trd.model import Scale
+from cds_service.trd.record import Scale
 
 TABLE = "scales.csv"
 ANSWERS_TABLE = "scale_answers.csv"

@@ -31,7 +31,7 @@ from cds_service.tables.definitions import (
     reading_rules,
 )
 from cds_service.tables.rows import read_rows
-from cds_service.trd.model import Definition
+from cds_service.trd.parameters import Definition
 
 OURS = "the definitions of trd-cds"
 LONGEST_SHOWN = 60

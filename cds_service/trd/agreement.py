@@ -10,21 +10,18 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.counting import count_failed, deciding_trials
 from cds_service.trd.definitions import at_least_or_at_most
 from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Distinctness,
-    Finding,
     JudgedTrial,
     Judgement,
     Response,
-    Rule,
-    StopReason,
     TrialKind,
     Verdict,
 )
+from cds_service.trd.parameters import Definition, Distinctness, Rule
+from cds_service.trd.record import StopReason
 from cds_service.trd.treatments import ADD_ON_IS_ENOUGH
 
 LONGEST = 200

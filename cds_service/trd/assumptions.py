@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from cds_service.trd.model import Prescription
+from cds_service.trd.record import Prescription
 
 ONE_UNIT_A_DAY = "one unit a day, as no dosage is recorded"
 

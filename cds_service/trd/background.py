@@ -10,18 +10,16 @@ from collections.abc import Sequence
 from datetime import date
 from itertools import takewhile
 
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.model import JudgedTrial, Response
+from cds_service.trd.outcomes import is_remission
+from cds_service.trd.record import (
     Domain,
-    Finding,
     History,
-    JudgedTrial,
     Measurement,
-    Response,
     Score,
     UnreadScore,
 )
-from cds_service.trd.outcomes import is_remission
 
 ORDER_OF_DOMAINS = {domain: place for place, domain in enumerate(Domain)}
 

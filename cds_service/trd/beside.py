@@ -12,22 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby, pairwise
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import (
+from cds_service.trd.model import Exposure, Trial
+from cds_service.trd.overlap import Run, Stretch, days_in, in_both, joined, longest_run
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     AddOn,
-    Answer,
-    Definition,
     DoseSegment,
-    Exposure,
-    Finding,
     History,
     Measurement,
     StopReason,
-    Trial,
     plain_unit,
 )
-from cds_service.trd.overlap import Run, Stretch, days_in, in_both, joined, longest_run
 from cds_service.trd.stretches import cut
 from cds_service.trd.trials import find_trials, judge_dose
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import pairwise
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.beside import (
     Side,
     add_on_sides,
@@ -17,18 +18,15 @@ from cds_service.trd.beside import (
 )
 from cds_service.trd.courses import Course, courses_of, undated
 from cds_service.trd.model import (
-    Answer,
     Companion,
     CompanionKind,
-    Definition,
     Exposure,
-    Finding,
-    History,
-    ProcedureKind,
     Trial,
     TrialKind,
 )
 from cds_service.trd.overlap import days_in, in_both
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import History, ProcedureKind
 
 KINDS = {
     ProcedureKind.ECT: CompanionKind.NEUROMODULATION,

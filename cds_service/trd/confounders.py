@@ -10,15 +10,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import date
 
-from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Diagnosis,
-    DiagnosisRole,
-    Finding,
-    History,
-    all_of,
-)
+from cds_service.trd.answers import Answer, Finding, all_of
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import Diagnosis, DiagnosisRole, History
 
 
 def find_confounders(history: History, definition: Definition, on: date) -> tuple[Finding, ...]:

@@ -7,15 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
+from cds_service.trd.answers import Answer, all_of, any_of
 from cds_service.trd.days import days_between
-from cds_service.trd.model import (
-    Answer,
-    Distinctness,
-    JudgedTrial,
-    Trial,
-    all_of,
-    any_of,
-)
+from cds_service.trd.model import JudgedTrial, Trial
+from cds_service.trd.parameters import Distinctness
 
 
 def count_failed(deciding: Sequence[JudgedTrial], distinctness: Distinctness) -> tuple[int, int]:

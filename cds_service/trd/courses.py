@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from cds_service.trd.answers import Answer, any_of
 from cds_service.trd.days import uncovered_days
-from cds_service.trd.model import Answer, Definition, History, Procedure, ProcedureKind, any_of
 from cds_service.trd.overlap import Stretch, joined
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import History, Procedure, ProcedureKind
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,12 @@ from datetime import date
 from itertools import repeat
 from typing import Any, TypeVar
 
+from cds_service.trd.answers import (
+    Answer,
+    Finding,
+    all_of,
+    any_of,
+)
 from cds_service.trd.background import find_residual_impairment, latest_measurements
 from cds_service.trd.companions import find_companions
 from cds_service.trd.confounders import find_confounders
@@ -20,26 +26,22 @@ from cds_service.trd.counting import count_failed, deciding_trials, in_words
 from cds_service.trd.episode import find_remissions, judge_scope
 from cds_service.trd.missing import find_missing
 from cds_service.trd.model import (
-    Answer,
     Assessment,
     Companion,
-    Definition,
-    Diagnosis,
-    DiagnosisRole,
-    Distinctness,
-    Finding,
-    History,
     JudgedTrial,
     Judgement,
     Outcome,
-    Rule,
     Staging,
-    Topic,
     Verdict,
-    all_of,
-    any_of,
 )
 from cds_service.trd.outcomes import is_remission
+from cds_service.trd.parameters import Definition, Distinctness, Rule
+from cds_service.trd.record import (
+    Diagnosis,
+    DiagnosisRole,
+    History,
+    Topic,
+)
 from cds_service.trd.safety import judge_safety
 from cds_service.trd.staging import rests_on_companions, stage
 from cds_service.trd.treatments import judge_treatments

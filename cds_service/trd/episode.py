@@ -15,22 +15,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.days import shifted
-from cds_service.trd.model import (
-    Answer,
-    Definition,
+from cds_service.trd.model import EpisodeStart, Trial
+from cds_service.trd.outcomes import is_remission
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
-    EpisodeStart,
-    Finding,
     History,
     Scale,
     Score,
-    Trial,
     UnreadScore,
-    all_of,
 )
-from cds_service.trd.outcomes import is_remission
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from itertools import pairwise
 
+from cds_service.trd.answers import Answer
 from cds_service.trd.days import shifted, uncovered_days
-from cds_service.trd.model import Answer, DoseSegment, Drug, Exposure, Prescription
+from cds_service.trd.model import Exposure
+from cds_service.trd.record import DoseSegment, Drug, Prescription
 
 
 def build_exposures(prescriptions: Sequence[Prescription], max_gap_days: int) -> tuple[Exposure, ...]:

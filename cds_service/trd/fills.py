@@ -11,7 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 from cds_service.trd.days import days_between, shifted
-from cds_service.trd.model import DoseSegment, Prescription, Source, Supply
+from cds_service.trd.record import (
+    DoseSegment,
+    Prescription,
+    Source,
+    Supply,
+)
 from cds_service.trd.stretches import DaysTold, is_certain
 
 # Nobody fetches the next supply before a quarter of the last is used; an import from two systems may say so.

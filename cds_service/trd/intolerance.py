@@ -10,17 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding, any_of
 from cds_service.trd.days import shifted
-from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Exposure,
-    Finding,
-    Reaction,
-    StopReason,
-    Trial,
-    any_of,
-)
+from cds_service.trd.model import Exposure, Trial
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import Reaction, StopReason
 
 
 def judge_intolerance(

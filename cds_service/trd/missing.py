@@ -9,19 +9,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
 from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Finding,
     JudgedTrial,
     Judgement,
     Missing,
-    Rule,
     StagingItem,
-    StopReason,
     Verdict,
 )
+from cds_service.trd.parameters import Definition, Rule
+from cds_service.trd.record import StopReason
 
 USUAL_SCALE = "PHQ-9"
 

@@ -7,17 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
+from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Finding,
-    History,
     JudgedTrial,
     NextStep,
     Verdict,
-    all_of,
 )
 from cds_service.trd.precautions import Effect, Precaution, Record, Shown, find_shown
+from cds_service.trd.record import History
 
 
 class Stage(Enum):

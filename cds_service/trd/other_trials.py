@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from itertools import combinations
 
+from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.beside import (
     Side,
     Together,
@@ -24,20 +25,19 @@ from cds_service.trd.companions import KINDS, judge_combination
 from cds_service.trd.courses import Course, courses_of, undated
 from cds_service.trd.days import days_between, shifted
 from cds_service.trd.model import (
-    Answer,
     CompanionKind,
-    Definition,
+    Exposure,
+    Trial,
+    TrialKind,
+)
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     DoseSegment,
     Drug,
-    Exposure,
-    Finding,
     History,
     Prescription,
     Source,
     StopReason,
-    Trial,
-    TrialKind,
-    all_of,
 )
 
 NOT_A_DRUG = Finding("dose", Answer.MET, "no dose applies")

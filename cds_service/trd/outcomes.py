@@ -12,18 +12,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
 from cds_service.trd.intolerance import judge_intolerance
-from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Finding,
+from cds_service.trd.model import Outcome, Response, Trial
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     History,
-    Outcome,
-    Response,
     Score,
     StopReason,
-    Trial,
     UnreadScore,
 )
 

@@ -12,16 +12,14 @@ from datetime import date
 from enum import Enum
 from functools import cached_property
 
+from cds_service.trd.answers import Answer, Finding, any_of
 from cds_service.trd.days import shifted
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
     Drug,
-    Finding,
     History,
     Measurement,
-    any_of,
     plain_unit,
 )
 

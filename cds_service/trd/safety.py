@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
-from cds_service.trd.model import (
-    Answer,
-    Definition,
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
-    Finding,
     History,
     SuicideItem,
     Topic,

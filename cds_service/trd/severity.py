@@ -6,15 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.answers import Answer, all_of
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
     History,
     Scale,
     Score,
     Topic,
-    all_of,
 )
 from cds_service.trd.unread import unread_about
 

@@ -24,11 +24,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.fills import Range, in_turn, supplies_of, up_to_stated_ends
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.record import (
     DoseSegment,
-    Finding,
     Prescription,
     Source,
     StopReason,

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from cds_service.trd.answers import Answer
 from cds_service.trd.counting import deciding_trials, most_days
 from cds_service.trd.days import days_between
-from cds_service.trd.model import Answer, JudgedTrial, StagingRule
+from cds_service.trd.model import JudgedTrial
+from cds_service.trd.parameters import StagingRule
 
 DAYS_OF_A_YEAR = 365
 TRICYCLIC, MAOI = "tricyclic", "MAOI"

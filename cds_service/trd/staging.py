@@ -12,27 +12,30 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
+from cds_service.trd.answers import (
+    Answer,
+    Finding,
+    all_of,
+    any_of,
+)
 from cds_service.trd.counting import count_failed, deciding_trials, in_words
 from cds_service.trd.days import shifted
 from cds_service.trd.episode import find_episode_start
 from cds_service.trd.model import (
-    Answer,
     Companion,
     CompanionKind,
-    Definition,
     EpisodeStart,
-    Finding,
-    History,
     JudgedTrial,
-    Procedure,
-    ProcedureKind,
     Staging,
     StagingItem,
-    StagingRule,
-    Topic,
     TrialKind,
-    all_of,
-    any_of,
+)
+from cds_service.trd.parameters import Definition, StagingRule
+from cds_service.trd.record import (
+    History,
+    Procedure,
+    ProcedureKind,
+    Topic,
 )
 from cds_service.trd.severity import judge_severity
 from cds_service.trd.stages import european_stage, thase_rush_stage

@@ -9,7 +9,7 @@ from datetime import date
 from itertools import accumulate, pairwise
 
 from cds_service.trd.days import shifted
-from cds_service.trd.model import DoseSegment, Prescription
+from cds_service.trd.record import DoseSegment, Prescription
 
 Spoken = tuple[Prescription, DoseSegment]
 

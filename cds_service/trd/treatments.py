@@ -15,17 +15,14 @@ from datetime import date
 from enum import Enum
 from itertools import accumulate, chain
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import days_between, shifted, uncovered_days
-from cds_service.trd.model import (
-    Answer,
-    Definition,
-    Finding,
+from cds_service.trd.parameters import Definition, TreatmentRule, WindowEnd
+from cds_service.trd.record import (
     History,
     Prescription,
     Procedure,
     Topic,
-    TreatmentRule,
-    WindowEnd,
 )
 from cds_service.trd.unread import add_ons_not_read, orders_not_read, searches_not_read, unread_about
 

@@ -14,19 +14,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import days_between, shifted, uncovered_days
-from cds_service.trd.model import (
-    Answer,
-    Definition,
+from cds_service.trd.model import Exposure, Trial
+from cds_service.trd.overlap import Run, longest_run
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     DoseSegment,
-    Exposure,
-    Finding,
     Prescription,
     StopReason,
     Supply,
-    Trial,
 )
-from cds_service.trd.overlap import Run, longest_run
 
 
 def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date) -> tuple[Trial, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cds_service.trd.model import History, Topic, Unread
+from cds_service.trd.record import History, Topic, Unread
 
 
 def unread_about(history: History, topic: Topic) -> list[Unread]:

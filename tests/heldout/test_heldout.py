@@ -20,7 +20,8 @@ from cds_service.fhir_reading import read_history
 from cds_service.input_files import read_files
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.model import Answer, Assessment
+from cds_service.trd.answers import Answer
+from cds_service.trd.model import Assessment
 from tests.heldout.encodings import PATIENT, chart
 from tests.heldout.hiding import with_something_hidden
 from tests.heldout.oracle import DEFINITIONS, NO, PERHAPS, YES, Rules, runs_by_drug, verdict

@@ -13,7 +13,8 @@ import pytest
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import Answer, History
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import History
 from fhir_fixtures.builders import ATC, DMD, RXNORM, SNOMED_CT, UCUM
 from tests.heldout.test_orders import ON, found_in
 

@@ -9,7 +9,8 @@ import pytest
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import Answer, DiagnosisRole, History
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import DiagnosisRole, History
 from fhir_fixtures import builders
 from tests.conftest import ON
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Definition,
-    Distinctness,
-    DoseSegment,
-    Drug,
     Exposure,
-    Finding,
     JudgedTrial,
     Missing,
     Outcome,
     Response,
+    Trial,
+    Verdict,
+)
+from cds_service.trd.parameters import Definition, Distinctness
+from cds_service.trd.record import (
+    DoseSegment,
+    Drug,
     Scale,
     Score,
     StopReason,
-    Trial,
-    Verdict,
 )
 
 ON = date(2026, 6, 30)

@@ -6,11 +6,10 @@ from datetime import date, timedelta
 
 from hypothesis import strategies as st
 
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import (
     DiagnosisRole,
     DoseSegment,
-    Finding,
     History,
     Prescription,
     Reaction,

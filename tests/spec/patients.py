@@ -32,15 +32,14 @@ from cds_service.tables.add_ons import augmenting_agent
 from cds_service.tables.conditions import confounder
 from cds_service.tables.drugs import load_antidepressants
 from cds_service.tables.scales import load_scales
-from cds_service.trd.model import (
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import (
     AddOn,
-    Answer,
     Diagnosis,
     DiagnosisRole,
     Domain,
     DoseSegment,
     Drug,
-    Finding,
     History,
     Measurement,
     Prescription,

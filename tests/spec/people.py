@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from cds_service.trd.model import (
-    Answer,
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
     DoseSegment,
     Drug,
-    Finding,
     History,
     Prescription,
     Scale,

@@ -13,23 +13,18 @@ from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.agreement import LONGEST, explain_difference, needed
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.definitions import judge
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import (
-    Answer,
-    Definition,
-    DiagnosisRole,
-    Distinctness,
-    Finding,
-    History,
-    Judgement,
-    Rule,
-    Score,
-    Staging,
-    StagingRule,
-    Verdict,
-)
+from cds_service.trd.model import Judgement, Staging, Verdict
 from cds_service.trd.outcomes import judge_outcomes
+from cds_service.trd.parameters import (
+    Definition,
+    Distinctness,
+    Rule,
+    StagingRule,
+)
+from cds_service.trd.record import DiagnosisRole, History, Score
 from cds_service.trd.trials import find_trials
 from fhir_fixtures import Vignette, vignettes
 from tests.conftest import examples

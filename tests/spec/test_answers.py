@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.trd.model import Answer, all_of, any_of
+from cds_service.trd.answers import Answer, all_of, any_of
 
 M, N, U = Answer.MET, Answer.NOT_MET, Answer.UNKNOWN
 

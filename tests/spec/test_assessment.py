@@ -9,18 +9,16 @@ import pytest
 
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer
 from cds_service.trd.counting import in_words
-from cds_service.trd.model import (
-    Answer,
-    Assessment,
-    Definition,
+from cds_service.trd.model import Assessment, Verdict
+from cds_service.trd.parameters import Definition, Distinctness
+from cds_service.trd.record import (
     DiagnosisRole,
-    Distinctness,
     History,
     Topic,
     Unread,
     UnreadScore,
-    Verdict,
 )
 from tests.conftest import ON
 from tests.spec.people import PHQ9, diagnosis, history, scores

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.background import find_residual_impairment, latest_measurements
-from cds_service.trd.model import (
-    Assessment,
-    Definition,
+from cds_service.trd.model import Assessment, JudgedTrial
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     Domain,
     History,
-    JudgedTrial,
     Measurement,
     Scale,
     Score,

@@ -24,31 +24,34 @@ from cards.markdown import plain_number
 from cards.words import load_words
 from cds_service.tables.definitions import PARAMETERS
 from cds_service.tables.treatment_options import load_referrals, load_treatment_options
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
     Companion,
     CompanionKind,
-    Definition,
-    Domain,
-    Finding,
-    History,
     Judgement,
-    Measurement,
     Missing,
     NextStep,
     OtherView,
-    Rule,
-    Scale,
     Staging,
-    StagingRule,
-    TreatmentRule,
     TrialKind,
-    Unread,
     Verdict,
-    WindowEnd,
 )
 from cds_service.trd.next_steps import find_next_steps
+from cds_service.trd.parameters import (
+    Definition,
+    Rule,
+    StagingRule,
+    TreatmentRule,
+    WindowEnd,
+)
+from cds_service.trd.record import (
+    Domain,
+    History,
+    Measurement,
+    Scale,
+    Unread,
+)
 from tests.conftest import examples
 from tests.spec.assessments import (
     A_SCORE_IS_MISSING,

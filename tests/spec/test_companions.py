@@ -12,29 +12,30 @@ from hypothesis import strategies as st
 from cds_service.report import trial_sentence
 from cds_service.respond import assess_history
 from cds_service.tables.add_ons import load_augmenting_agents
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.companions import find_companions
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import (
-    AddOn,
-    Answer,
     Assessment,
     Companion,
     CompanionKind,
-    Definition,
+    Trial,
+    TrialKind,
+)
+from cds_service.trd.other_trials import find_other_trials
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
+    AddOn,
     Domain,
     DoseSegment,
     Drug,
-    Finding,
     History,
     Measurement,
     Prescription,
     Procedure,
     ProcedureKind,
     StopReason,
-    Trial,
-    TrialKind,
 )
-from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.trials import find_trials
 from tests.conftest import examples
 from tests.spec.assessments import a_definition

@@ -17,8 +17,15 @@ from cds_service.fhir_reading.conditions import read_conditions
 from cds_service.respond import assess_history
 from cds_service.tables.conditions import ROLES, confounder
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.confounders import find_confounders
-from cds_service.trd.model import Answer, CheckFirst, Diagnosis, DiagnosisRole, Finding, History, Verdict
+from cds_service.trd.model import Verdict
+from cds_service.trd.record import (
+    CheckFirst,
+    Diagnosis,
+    DiagnosisRole,
+    History,
+)
 from fhir_fixtures.builders import ICD_10_CM, SNOMED_CT, condition
 from tests.conftest import examples
 from tests.spec.assessments import a_definition

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Answer, DoseSegment, Finding, Prescription
+from cds_service.trd.record import DoseSegment, Prescription
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON, examples
 from tests.spec.people import DRUGS

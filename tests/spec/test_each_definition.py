@@ -16,7 +16,9 @@ import pytest
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
 from cds_service.tables.drugs import load_antidepressants
-from cds_service.trd.model import Answer, Diagnosis, DiagnosisRole, History, Verdict
+from cds_service.trd.answers import Answer
+from cds_service.trd.model import Verdict
+from cds_service.trd.record import Diagnosis, DiagnosisRole, History
 from tests.conftest import ON
 from tests.spec.patients import DEPRESSED, patient
 from tests.spec.texttables import rows

@@ -9,14 +9,13 @@ import pytest
 from hypothesis import given, settings
 
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.episode import find_episode_start, find_remissions, judge_scope
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import (
-    Answer,
-    Definition,
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
-    Finding,
     History,
     UnreadScore,
 )

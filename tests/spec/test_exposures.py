@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import DoseSegment
+from cds_service.trd.record import DoseSegment
 from tests.spec.people import orders
 from tests.spec.texttables import rows
 

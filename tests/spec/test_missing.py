@@ -10,24 +10,21 @@ from hypothesis import strategies as st
 
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.missing import _missing_item, find_missing
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Definition,
-    Finding,
-    History,
     JudgedTrial,
     Judgement,
     Missing,
-    Reaction,
-    Rule,
     Staging,
     StagingItem,
     Verdict,
 )
 from cds_service.trd.outcomes import judge_outcomes
+from cds_service.trd.parameters import Definition, Rule
+from cds_service.trd.record import History, Reaction
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON, examples
 from tests.spec.histories import histories

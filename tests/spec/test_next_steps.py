@@ -21,28 +21,29 @@ from cds_service.tables.drugs import load_antidepressants
 from cds_service.tables.precautions import load_precautions, precautions_in_text
 from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.treatment_options import load_referrals, load_treatment_options
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
+    JudgedTrial,
+    NextStep,
+    Verdict,
+)
+from cds_service.trd.next_steps import Stage, find_next_steps, find_stage
+from cds_service.trd.parameters import Rule
+from cds_service.trd.precautions import Effect, Record, find_shown
+from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
     Domain,
     DoseSegment,
     Drug,
-    Finding,
     History,
-    JudgedTrial,
     Measurement,
-    NextStep,
     Prescription,
     Procedure,
     ProcedureKind,
     Reaction,
-    Rule,
-    Verdict,
 )
-from cds_service.trd.next_steps import Stage, find_next_steps, find_stage
-from cds_service.trd.precautions import Effect, Record, find_shown
 from tests.conftest import examples
 from tests.spec.assessments import ON, SUICIDALITY, a_definition, a_trial, an_assessment
 from tests.spec.people import diagnosis, history

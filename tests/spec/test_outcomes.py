@@ -14,22 +14,20 @@ from hypothesis import given, settings
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
 from cds_service.tables.scales import load_scales
+from cds_service.trd.answers import Answer
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import (
-    Answer,
-    Definition,
+from cds_service.trd.model import JudgedTrial, Outcome, Response
+from cds_service.trd.outcomes import judge_outcomes
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     History,
-    JudgedTrial,
-    Outcome,
     Prescription,
     Reaction,
-    Response,
     Scale,
     Score,
     StopReason,
     UnreadScore,
 )
-from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.trials import find_trials
 from tests.conftest import ON, examples
 from tests.spec.histories import histories

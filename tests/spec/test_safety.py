@@ -6,11 +6,11 @@ from datetime import date
 
 import pytest
 
+from cds_service.trd.answers import Answer
 from cds_service.trd.definitions import assess, judge
-from cds_service.trd.model import (
-    Answer,
-    Assessment,
-    Definition,
+from cds_service.trd.model import Assessment
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import (
     DiagnosisRole,
     History,
     SuicideItem,

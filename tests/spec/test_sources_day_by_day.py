@@ -17,8 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cds_service.tables.definitions import load_definitions
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Answer, DoseSegment, Finding, Prescription, Source, Trial
+from cds_service.trd.model import Trial
+from cds_service.trd.record import DoseSegment, Prescription, Source
 from cds_service.trd.sources import reconcile
 from cds_service.trd.trials import find_trials
 from tests.conftest import examples

@@ -11,29 +11,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cds_service.respond import assess_history
+from cds_service.trd.answers import Answer
 from cds_service.trd.model import (
-    AddOn,
-    Answer,
     CompanionKind,
+    Staging,
+    StagingItem,
+    Verdict,
+)
+from cds_service.trd.parameters import (
     Definition,
+    Distinctness,
+    Rule,
+    StagingRule,
+)
+from cds_service.trd.record import (
+    AddOn,
     Diagnosis,
     DiagnosisRole,
-    Distinctness,
     Drug,
     History,
     Prescription,
     Procedure,
     ProcedureKind,
-    Rule,
     Scale,
-    Staging,
-    StagingItem,
-    StagingRule,
     StopReason,
     Topic,
     Unread,
     UnreadScore,
-    Verdict,
 )
 from tests.conftest import examples
 from tests.spec.assessments import a_definition

@@ -12,25 +12,26 @@ from hypothesis import strategies as st
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_history
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.definitions import judge
-from cds_service.trd.model import (
-    AddOn,
-    Answer,
+from cds_service.trd.model import Verdict
+from cds_service.trd.parameters import (
     Definition,
+    Rule,
+    TreatmentRule,
+    WindowEnd,
+)
+from cds_service.trd.record import (
+    AddOn,
     DiagnosisRole,
     DoseSegment,
     Drug,
-    Finding,
     History,
     Prescription,
     Procedure,
     ProcedureKind,
-    Rule,
     Topic,
-    TreatmentRule,
     Unread,
-    Verdict,
-    WindowEnd,
 )
 from cds_service.trd.treatments import judge_treatments
 from fhir_fixtures import Vignette, vignettes

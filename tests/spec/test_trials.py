@@ -6,8 +6,11 @@ from datetime import date
 
 import pytest
 
+from cds_service.trd.answers import Answer
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Answer, Definition, DoseSegment, StopReason, Trial
+from cds_service.trd.model import Trial
+from cds_service.trd.parameters import Definition
+from cds_service.trd.record import DoseSegment, StopReason
 from cds_service.trd.trials import find_trials, judge_dose
 from tests.conftest import ON
 from tests.spec.people import orders

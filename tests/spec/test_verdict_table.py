@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 
+from cds_service.trd.answers import Answer
 from cds_service.trd.definitions import verdict_of
-from cds_service.trd.model import Answer, Verdict
+from cds_service.trd.model import Verdict
 
 M, U, N = Answer.MET, Answer.UNKNOWN, Answer.NOT_MET
 LETTERS = {"m": Answer.MET, "u": Answer.UNKNOWN, "n": Answer.NOT_MET}

@@ -23,7 +23,8 @@ from typing import Any
 from cds_service.report import all_definitions_json, assessment_json
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import load_definitions
-from cds_service.trd.model import Assessment, Finding, JudgedTrial
+from cds_service.trd.answers import Finding
+from cds_service.trd.model import Assessment, JudgedTrial
 from tests.conftest import ON
 from tests.spec.patients import patient
 

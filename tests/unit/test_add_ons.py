@@ -13,7 +13,14 @@ from cds_service.fhir_reading.drugs import NotAntidepressant, Recognised, recogn
 from cds_service.fhir_reading.elements import CodeableConcept, Coding
 from cds_service.tables.add_ons import load_augmenting_agents
 from cds_service.tables.drugs import load_antidepressants
-from cds_service.trd.model import Answer, History, Prescription, Source, StopReason, Topic
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import (
+    History,
+    Prescription,
+    Source,
+    StopReason,
+    Topic,
+)
 
 ON = date(2026, 6, 30)
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"

@@ -9,7 +9,8 @@ import pytest
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.conditions import ConditionReading, read_conditions
-from cds_service.trd.model import Answer, Diagnosis, DiagnosisRole, Topic
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import Diagnosis, DiagnosisRole, Topic
 from fhir_fixtures.builders import ICD_10_CM, SNOMED_CT, condition
 
 ON = date(2026, 6, 30)

@@ -26,16 +26,11 @@ from cds_service.tables.definitions import (
 )
 from cds_service.tables.rows import read_rows
 from cds_service.tables.site_definitions import add_on_names, definition_schema, exclusion_names
+from cds_service.trd.answers import Answer
 from cds_service.trd.definitions import judge
-from cds_service.trd.model import (
-    Answer,
-    DiagnosisRole,
-    Distinctness,
-    ProcedureKind,
-    Rule,
-    Verdict,
-    WindowEnd,
-)
+from cds_service.trd.model import Verdict
+from cds_service.trd.parameters import Distinctness, Rule, WindowEnd
+from cds_service.trd.record import DiagnosisRole, ProcedureKind
 from tests.conftest import ON
 from tests.spec.people import diagnosis, history
 from tests.spec.texttables import rows

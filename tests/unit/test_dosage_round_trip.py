@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import DoseSegment
+from cds_service.trd.record import DoseSegment
 from fhir_fixtures.builders import medication_request, patient
 from fhir_fixtures.dosages import dosages_of
 

@@ -16,7 +16,7 @@ from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_source import NEEDS, collect, fetch_collected, needs
 from cds_service.hook_request import HookRequest
 from cds_service.referenced_medications import MedicationCache
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 from fhir_fixtures.builders import (
     adverse_event,
     allergy,

@@ -13,7 +13,7 @@ import pytest
 from cds_service.errors import InputError
 from cds_service.fhir_reading.collected import Collected
 from cds_service.input_files import read_files
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 from fhir_fixtures.builders import (
     bundle,
     condition,

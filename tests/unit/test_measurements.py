@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 from fhir_fixtures.builders import LOINC, concept, observation
 from tests.unit.test_questionnaire_responses import form, read
 

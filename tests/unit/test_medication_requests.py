@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.medication_requests import MedicationReading, read_medication_requests
+from cds_service.trd.answers import Answer
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.model import Answer, Prescription, StopReason, Topic
+from cds_service.trd.record import Prescription, StopReason, Topic
 
 ON = date(2026, 6, 30)
 ICD = "http://hl7.org/fhir/sid/icd-10-cm"

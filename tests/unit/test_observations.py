@@ -12,7 +12,7 @@ from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.observations import ObservationReading, read_observations
 from cds_service.fhir_reading.references import index_resources
 from cds_service.tables.scales import load_scales
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 from fhir_fixtures.builders import LOINC, PHQ9_ITEMS, PHQ9_PANEL, concept, observation
 
 ON = date(2026, 6, 30)

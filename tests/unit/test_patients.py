@@ -9,7 +9,7 @@ import pytest
 
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.patients import PatientReading, read_patient
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 from fhir_fixtures.builders import patient
 
 ON = date(2026, 6, 30)

@@ -14,7 +14,8 @@ from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.tables import procedures as table
 from cds_service.tables.procedures import treatment_by_code, treatment_by_text
-from cds_service.trd.model import Answer, History, ProcedureKind, Topic
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import History, ProcedureKind, Topic
 from fhir_fixtures.builders import SNOMED_CT, Concept, condition, patient, procedure
 
 ON = date(2026, 6, 30)

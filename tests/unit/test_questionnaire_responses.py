@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import History, Topic
+from cds_service.trd.record import History, Topic
 from fhir_fixtures.builders import LOINC, PHQ9_ITEMS, PHQ9_PANEL, observation, patient
 
 ON = date(2026, 6, 30)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import Answer, History, Topic
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import History, Topic
 from fhir_fixtures.builders import (
     RXNORM,
     SNOMED_CT,

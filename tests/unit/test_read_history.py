@@ -9,7 +9,13 @@ import pytest
 
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.trd.model import Answer, History, Topic, Unread, UnreadScore
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import (
+    History,
+    Topic,
+    Unread,
+    UnreadScore,
+)
 from fhir_fixtures.builders import condition, medication_request, observation, patient
 
 ON = date(2026, 6, 30)

@@ -8,7 +8,7 @@ import pytest
 
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.references import Owner, index_resources
-from cds_service.trd.model import Topic
+from cds_service.trd.record import Topic
 
 BASE = "https://ehr.example/fhir"
 UUID = "urn:uuid:11111111-2222-3333-4444-555555555555"

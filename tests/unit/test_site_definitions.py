@@ -22,7 +22,7 @@ from cds_service.tables.definitions import (
     read_definition,
 )
 from cds_service.tables.site_definitions import check_files, read_directory
-from cds_service.trd.model import Distinctness, Rule
+from cds_service.trd.parameters import Distinctness, Rule
 from fhir_fixtures import vignettes
 from tests.conftest import ON
 from tests.unit.test_cli import trd_cds

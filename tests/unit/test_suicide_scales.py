@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.trd.model import History, Topic
+from cds_service.trd.record import History, Topic
 from fhir_fixtures.builders import LOINC, concept, observation
 from tests.unit.test_questionnaire_responses import form, read
 

@@ -7,16 +7,14 @@ from datetime import date
 import pytest
 
 from cds_service.text_report import assessment_text
+from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
-    Answer,
     Assessment,
-    Domain,
-    Finding,
-    Measurement,
     NextStep,
     Staging,
     StagingItem,
 )
+from cds_service.trd.record import Domain, Measurement
 from tests.spec.assessments import SUICIDALITY, an_assessment
 
 HYPOTHYROIDISM = Finding("hypothyroidism", Answer.MET, "Hypothyroidism is on record", ("Condition/3",))

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.versions import to_r4
-from cds_service.trd.model import Answer, History, Prescription, StopReason
+from cds_service.trd.answers import Answer
+from cds_service.trd.record import History, Prescription, StopReason
 from tests.other_versions import as_dstu2, as_r5, as_stu3
 from tests.unit.version_cases import CASES, DEPRESSION, SERTRALINE, SUBJECT, TABLET
 
