@@ -19,12 +19,12 @@ from cds_service.trd.model import (
     OtherView,
     Staging,
 )
-from cds_service.trd.parameters import StagingRule
+from cds_service.trd.parameters import Rule, StagingRule
 from cds_service.trd.record import Measurement
 
 CHECKS_SHOWN = 4
 COMPANIONS_SHOWN = 6
-DIFFERENCES_SHOWN = 2
+DIFFERENCES_SHOWN = 1
 IDS_SHOWN = 6
 STAGINGS_SHOWN = 4
 MEASUREMENTS_SHOWN = 4
@@ -75,8 +75,10 @@ def agreement(assessment: Assessment) -> str:
             f"All {len(views)} other definitions agree." if len(views) > 1 else "The other definition agrees."
         )
     others = [view for view in views if view.judgement.verdict is not assessment.verdict]
-    # Those that say why come first; the order is otherwise that of the definitions.
-    others.sort(key=lambda view: not view.difference)
+    # Those that say why come first, and of these the ones that judge trials as well; else the table's order.
+    others.sort(
+        key=lambda view: (not view.difference, view.judgement.definition.rule is not Rule.FAILED_TRIALS)
+    )
     told = [_difference(view) for view in others[:DIFFERENCES_SHOWN]]
     rest = [escaped(view.definition_id, 60) for view in others[DIFFERENCES_SHOWN:]]
     if rest:

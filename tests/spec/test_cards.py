@@ -618,9 +618,9 @@ def test_a_trial_of_another_kind_says_which(kind: TrialKind) -> None:
         ("a not-met: not met under a: both are SSRIs",
          "0 of 1 other definitions agree; not met under a: both are SSRIs."),
         ("a not-met, b excluded: mania, c not-met: one class, d met",
-         "1 of 4 other definitions agree; b differs: mania; c differs: one class; 1 more differs: a."),
+         "1 of 4 other definitions agree; b differs: mania; 2 more differ: c, a."),
         ("a not-met, b not-met, c not-met, d not-met",
-         "0 of 4 other definitions agree; a differs: not-met; b differs: not-met; 2 more differ: c, d."),
+         "0 of 4 other definitions agree; a differs: not-met; 3 more differ: b, c, d."),
     ],
 )  # fmt: skip
 def test_one_line_says_how_many_definitions_agree(views: str, line: str | None) -> None:
