@@ -274,7 +274,10 @@ def test_the_level_of_lithium_says_more_than_its_dose(row: dict[str, str]) -> No
 def test_a_level_is_named_in_words_and_as_evidence() -> None:
     lithium = add_on("lithium", "2025-10-01", "2025-12-01", 450)
     companion = only(history(SERTRALINE, add_ons=(lithium,), measurements=(level("2025-10-15", 0.7),)))
-    assert "by its level in blood, at least 0.5 mmol/L" in companion.adequate.text
+    assert (
+        "by its level in blood, 0.7 mmol/L on 2025-10-15, at least 0.5 mmol/L needed"
+        in companion.adequate.text
+    )
     assert "Observation/2025-10-15-0.7" in companion.adequate.evidence
 
 

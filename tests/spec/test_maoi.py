@@ -21,8 +21,14 @@ from tests.spec.people import diagnosis, history, scores
 from tests.spec.texttables import rows
 
 ON = date(2026, 6, 30)
-DRUGS = {known.drug.agent: known.drug for known in load_antidepressants().values()}
-DOSES = {"sertraline": 100.0, "fluoxetine": 20.0, "phenelzine": 60.0, "moclobemide": 300.0, "venlafaxine": 150.0}
+DRUGS = {known.drug.ingredient: known.drug for known in load_antidepressants().values()}
+DOSES = {
+    "sertraline": 100.0,
+    "fluoxetine": 20.0,
+    "phenelzine": 60.0,
+    "moclobemide": 300.0,
+    "venlafaxine": 150.0,
+}
 
 
 def took(
@@ -72,7 +78,9 @@ def test_an_maoi_with_a_serotonergic_drug_is_no_combination(maoi: str, other: st
         assert companion.adequate.text.startswith(start)
         assert set(companion.adequate.evidence) == {f"MedicationRequest/{maoi}", f"MedicationRequest/{other}"}
     shown = [trial_sentence(judged) for judged in both.trials]
-    assert all("no adequate combination" in sentence and "not to be taken together" in sentence for sentence in shown)
+    assert all(
+        "no adequate combination" in sentence and "not to be taken together" in sentence for sentence in shown
+    )
 
 
 def test_two_drugs_that_no_row_forbids_are_still_a_combination() -> None:
@@ -91,26 +99,115 @@ def test_a_forbidden_pair_is_no_trial_of_its_own(other: str, counts: bool) -> No
 
 @pytest.mark.parametrize(("other", "points"), [("phenelzine", 0), ("mirtazapine", 1)])
 def test_a_forbidden_pair_earns_no_points_of_staging(other: str, points: int) -> None:
-    taken = history("", scores(("2026-01-01", 20), ("2026-06-29", 20)), prescriptions=(took("sertraline"), took(other)))
+    taken = history(
+        "", scores(("2026-01-01", 20), ("2026-06-29", 20)), prescriptions=(took("sertraline"), took(other))
+    )
     staging = {each.method: each for each in assess_history(taken, a_definition(), ON).staging}
-    (item,) = [item for item in staging["maudsley-msm"].items if item.name.startswith("augmentation")]
+    (item,) = [item for item in staging["msm"].items if item.name.startswith("augmentation")]
     assert (item.low, item.high) == (points, points), item.text
 
 
 # --- told before all else -----------------------------------------------------------------------------
 
+# Days ago of the first and last day; -30 is ahead. Sertraline and phenelzine need 14 days either way.
 LATELY = """
-    sertraline          | phenelzine          | answer
-    --------------------+---------------------+--------
-    2026-01-01 to 0     | 2026-01-01 to 0     | met
-    2026-01-01 to 0     | 2026-01-01 to 28    | met
-    2026-01-01 to 0     | 2026-01-01 to 29    | met
-    2026-01-01 to 14    | 2026-01-01 to 14    | met
-    2026-01-01 to 15    | 2026-01-01 to 15    |
-    2026-01-01 to 16    | 2026-06-30 to 0     |
-    2026-01-01 to 15    | 2026-06-30 to 0     |
-    2026-01-01 to 14    | 2026-06-30 to 0     | met
-    2026-01-01 to 14    | 2026-07-01 to -30   |
-    2026-06-30 to 0     | 2026-01-01 to 14    | met
-    2026-06-30 to 0     | 2026-01-01 to 15    |
+    sertraline | phenelzine | told    | how
+    -----------+------------+---------+------------------------------------------------------------
+    180 to 0   | 180 to 0   | met     | together with sertraline, 181 days, 2026-01-01 to 2026-06-30, going on
+    180 to -30 | 3 to -30   | met     | together with sertraline, 4 days, 2026-06-27 to 2026-06-30, going on
+    180 to 14  | 180 to 14  | met     | together with sertraline
+    180 to 15  | 180 to 15  |         |
+    180 to 0   | 180 to 28  | met     | together with sertraline
+    180 to 0   | 180 to 29  |         |
+    180 to 14  | 0 to -30   | met     | too close, 1 day, 2026-06-30 to 2026-06-30, going on
+    180 to 15  | 0 to -30   |         |
+    0 to -30   | 180 to 14  | met     | too close, 1 day
+    0 to -30   | 180 to 15  |         |
+    180 to 20  | 14 to 14   | met     | too close, 1 day, 2026-06-16 to 2026-06-16;
+    180 to 20  | 15 to 15   |         |
+    180 to 0   | -1 to -30  |         |
 """
+
+
+def days(cell: str) -> tuple[date, date]:
+    first, last = cell.split(" to ")
+    return ago(int(first)), ago(int(last))
+
+
+@pytest.mark.parametrize("row", rows(LATELY), ids=lambda row: f"{row['sertraline']}, {row['phenelzine']}")
+def test_a_pair_is_told_while_it_goes_on_and_for_14_days_after(row: dict[str, str]) -> None:
+    orders = []
+    for name in ("sertraline", "phenelzine"):
+        first_day, last_day = days(row[name])
+        orders.append(took(name, last_day, first_day))
+    found = told(*orders)
+    assert [finding.answer.value for finding in found] == [row["told"]] * bool(row["told"])
+    for finding in found:
+        assert finding.criterion == "MAOI together with sertraline"
+        assert row["how"] in finding.text
+        assert (
+            "contraindication; 14 days needed after phenelzine, 14 days needed after sertraline"
+            in finding.text
+        )
+        assert finding.evidence == ("MedicationRequest/phenelzine", "MedicationRequest/sertraline")
+
+
+@pytest.mark.parametrize(("days_ago", "is_told"), [(34, True), (35, True), (36, False)])
+def test_fluoxetine_is_waited_for_five_weeks(days_ago: int, is_told: bool) -> None:
+    """35 days must lie between: the MAOI begins on the 36th day after the last of fluoxetine, or later."""
+    assert bool(told(took("fluoxetine", ago(days_ago)), took("phenelzine", first_day=ON))) is is_told
+
+
+@pytest.mark.parametrize(("last_day", "is_told"), [(ago(0), True), (ago(14), True), (ago(15), False)])
+def test_a_reversible_maoi_is_told_only_while_both_are_taken(last_day: date, is_told: bool) -> None:
+    assert bool(told(took("sertraline"), took("moclobemide", last_day))) is is_told
+
+
+def test_days_that_are_not_certain_leave_it_open() -> None:
+    (finding,) = told(took("sertraline"), took("phenelzine", is_sure=False))
+    assert finding.answer is Answer.UNKNOWN and "perhaps together" in finding.text
+
+
+def test_nothing_is_told_of_other_pairs_or_of_what_is_denied_or_not_identified() -> None:
+    assert not told(took("sertraline"), took("mirtazapine"))
+    assert not told(took("phenelzine"))
+    assert not told(took("sertraline"), replace(took("phenelzine"), is_denial=True))
+    assert not told(took("sertraline"), replace(took("phenelzine"), drug=None))
+
+
+def test_an_old_overlap_is_not_mixed_into_a_gap_of_today() -> None:
+    old = replace(took("phenelzine", date(2025, 2, 1), date(2025, 1, 1)), reference="MedicationRequest/old")
+    (finding,) = told(took("sertraline", ago(5), date(2025, 1, 1)), old, took("phenelzine", first_day=ago(2)))
+    assert "too close, 3 days, 2026-06-28 to 2026-06-30, going on" in finding.text
+
+
+@pytest.mark.parametrize(
+    ("illness", "verdict"),
+    [
+        ((diagnosis(),), Verdict.INDETERMINATE),
+        ((diagnosis(), diagnosis(DiagnosisRole.EXCLUSION, "bipolar")), Verdict.EXCLUDED),
+    ],
+)
+def test_it_stands_first_on_the_card_whatever_the_verdict(illness: tuple, verdict: Verdict) -> None:  # type: ignore[type-arg]
+    person = history("", (), illness, prescriptions=(took("sertraline"), took("phenelzine")))
+    found = assess_history(person, a_definition(needed_failed_trials=1), ON)
+    assert found.verdict is verdict
+    assert found.check_first[0].criterion == "MAOI together with sertraline"
+    assert assessment_json(found)["checkFirst"][0]["about"] == "MAOI together with sertraline"
+    assert any(
+        "**Check first:** phenelzine (an MAOI) together with sertraline" in c.detail for c in cards_for(found)
+    )
+
+
+def test_it_is_found_where_the_criteria_are_not_met_and_no_stage_is_reached() -> None:
+    person = history(
+        prescriptions=(took("sertraline", first_day=ago(10)), took("phenelzine", first_day=ago(10)))
+    )
+    found = assess_history(person, a_definition(), ON)
+    assert found.verdict is Verdict.NOT_MET
+    assert found.check_first[0].answer is Answer.MET
+
+
+def test_lately_is_as_long_as_the_washout_that_most_rows_ask_for() -> None:
+    waits = [row.days_after_maoi for row in load_precautions() if row.days_after_maoi]
+    assert set(waits) == {LATELY_DAYS}
