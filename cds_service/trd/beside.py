@@ -278,7 +278,7 @@ def judge_add_on(side: Side, base: Side, of_both: Together) -> Finding:
         return finding(Answer.NOT_MET, add_on.why_not if add_on else "it is no augmenting agent")
     if trial.use.answer is Answer.NOT_MET:
         return finding(Answer.NOT_MET, trial.use.text)
-    dose = _dose_against(side, add_on)
+    dose = _dose_against(side)
     if not side.possible:
         return finding(Answer.NOT_MET, dose)
     if not base.possible:
@@ -304,7 +304,7 @@ def was_added(side: Side, base: Side) -> bool:
     return is_meant and bool(in_both(side.possible, base.taken))
 
 
-def _dose_against(side: Side, add_on: AddOn) -> str:
+def _dose_against(side: Side) -> str:
     least, dose = side.trial.minimum_mg, side.dose or "dose not known"
     if side.levels:
         return f"{dose}; {side.level_text}"

@@ -52,7 +52,7 @@ def pair_of(one: Drug | None, other: Drug | None, precautions: Iterable[Precauti
 
 
 def _with_maoi(maoi: Drug, other: Drug, precautions: Sequence[Precaution]) -> Pair | None:
-    rows = tuple(row for row in precautions if row.is_about(other) and _forbids(row, maoi))
+    rows = tuple(row for row in precautions if _forbids(row, maoi, other))
     if not rows:
         return None
     return Pair(
@@ -64,8 +64,12 @@ def _with_maoi(maoi: Drug, other: Drug, precautions: Sequence[Precaution]) -> Pa
     )
 
 
-def _forbids(row: Precaution, maoi: Drug) -> bool:
+def _forbids(row: Precaution, maoi: Drug, other: Drug) -> bool:
     """A washout is one of irreversible MAOIs only; together, no MAOI is allowed."""
+    if row.effect is Effect.WASHOUT_OF_ANY:
+        return row.is_about(maoi)
+    if not row.is_about(other):
+        return False
     if row.effect is Effect.WASHOUT:
         return maoi.drug_class in IRREVERSIBLE_MAOIS
     if row.effect is not Effect.CONTRAINDICATION or maoi.mechanism != MAOI_MECHANISM:
@@ -89,7 +93,7 @@ class _Use:
 def find_maoi_pairs(history: History, precautions: Sequence[Precaution], on: date) -> tuple[Finding, ...]:
     """Each MAOI with each drug it is not to be taken with, if that goes on or ended at most `LATELY_DAYS` ago.
 
-    Met where the days of both are certain. What either was ordered for, and its dose, is not asked.
+    Met where some of these days are certain for both. What either was ordered for, and its dose, is not asked.
     """
     uses = _uses(history, on)
     maois = [use for use in uses if use.drug.mechanism == MAOI_MECHANISM]
@@ -130,11 +134,11 @@ def _findings(pair: Pair, maoi: _Use, other: _Use, on: date) -> Iterator[Finding
     possible = _days_at_risk(pair, maoi.possible, other.possible)
     if not _is_recent(possible, on):
         return
-    certain = _days_at_risk(pair, maoi.certain, other.certain)
-    answer = Answer.MET if _is_recent(certain, on) else Answer.UNKNOWN
+    latest = possible[-1:]
+    certain = in_both(_days_at_risk(pair, maoi.certain, other.certain), latest)
+    answer = Answer.MET if certain else Answer.UNKNOWN
     doubt = "" if answer is Answer.MET else "perhaps "
     names = pair.maoi.ingredient, pair.other.ingredient
-    latest = possible[-1:]
     both = in_both(in_both(maoi.possible, other.possible), latest)
     if both:
         text = f"{names[0]} (an MAOI) {doubt}together with {names[1]}, {_in_words(both, on)}"

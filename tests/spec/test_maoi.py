@@ -163,9 +163,44 @@ def test_a_reversible_maoi_is_told_only_while_both_are_taken(last_day: date, is_
     assert bool(told(took("sertraline"), took("moclobemide", last_day))) is is_told
 
 
+PHENELZINE_WITH_ANY = """
+    other           | before | after
+    ----------------+--------+------
+    bupropion       | 14     | 14
+    tranylcypromine | 14     | 14
+    desvenlafaxine  | 14     | 14
+    vortioxetine    | 21     | 14
+"""
+
+
+@pytest.mark.parametrize("row", rows(PHENELZINE_WITH_ANY), ids=lambda row: row["other"])
+def test_phenelzine_is_not_taken_with_any_other_antidepressant(row: dict[str, str]) -> None:
+    """`before` are the days after the other drug before phenelzine; the longer wait of two rows counts."""
+    other, before, after = row["other"], int(row["before"]), int(row["after"])
+    (finding,) = told(took(other), took("phenelzine"))
+    assert finding.criterion == f"MAOI together with {other}"
+    assert bool(told(took(other, ago(before)), took("phenelzine", first_day=ON)))
+    assert not told(took(other, ago(before + 1)), took("phenelzine", first_day=ON))
+    assert bool(told(took("phenelzine", ago(after)), took(other, first_day=ON)))
+    assert not told(took("phenelzine", ago(after + 1)), took(other, first_day=ON))
+    (companion,) = beside(assessed(took(other), took("phenelzine")), other)
+    assert companion.adequate.answer is Answer.NOT_MET
+
+
+def test_where_no_row_was_read_nothing_is_told() -> None:
+    assert not told(took("tranylcypromine"), took("bupropion"))
+
+
 def test_days_that_are_not_certain_leave_it_open() -> None:
     (finding,) = told(took("sertraline"), took("phenelzine", is_sure=False))
     assert finding.answer is Answer.UNKNOWN and "perhaps together" in finding.text
+
+
+def test_days_in_doubt_after_certain_ones_take_no_certainty_from_these() -> None:
+    phenelzine = took("phenelzine", ago(40))
+    longer = DoseSegment(ago(39), ON, 60.0, 60.0, False)
+    (finding,) = told(took("sertraline"), replace(phenelzine, segments=(*phenelzine.segments, longer)))
+    assert finding.answer is Answer.MET and "(an MAOI) together with sertraline, 181 days" in finding.text
 
 
 def test_nothing_is_told_of_other_pairs_or_of_what_is_denied_or_not_identified() -> None:
