@@ -13,6 +13,7 @@ from cards.markdown import bullets, escaped, plain_number, sentence
 from cards.words import load_words
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
+    ON_RECORD,
     Assessment,
     JudgedTrial,
     NextStep,
@@ -149,23 +150,33 @@ def options(steps: Sequence[NextStep]) -> str:
 def _by_level(steps: Sequence[NextStep]) -> list[str]:
     lines = []
     for level, words in load_words().levels.items():
-        labels = [escaped(step.label, 120) for step in steps if step.level == level and is_pointed_to(step)]
+        labels = [_label(step) for step in steps if step.level == level and is_pointed_to(step)]
         if labels:
             lines.append(sentence(f"{words}: {'; '.join(labels)}"))
     return lines
 
 
+def _label(step: NextStep) -> str:
+    """`ECT (already on record: 2 sessions 2025-03-01 to 2025-03-08 (Procedure/1, Procedure/2))`"""
+    told = [
+        f" ({'already' if finding.answer is Answer.MET else 'perhaps'} on record: {_with_references(finding)})"
+        for finding in step.cautions
+        if finding.criterion == ON_RECORD
+    ]
+    return escaped(step.label, 120) + "".join(told)
+
+
 def _not_pointed_to(steps: Sequence[NextStep]) -> list[str]:
     """Each option that is ruled out, with what rules it out."""
     return [
-        sentence(f"**Not pointed to:** {escaped(step.label, 120)}: {'; '.join(_ruling_out(step))}")
+        sentence(f"**Not pointed to:** {_label(step)}: {'; '.join(_ruling_out(step))}")
         for step in steps
         if step.is_contraindicated
     ]
 
 
 def _ruling_out(step: NextStep) -> list[str]:
-    certain = [caution for caution in step.cautions if caution.answer is Answer.MET]
+    certain = [c for c in step.cautions if c.answer is Answer.MET and c.criterion != ON_RECORD]
     ruling = [caution for caution in certain if caution.criterion in (_RULES_OUT, _CEILING)]
     return [_with_references(caution) for caution in ruling or certain]
 
@@ -175,7 +186,7 @@ def _cautions(steps: Sequence[NextStep]) -> list[str]:
     concerned: dict[Finding, list[str]] = {}
     for step in steps:
         for caution in step.cautions:
-            if is_pointed_to(step):
+            if is_pointed_to(step) and caution.criterion != ON_RECORD:
                 concerned.setdefault(caution, []).append(escaped(step.label, 120))
     urgent_first = sorted(concerned.items(), key=lambda item: item[0].criterion != _INDICATION)
     return [

@@ -28,6 +28,7 @@ from cds_service.trd.agreement import explain_difference
 from cds_service.trd.companions import find_companions
 from cds_service.trd.definitions import Judge, assess
 from cds_service.trd.exposures import build_exposures
+from cds_service.trd.maoi import find_maoi_pairs
 from cds_service.trd.model import (
     Assessment,
     Companion,
@@ -126,12 +127,14 @@ def assess_history(
     judge_by = _Judge(history, on)
     chosen = judge_by(definition, is_shown=True)
     others = [judge_by(other) for other in known.values() if other.id != definition.id]
+    judged, precautions = assess(history, chosen, on), load_precautions()
     assessment = replace(
-        assess(history, chosen, on),
+        judged,
+        check_first=(*find_maoi_pairs(history, precautions, on), *judged.check_first),
         other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),
         staging=tuple(j.staging for j in (chosen, *others) if j.staging),
     )
-    stage, next_steps = find_next_steps(history, assessment, load_treatment_options(), load_precautions(), on)
+    stage, next_steps = find_next_steps(history, assessment, load_treatment_options(), precautions, on)
     return replace(assessment, stage=stage, next_steps=next_steps)
 
 
@@ -140,7 +143,8 @@ class _Judge:
 
     def __init__(self, history: History, on: date) -> None:
         self._history, self._on = history, on
-        self._judge = Judge(history, on)
+        self._precautions = load_precautions()
+        self._judge = Judge(history, on, self._precautions)
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
         self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
         self._companions: dict[tuple[object, ...], tuple[tuple[Companion, ...], ...]] = {}
@@ -154,7 +158,9 @@ class _Judge:
         if is_shown or rests_on_companions(definition):
             if rules not in self._companions:
                 trials = [outcome.trial for outcome in outcomes]
-                self._companions[rules] = find_companions(trials, self._history, definition, self._on)
+                self._companions[rules] = find_companions(
+                    trials, self._history, definition, self._on, self._precautions
+                )
             companions = self._companions[rules]
         return self._judge(outcomes, definition, companions)
 
@@ -163,5 +169,5 @@ class _Judge:
         if gap not in self._exposures:
             self._exposures[gap] = build_exposures(self._history.prescriptions, gap)
         trials = find_trials(self._exposures[gap], definition, self._on)
-        others = find_other_trials(trials, self._history, definition, self._on)
+        others = find_other_trials(trials, self._history, definition, self._on, self._precautions)
         return judge_outcomes((*trials, *others), self._history, definition, self._on)

@@ -83,7 +83,7 @@ def _precaution(row: Row) -> Precaution:
 def _check(row: Row, precaution: Precaution) -> None:
     if bool(precaution.options) == bool(precaution.agents):
         row.reject("options", "either options or agents")
-    washout = precaution.effect is Effect.WASHOUT
+    washout = precaution.effect in (Effect.WASHOUT, Effect.WASHOUT_OF_ANY)
     if washout == bool(precaution.signs):
         row.reject("shows", "signs, unless the rule is a washout")
     if washout == bool(precaution.effect_text):

@@ -9,6 +9,7 @@ from cds_service.errors import TableError
 from cds_service.tables.drugs import load_antidepressants
 from cds_service.tables.rows import Row, read_rows
 from cds_service.trd.next_steps import ANY_DRUG, RUNNING_DRUGS, Stage, TreatmentOption
+from cds_service.trd.record import ProcedureKind
 
 TABLE = "treatment_options.csv"
 REFERRALS_TABLE = "referrals.csv"
@@ -22,6 +23,7 @@ COLUMNS = (
         "link_label",
         "url",
         "drugs",
+        "on_record_as",
         "from_failed_trials",
         "from_age_years",
     ),
@@ -101,6 +103,7 @@ def _option(row: Row) -> TreatmentOption:
         url=row.text("url"),
         is_shown=on_card != "data",
         drugs=_drugs(row),
+        on_record_as=_on_record_as(row),
         from_failed_trials=int(row.number("from_failed_trials") or 0),
         from_age_years=int(row.number("from_age_years") or 0),
     )
@@ -118,6 +121,15 @@ def _drugs(row: Row) -> tuple[str, ...]:
     if set(drugs) - agents - classes - {ANY_DRUG, RUNNING_DRUGS}:
         row.reject("drugs", f"{ANY_DRUG!r}, {RUNNING_DRUGS!r}, agents or classes")
     return drugs
+
+
+def _on_record_as(row: Row) -> ProcedureKind | None:
+    """What a Procedure of this treatment is to the rules; None where no Procedure could tell of it."""
+    kinds = {kind.value: kind for kind in ProcedureKind}
+    name = row.text("on_record_as")
+    if name and name not in kinds:
+        row.reject("on_record_as", " or ".join(kinds))
+    return kinds.get(name)
 
 
 def _check_code(row: Row) -> None:

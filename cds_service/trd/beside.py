@@ -35,7 +35,7 @@ class Side:
     """One drug: the days it was taken, those it was surely at an adequate dose, those it may have been.
 
     `dose` says it in words, with what it is measured against; `levels` names the measurements that decided
-    instead of the dose.
+    instead of the dose, and `level_text` says what they are.
     """
 
     trial: Trial
@@ -44,6 +44,7 @@ class Side:
     possible: tuple[Stretch, ...]
     dose: str
     levels: tuple[str, ...] = ()
+    level_text: str = ""
 
     @property
     def first_day(self) -> date:
@@ -177,6 +178,7 @@ def _add_on_side(exposure: Exposure, runs: Sequence[Trial], history: History) ->
         possible=_possible(segments, answers),
         dose=_dose_text(exposure.segments),
         levels=tuple(dict.fromkeys(level.reference for level in levels)),
+        level_text=_level_text(levels, _add_on(exposure)),
     )
 
 
@@ -247,6 +249,21 @@ def _is_same_dose(one: DoseSegment, other: DoseSegment) -> bool:
     return (one.low_mg, one.high_mg) == (other.low_mg, other.high_mg)
 
 
+LEVELS_SHOWN = 3
+
+
+def _level_text(levels: Sequence[Measurement], add_on: AddOn | None) -> str:
+    """`by its level in blood, 0.3 mmol/L on 2025-10-15, below the least of 0.5 mmol/L`; of many, the latest."""
+    if not levels or add_on is None or add_on.minimum_level is None:
+        return ""
+    least = f"{add_on.minimum_level:g} {add_on.level_units[0]}"
+    shown = [f"{level.value:g} {level.unit} on {level.day}" for level in levels[-LEVELS_SHOWN:]]
+    earlier = f" and {len(levels) - len(shown)} earlier" if len(levels) > len(shown) else ""
+    is_below = all(level.value < add_on.minimum_level for level in levels)
+    held_against = f"below the least of {least}" if is_below else f"at least {least} needed"
+    return f"by its level in blood, {', '.join(shown)}{earlier}, {held_against}"
+
+
 def judge_add_on(side: Side, base: Side, of_both: Together) -> Finding:
     """Whether the agent is enough to count as augmentation of the antidepressant `base`."""
     add_on, trial = _add_on(side.trial.exposure), side.trial
@@ -261,7 +278,7 @@ def judge_add_on(side: Side, base: Side, of_both: Together) -> Finding:
         return finding(Answer.NOT_MET, add_on.why_not if add_on else "it is no augmenting agent")
     if trial.use.answer is Answer.NOT_MET:
         return finding(Answer.NOT_MET, trial.use.text)
-    dose = _dose_against(side, add_on)
+    dose = _dose_against(side)
     if not side.possible:
         return finding(Answer.NOT_MET, dose)
     if not base.possible:
@@ -287,10 +304,10 @@ def was_added(side: Side, base: Side) -> bool:
     return is_meant and bool(in_both(side.possible, base.taken))
 
 
-def _dose_against(side: Side, add_on: AddOn) -> str:
+def _dose_against(side: Side) -> str:
     least, dose = side.trial.minimum_mg, side.dose or "dose not known"
     if side.levels:
-        return f"{dose}; by its level in blood, at least {add_on.minimum_level:g} {add_on.level_units[0]}"
+        return f"{dose}; {side.level_text}"
     if least is None:
         return f"{dose}; no least dose in mg a day is known"
     if not side.possible:

@@ -17,6 +17,7 @@ from cds_service.trd.beside import (
     was_added,
 )
 from cds_service.trd.courses import Course, courses_of, undated
+from cds_service.trd.maoi import pair_of
 from cds_service.trd.model import (
     Companion,
     CompanionKind,
@@ -26,6 +27,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.overlap import days_in, in_both
 from cds_service.trd.parameters import Definition
+from cds_service.trd.precautions import Precaution
 from cds_service.trd.record import History, ProcedureKind
 
 KINDS = {
@@ -36,11 +38,20 @@ KINDS = {
     ProcedureKind.PSYCHOTHERAPY: CompanionKind.PSYCHOTHERAPY,
 }
 
+CONTRAINDICATED = "contraindicated combination"
+"""The criterion of a pair that is never counted, however long it was taken."""
+
 
 def find_companions(
-    trials: Sequence[Trial], history: History, definition: Definition, on: date
+    trials: Sequence[Trial],
+    history: History,
+    definition: Definition,
+    on: date,
+    precautions: Sequence[Precaution] = (),
 ) -> tuple[tuple[Companion, ...], ...]:
     """For each trial, in the same order, what went on beside it. `on` is today.
+
+    `precautions` tell which antidepressants are never to be combined.
 
     Only what treats depression stands beside an antidepressant that does; treatments that are trials of their
     own have no companions.
@@ -58,7 +69,7 @@ def find_companions(
     for at, side in zip(places, sides, strict=True):
         found[at] = (
             *_augmentations(side, add_ons, definition),
-            *_other_antidepressants(side, sides, definition, on),
+            *_other_antidepressants(side, sides, definition, on, precautions),
             *(beside for course, kind in courses if (beside := _course(course, kind, side))),
             *(_undated(course, kind) for course, kind in loose),
         )
@@ -93,14 +104,14 @@ def _augmentations(side: Side, add_ons: Iterable[Side], definition: Definition) 
 
 
 def _other_antidepressants(
-    side: Side, sides: Iterable[Side], definition: Definition, on: date
+    side: Side, sides: Iterable[Side], definition: Definition, on: date, precautions: Sequence[Precaution]
 ) -> Iterable[Companion]:
     for other in sides:
         if other is side or other.trial.agent == side.trial.agent:
             continue
         if not in_both(side.taken, other.taken):
             continue
-        kind, adequate, days = judge_combination(side, other, definition, on)
+        kind, adequate, days = judge_combination(side, other, definition, on, precautions)
         yield Companion(
             kind,
             other.trial.name,
@@ -110,18 +121,28 @@ def _other_antidepressants(
             adequate,
             other.dose,
             other.trial.agent,
-            _were_combined(kind, side, other),
+            adequate.criterion != CONTRAINDICATED and _were_combined(kind, side, other),
         )
 
 
 def judge_combination(
-    one: Side, other: Side, definition: Definition, on: date
+    one: Side, other: Side, definition: Definition, on: date, precautions: Sequence[Precaution] = ()
 ) -> tuple[CompanionKind, Finding, int]:
     """Whether two antidepressants were combined or changed one for the other, and on how many days together.
 
-    A change is short: at most `cross_taper_days`, at the end of the first and the start of the second.
+    A change is short: at most `cross_taper_days`, at the end of the first and the start of the second. An MAOI and
+    a drug that `precautions` forbid with it are neither: there is no tapering of one into the other.
     """
     of_both = together(one, other, definition.max_gap_days)
+    pair = pair_of(one.trial.drug, other.trial.drug, precautions)
+    if pair is not None:
+        text = (
+            f"{pair.maoi.ingredient} (an MAOI) and {pair.other.ingredient} are not to be taken together"
+            f" ({pair.reason}); never counted"
+        )
+        evidence = tuple(dict.fromkeys((*one.evidence, *other.evidence)))
+        finding = Finding(CONTRAINDICATED, Answer.NOT_MET, text, evidence)
+        return CompanionKind.COMBINATION, finding, of_both.taken_days
     days, most = of_both.taken_days, definition.cross_taper_days
     first, second = sorted((one, other), key=lambda side: (side.first_day, side.last_day))
     is_change = first.first_day < second.first_day and first.last_day < min(second.last_day, on)

@@ -36,6 +36,7 @@ from cds_service.trd.model import (
 )
 from cds_service.trd.outcomes import is_remission
 from cds_service.trd.parameters import Definition, Distinctness, Rule
+from cds_service.trd.precautions import Precaution
 from cds_service.trd.record import (
     Diagnosis,
     DiagnosisRole,
@@ -103,8 +104,8 @@ class Judge:
     What definitions judge alike, by equal parameters, is judged once: most of them differ in little.
     """
 
-    def __init__(self, history: History, on: date) -> None:
-        self._history, self._on = history, on
+    def __init__(self, history: History, on: date, precautions: Sequence[Precaution] = ()) -> None:
+        self._history, self._on, self._precautions = history, on, precautions
         self._known: dict[tuple[object, ...], Any] = {}
 
     def __call__(
@@ -120,7 +121,8 @@ class Judge:
         """
         history, on = self._history, self._on
         if companions is None and rests_on_companions(definition):
-            companions = find_companions([outcome.trial for outcome in outcomes], history, definition, on)
+            of_outcomes = [outcome.trial for outcome in outcomes]
+            companions = find_companions(of_outcomes, history, definition, on, self._precautions)
         alike = (_judged_alike(definition), companions is None)
         trials = self._once(("trials", alike), lambda: self._trials(outcomes, companions, definition))
         staging = stage(history, trials, definition, on)

@@ -290,13 +290,18 @@ class Staging:
         return tuple(dict.fromkeys(text for points, text in ends if text and text != f"{points:g} points"))
 
 
+ON_RECORD = "on record"
+"""The criterion of what tells that an option was given already: no caution against it."""
+
+
 @dataclass(frozen=True)
 class NextStep:
     """One option that guidance knows at this stage: never an order. `level` is its wording level.
 
-    `cautions` are contraindications, precautions and urgent indications that the record shows (`criterion` says
-    which); `is_contraindicated` tells that the option is not pointed to because of one. `label` is how a card
-    calls it, `link_label` and `url` are its link; `is_shown` is False for what no card shows.
+    `cautions` are contraindications, precautions and urgent indications that the record shows, and that it was
+    given already (`criterion` says which); `is_contraindicated` tells that the option is not pointed to because
+    of one. `label` is how a card calls it, `link_label` and `url` are its link; `is_shown` is False for what no
+    card shows.
     """
 
     option: str

@@ -7,15 +7,16 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
-from cds_service.trd.answers import Answer, Finding, all_of
+from cds_service.trd.answers import Answer, Finding, all_of, any_of
 from cds_service.trd.model import (
+    ON_RECORD,
     Assessment,
     JudgedTrial,
     NextStep,
     Verdict,
 )
 from cds_service.trd.precautions import Effect, Precaution, Record, Shown, find_shown
-from cds_service.trd.record import History
+from cds_service.trd.record import History, Procedure, ProcedureKind
 
 
 class Stage(Enum):
@@ -41,7 +42,7 @@ class TreatmentOption:
     assessment tells (research, options without a read source). It is due from `from_failed_trials` failed
     trials and `from_age_years` whole years on; 0 asks for none. `drugs` are those it could be about, whose
     precautions concern it: `ANY_DRUG`, `RUNNING_DRUGS` (those being taken), or agents and classes as in
-    `Precaution.agents`.
+    `Precaution.agents`. `on_record_as` is the kind of Procedure that tells it was given already.
     """
 
     name: str
@@ -55,6 +56,7 @@ class TreatmentOption:
     drugs: tuple[str, ...] = ()
     from_failed_trials: int = 0
     from_age_years: int = 0
+    on_record_as: ProcedureKind | None = None
 
 
 def find_next_steps(
@@ -74,7 +76,7 @@ def find_next_steps(
     shown = find_shown(precautions, Record(history, on, _acute_suicidality(assessment)))
     running = _running_antidepressants(assessment, on)
     steps = [
-        _next_step(option, _concerning(option, shown, running))
+        _next_step(option, (*_concerning(option, shown, running), *_on_record(option, history, on)))
         for option in options
         if _is_due(option, stage, assessment, shown)
     ]
@@ -158,6 +160,34 @@ def _concerning(
             yield from _of_running(precaution, finding, running)
 
 
+def _on_record(option: TreatmentOption, history: History, on: date) -> Iterator[tuple[Finding, bool]]:
+    """The sessions of it that are recorded, up to today: it was tried, and is no new idea."""
+    given = [
+        procedure
+        for procedure in history.procedures
+        if procedure.kind is option.on_record_as
+        and procedure.holds is not Answer.NOT_MET
+        and (procedure.days is None or procedure.days[0] <= on)
+    ]
+    if given:
+        evidence = tuple(dict.fromkeys(procedure.reference for procedure in given))
+        answer = any_of(procedure.holds for procedure in given)
+        yield Finding(ON_RECORD, answer, _sessions(given, on), evidence), False
+
+
+def _sessions(given: Sequence[Procedure], on: date) -> str:
+    """`2 sessions 2025-03-01 to 2025-03-08`; "records" where one is of more than a day, or of none."""
+    dated = [procedure.days for procedure in given if procedure.days]
+    are_sessions = len(dated) == len(given) and all(first_day == last_day for first_day, last_day in dated)
+    number, noun = len(given), "session" if are_sessions else "record"
+    text = f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+    if not dated:
+        return f"{text}, day not recorded"
+    first_day, last_day = min(first for first, _ in dated), min(max(last for _, last in dated), on)
+    text += f" {first_day}" if first_day == last_day else f" {first_day} to {last_day}"
+    return text if len(dated) == len(given) else f"{text}, {len(given) - len(dated)} without a day"
+
+
 def _could_be_about(option: TreatmentOption, precaution: Precaution) -> bool:
     """Whether one of the drugs of the option is one of the precaution's. A ceiling is one of doses being taken."""
     if not precaution.agents or precaution.effect is Effect.CEILING:
@@ -184,14 +214,13 @@ def _named(drug: str, finding: Finding) -> Finding:
     return replace(finding, text=f"{drug}: {finding.text}")
 
 
-def _next_step(option: TreatmentOption, concerning: Iterator[tuple[Finding, bool]]) -> NextStep:
-    found = list(concerning)
+def _next_step(option: TreatmentOption, concerning: Sequence[tuple[Finding, bool]]) -> NextStep:
     return NextStep(
         option=option.name,
         kind=option.kind,
         level=option.level,
-        cautions=_merged([finding for finding, _ in found]),
-        is_contraindicated=any(rules_out for _, rules_out in found),
+        cautions=_merged([finding for finding, _ in concerning]),
+        is_contraindicated=any(rules_out for _, rules_out in concerning),
         label=option.label,
         link_label=option.link_label,
         url=option.url,

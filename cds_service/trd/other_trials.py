@@ -31,6 +31,7 @@ from cds_service.trd.model import (
     TrialKind,
 )
 from cds_service.trd.parameters import Definition
+from cds_service.trd.precautions import Precaution
 from cds_service.trd.record import (
     DoseSegment,
     Drug,
@@ -45,9 +46,16 @@ ADHERENCE_NOT_TOLD = Finding("adherence", Answer.UNKNOWN, "no dispensing tells o
 
 
 def find_other_trials(
-    trials: Sequence[Trial], history: History, definition: Definition, on: date
+    trials: Sequence[Trial],
+    history: History,
+    definition: Definition,
+    on: date,
+    precautions: Sequence[Precaution] = (),
 ) -> tuple[Trial, ...]:
-    """What the definition counts beside the `trials` of antidepressants; nothing that surely is too little."""
+    """What the definition counts beside the `trials` of antidepressants; nothing that surely is too little.
+
+    `precautions` tell which antidepressants are never to be combined: these are no trial together.
+    """
     found: list[Trial] = []
     bases: list[Side] = []
     if definition.augmentation_counts or definition.combination_counts:
@@ -55,7 +63,7 @@ def find_other_trials(
     if definition.augmentation_counts:
         found += _augmentations(bases, add_on_sides(history, definition, on), definition, on)
     if definition.combination_counts:
-        found += _combinations(bases, definition, on)
+        found += _combinations(bases, definition, on, precautions)
     counted = {
         CompanionKind.NEUROMODULATION: definition.neuromodulation_counts,
         CompanionKind.PSYCHOTHERAPY: definition.psychotherapy_counts,
@@ -78,12 +86,14 @@ def _augmentations(
                 yield _of_both(TrialKind.AUGMENTATION, add_on, base, of_both, adequate, on)
 
 
-def _combinations(bases: Sequence[Side], definition: Definition, on: date) -> Iterable[Trial]:
+def _combinations(
+    bases: Sequence[Side], definition: Definition, on: date, precautions: Sequence[Precaution]
+) -> Iterable[Trial]:
     for one, other in combinations(bases, 2):
         of_both = together(one, other, definition.max_gap_days)
         if one.trial.agent == other.trial.agent or not of_both.possible.days:
             continue
-        kind, adequate, _ = judge_combination(one, other, definition, on)
+        kind, adequate, _ = judge_combination(one, other, definition, on, precautions)
         if kind is CompanionKind.COMBINATION and adequate.answer is not Answer.NOT_MET:
             first, second = sorted((one, other), key=lambda side: side.trial.agent)
             yield _of_both(TrialKind.COMBINATION, first, second, of_both, adequate, on)

@@ -38,6 +38,9 @@ class Effect(Enum):
     INDICATION = "indication"  # speaks for the option, and at once
     CEILING = "ceiling"  # the highest dose that is allowed, so it counts as adequate
     WASHOUT = "washout"  # days between a drug and a monoamine oxidase inhibitor (MAOI)
+    WASHOUT_OF_ANY = (
+        "washout of any"  # days between this MAOI and any antidepressant; only for pairs on record
+    )
 
 
 class SignKind(Enum):
@@ -156,6 +159,8 @@ def find_shown(precautions: Iterable[Precaution], record: Record) -> tuple[Shown
 
 
 def _findings(precaution: Precaution, record: Record) -> Iterator[Finding]:
+    if precaution.effect is Effect.WASHOUT_OF_ANY:
+        return
     if precaution.effect is Effect.WASHOUT:
         yield from _washouts(precaution, record)
         return

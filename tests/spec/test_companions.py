@@ -274,8 +274,32 @@ def test_the_level_of_lithium_says_more_than_its_dose(row: dict[str, str]) -> No
 def test_a_level_is_named_in_words_and_as_evidence() -> None:
     lithium = add_on("lithium", "2025-10-01", "2025-12-01", 450)
     companion = only(history(SERTRALINE, add_ons=(lithium,), measurements=(level("2025-10-15", 0.7),)))
-    assert "by its level in blood, at least 0.5 mmol/L" in companion.adequate.text
+    assert (
+        "by its level in blood, 0.7 mmol/L on 2025-10-15, at least 0.5 mmol/L needed"
+        in companion.adequate.text
+    )
     assert "Observation/2025-10-15-0.7" in companion.adequate.evidence
+
+
+LEVEL_TEXTS = """
+    levels                                                         | text
+    ---------------------------------------------------------------+--------------------------------------------------------------
+    2025-10-15 0.3                                                 | 0.3 mmol/L on 2025-10-15, below the least of 0.5 mmol/L
+    2025-10-15 0.49                                                | 0.49 mmol/L on 2025-10-15, below the least of 0.5 mmol/L
+    2025-10-15 0.5                                                 | 0.5 mmol/L on 2025-10-15, at least 0.5 mmol/L needed
+    2025-10-05 0.4, 2025-11-05 0.6                                 | 0.4 mmol/L on 2025-10-05, 0.6 mmol/L on 2025-11-05, at least 0.5 mmol/L needed
+    2025-10-05 0.1, 2025-10-15 0.2, 2025-10-25 0.3, 2025-11-05 0.4 | 0.2 mmol/L on 2025-10-15, 0.3 mmol/L on 2025-10-25, 0.4 mmol/L on 2025-11-05 and 1 earlier, below the least of 0.5 mmol/L
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("row", rows(LEVEL_TEXTS), ids=lambda row: row["levels"])
+def test_the_level_that_was_measured_is_told_and_whether_it_is_below(row: dict[str, str]) -> None:
+    levels = tuple(
+        level(day, float(value)) for day, value in (each.split() for each in row["levels"].split(", "))
+    )
+    lithium = add_on("lithium", "2025-10-01", "2025-12-01", 900)
+    companion = only(history(SERTRALINE, add_ons=(lithium,), measurements=levels))
+    assert companion.adequate.text.startswith(f"900 mg/day; by its level in blood, {row['text']}")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cards.catalogue import cards_for
 from cds_service.errors import TableError
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.conditions import read_conditions
+from cds_service.report import assessment_json
 from cds_service.respond import assess_history
 from cds_service.tables import precautions as precautions_table
 from cds_service.tables import treatment_options as options_table
@@ -23,6 +25,7 @@ from cds_service.tables.rows import Row, read_rows
 from cds_service.tables.treatment_options import load_referrals, load_treatment_options
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.model import (
+    ON_RECORD,
     Assessment,
     JudgedTrial,
     NextStep,
@@ -265,7 +268,7 @@ CAUTIONS: list[tuple[str, History, str, str]] = [
 )
 def test_what_the_record_shows_against_an_option(person: History, option: str, expected: str) -> None:
     step = steps_of(person, an_assessment())[option]
-    answers = {caution.answer for caution in step.cautions}
+    answers = {caution.answer for caution in step.cautions if caution.criterion != ON_RECORD}
     found = {
         (): "",
         (Answer.MET,): "ruled out" if step.is_contraindicated else "caution",
@@ -475,6 +478,77 @@ def test_an_order_that_lies_ahead_or_is_denied_is_not_taken() -> None:
         assert steps_of(history(prescriptions=(order,)), one_failed())[SWITCH].cautions == ()
 
 
+# --- given already ------------------------------------------------------------------------------------
+
+
+def session(
+    day: date | None,
+    number: int = 1,
+    kind: ProcedureKind = ProcedureKind.ECT,
+    holds: Answer = Answer.MET,
+    last_day: date | None = None,
+) -> Procedure:
+    return Procedure(kind, kind.value, day, last_day or day, holds, f"Procedure/{number}")
+
+
+MARCH, LATER = date(2025, 3, 1), date(2025, 3, 8)
+GIVEN = [
+    ("two sessions", (session(LATER), session(MARCH, 2)), "met 2 sessions 2025-03-01 to 2025-03-08"),
+    ("one session", (session(MARCH),), "met 1 session 2025-03-01"),
+    ("a course", (session(MARCH, last_day=LATER),), "met 1 record 2025-03-01 to 2025-03-08"),
+    ("no day", (session(None),), "met 1 record, day not recorded"),
+    ("one without a day", (session(MARCH), session(None, 2)), "met 2 records 2025-03-01, 1 without a day"),
+    ("in doubt", (session(MARCH, holds=Answer.UNKNOWN),), "unknown 1 session 2025-03-01"),
+    ("one of two in doubt", (session(MARCH, holds=Answer.UNKNOWN), session(LATER, 2)), "met 2 sessions"),
+    ("today", (session(ON),), f"met 1 session {ON}"),
+    ("a course going on", (session(MARCH, last_day=ON + timedelta(days=9)),), f"met 1 record 2025-03-01 to {ON}"),
+    ("tomorrow", (session(ON + timedelta(days=1)),), ""),
+    ("not done", (session(MARCH, holds=Answer.NOT_MET),), ""),
+    ("of another kind", (session(MARCH, kind=ProcedureKind.TMS),), ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("procedures", "told"), [row[1:] for row in GIVEN], ids=[row[0] for row in GIVEN])
+def test_an_option_that_was_given_already_says_so(procedures: tuple[Procedure, ...], told: str) -> None:
+    step = steps_of(history(procedures=procedures), an_assessment())[ECT]
+    found = [caution for caution in step.cautions if caution.criterion == ON_RECORD]
+    assert [f"{caution.answer.value} {caution.text}"[: len(told)] for caution in found] == [told] * bool(told)
+    assert not step.is_contraindicated
+    for caution in found:
+        assert set(caution.evidence) == {procedure.reference for procedure in procedures}
+
+
+@pytest.mark.parametrize(
+    ("kind", "options"),
+    [
+        (ProcedureKind.TMS, {RTMS, ITBS}),
+        (ProcedureKind.ECT, {ECT}),
+        (ProcedureKind.PSYCHOTHERAPY, {"Psychotherapy referral"}),
+        (ProcedureKind.DBS, {"DBS (subcallosal cingulate)"}),
+        (ProcedureKind.LIGHT_THERAPY, set()),
+    ],
+)
+def test_each_kind_of_procedure_belongs_to_its_options(kind: ProcedureKind, options: set[str]) -> None:
+    steps = steps_of(history(procedures=(session(MARCH, kind=kind),)), an_assessment())
+    assert {
+        name for name, step in steps.items() if any(c.criterion == ON_RECORD for c in step.cautions)
+    } == options
+
+
+@pytest.mark.parametrize(("holds", "word"), [(Answer.MET, "already"), (Answer.UNKNOWN, "perhaps")])
+def test_what_was_given_already_stands_behind_the_option_on_the_card(holds: Answer, word: str) -> None:
+    found = an_assessment()
+    steps = steps_of(history(procedures=(session(MARCH, holds=holds),)), found)
+    found = replace(found, next_steps=tuple(steps.values()))
+    (card,) = cards_for(found)
+    assert f"ECT ({word} on record: 1 session 2025-03-01 (Procedure/1))" in card.detail
+    assert "aution, ECT" not in card.detail
+    (ect,) = [step for step in assessment_json(found)["nextSteps"] if step["option"] == ECT]
+    assert {"about": "on record", "text": "1 session 2025-03-01", "evidence": ["Procedure/1"]} in ect[
+        "cautions"
+    ]
+
+
 @pytest.mark.parametrize("maoi", ["phenelzine", "moclobemide"])
 def test_an_ssri_beside_an_maoi_is_not_to_be_raised(maoi: str) -> None:
     person = history(prescriptions=(took("sertraline"), took(maoi)))
@@ -597,6 +671,7 @@ def test_a_wrong_precaution_is_refused_with_its_column(
         ("option", ""), ("kind", ""), ("label", ""), ("label", "x (recalled, unverified)"), ("stages", "later"),
         ("on_card", "yes"), ("on_card", "link"), ("url", "https://example.org"), ("link_label", "words"),
         ("card_wording_level", "must"), ("card_wording_level", "research only"), ("drugs", "all"),
+        ("on_record_as", "surgery"),
         ("from_failed_trials", "many"), ("snomed_code", "1"), ("snomed_display", "another"), ("choice", ""),
     ],
 )  # fmt: skip
