@@ -252,6 +252,7 @@ BY_CLASS = {"distinctness": Distinctness.CLASS}
     ("drug_class", "words"),
     [
         ("SSRI", "both failed trials are SSRIs"),
+        ("NaSSA", "both failed trials are NaSSAs"),
         ("tricyclic", "both failed trials are of one class (tricyclic)"),
         ("MAOI (transdermal)", "both failed trials are of one class (MAOI (transdermal))"),
     ],
@@ -288,6 +289,21 @@ def test_two_pairs_that_are_alike() -> None:
     assert told(judgement("chosen", MET, *four, **asks), other) == (
         "one and two are SSRIs; three and four are SNRIs"
     )
+
+
+def test_one_class_here_though_they_act_otherwise() -> None:
+    """The likeness is that of the definition that counts them as one: their class, not how they act."""
+    trials = [of_class(a_trial(name), "SSRI", f"action of {name}") for name in ("one", "two")]
+    here, there = judgement("chosen", NOT_MET, *trials, **BY_CLASS), judgement("other", MET, *trials)
+    assert told(here, there) == "both failed trials are SSRIs, which count separately there"
+
+
+def test_one_of_its_own_class_before_a_pair() -> None:
+    alone = of_class(a_trial("three"), "SNRI", "another_action")
+    trials = [alone, a_trial("one"), a_trial("two")]
+    asks = {"needed_failed_trials": 3}
+    other = judgement("other", NOT_MET, *trials, **asks, **BY_CLASS)
+    assert told(judgement("chosen", MET, *trials, **asks), other) == "one and two are SSRIs"
 
 
 def test_two_classes_that_act_alike() -> None:
