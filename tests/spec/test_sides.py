@@ -125,6 +125,18 @@ def test_whichever_comes_first_in_the_list_keeps_its_own_days() -> None:
     assert alone.taken == days("06-01..09-10")
 
 
+def test_a_drug_that_is_not_identified_may_have_begun_both_trials_of_one_use() -> None:
+    """Both may then have begun on its first day: before the use, and neither has days of its own."""
+    for begins, first_taken in (("2025-05-20", "06-01..09-10"), ("2025-06-02", "06-01..06-01")):
+        found = sides(TWO_RUNS + f"    tablet | {begins} | 2025-08-31 | 50")
+        first, second = (side for side in found if side.trial.name == "sertraline")
+        assert first.taken == days(first_taken)
+        begin = "06-01" if begins == "2025-05-20" else "06-02"
+        assert second.taken == days(f"{begin}..09-10")
+        is_shared = begins == "2025-05-20"
+        assert first.certain == (days("06-11..07-10", "08-01..08-31") if is_shared else ())
+
+
 def test_uses_of_two_drugs_share_no_days() -> None:
     first, second = sides(
         """
