@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.fills import up_to_stated_ends
 from cds_service.trd.record import DoseSegment, Prescription, Source, StopReason, Supply
 from cds_service.trd.sources import left_out, reconcile
 from cds_service.trd.stretches import DaysTold, cut, merged_neighbours, overlap
@@ -489,3 +490,29 @@ def test_a_stretch_is_cut_where_another_begins_or_has_ended(other: str, pieces: 
 )
 def test_neighbours_that_say_the_same_are_one(later: DoseSegment, count: int) -> None:
     assert len(merged_neighbours([stretch("09-01..09-30"), later])) == count
+
+
+# --- what a fill says of itself ---------------------------------------------------------------------------
+
+
+def test_a_fill_says_how_its_days_were_worked_out() -> None:
+    fill = dispensed("09-01..12-31?", "?", total_mg=1550, days_text="from its day on", dose_text="no dose")
+    (found,) = up_to_stated_ends([fill], [ordered("09-01..12-31", "62.5")])
+    text = "1550 mg at the 62.5 mg/day that are ordered last 24 days"
+    assert (found.record.dose_text, found.record.days_text) == (text, f"from its day on; {text}")
+    assert found.record.segments == (DoseSegment(day("09-01"), day("09-24"), 62.5, 62.5),)
+    assert found.last_day == date.max
+
+
+def test_a_fill_is_of_the_order_in_force_on_the_day_it_was_handed_over() -> None:
+    order = ordered("09-01..09-30", stated_end=day("09-30"))
+    for authored, days, last_day in (
+        (day("09-30"), "10-01..10-30", day("09-30")),
+        (day("10-01"), "09-30..10-30", date.max),
+        (None, "09-30..10-30", day("09-30")),
+        (None, "10-01..10-30", date.max),
+    ):
+        (found,) = up_to_stated_ends([dispensed(days, authored=authored)], [order])
+        assert found.last_day == last_day
+    (found,) = up_to_stated_ends([dispensed("09-01..09-30")], [])
+    assert found.last_day == date.max

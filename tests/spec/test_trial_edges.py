@@ -453,3 +453,18 @@ def test_a_supply_shared_by_two_orders_counts_once() -> None:
     (order,) = exposure.prescriptions
     twice = replace(exposure, prescriptions=(order, replace(order, supplies=tuple(order.supplies))))
     assert judge_adherence(twice, FIRST, LAST, 0.8).answer is Answer.NOT_MET
+
+
+@pytest.mark.parametrize(("last", "answer"), [(date(2025, 9, 8), "met"), (date(2025, 9, 7), "not-met")])
+@pytest.mark.parametrize("mg", [25, 50])
+def test_the_days_of_a_trial_are_those_that_are_to_be_covered(
+    mg: int, last: date, answer: str, definition: Definition
+) -> None:
+    """Ten days, of which a share of 0.8 is asked: also of a drug that never reached its dose."""
+    (order,) = orders(
+        f"drug | first_day | last_day | mg_per_day\nsertraline | 2025-09-01 | 2025-09-10 | {mg}"
+    )
+    with_supply = replace(order, supplies=(Supply(FIRST, last, "Supply/1"),))
+    rules = replace(definition, minimum_pdc=0.8)
+    (trial,) = find_trials(build_exposures((with_supply,), 14), rules, ON)
+    assert (trial.adherence.answer.value, trial.adherence.evidence) == (answer, ("Supply/1",))
