@@ -516,3 +516,39 @@ def test_a_fill_is_of_the_order_in_force_on_the_day_it_was_handed_over() -> None
         assert found.last_day == last_day
     (found,) = up_to_stated_ends([dispensed("09-01..09-30")], [])
     assert found.last_day == date.max
+
+
+def test_a_fill_whose_turn_comes_on_the_last_day_of_its_order_is_used_for_that_day() -> None:
+    order = ordered("09-01..09-30", stated_end=day("09-30"))
+    for first, expected in (("09-01..09-29", [day("09-30")]), ("09-01..09-30", [])):
+        fills = (dispensed(first), dispensed("09-20..10-18", number=2))
+        supplies = told(order, *fills)[0].supplies
+        assert [s.first_day for s in supplies if s.reference == "Dispensed/2"] == expected
+
+
+def test_days_that_are_not_certain_are_told_on_the_first_of_them() -> None:
+    assert shown(dispensed("09-01..09-30?"), on=day("09-01")) == ["Dispensed/1 09-01..09-01 50?"]
+
+
+def test_fills_that_may_be_recorded_twice_wait_for_those_of_their_own_order_only() -> None:
+    fills = (
+        dispensed("09-01..09-30", fulfils=("Ordered/1",)),
+        dispensed("09-01..09-30", number=2, fulfils=("Ordered/1",)),
+        dispensed("09-01..09-30", number=3, fulfils=("Ordered/2",)),
+        dispensed("09-01..09-30", number=4, fulfils=("Ordered/2",)),
+    )
+    starts = {line.split()[0]: line.split()[1] for line in shown(*fills)}
+    assert starts == {
+        "Dispensed/1": "09-01..09-30",
+        "Dispensed/2": "10-01..10-30",
+        "Dispensed/3": "10-01..10-30",
+        "Dispensed/4": "10-31..11-29",
+    }
+
+
+def test_a_fill_of_an_unidentified_drug_tells_of_the_days_of_that_drug() -> None:
+    order, fill = (
+        replace(each, drug=None, name="tablet")
+        for each in (ordered("09-01..09-30"), dispensed("09-10..09-30"))
+    )
+    assert shown(order, fill)[0] == "Ordered/1 09-01..09-09 50?"
