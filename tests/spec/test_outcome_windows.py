@@ -78,6 +78,7 @@ POSSIBLE = """
     2025-09-09=40 | met     | 8 days after it
     2025-12-24=19 | met     | another last score that says the same
     2025-06-21=21 | met     | another baseline that says the same
+    2025-06-21=1  | met     | a very low baseline
     2025-06-21=0  | unknown | a baseline that allows no percentage
     2025-12-24=10 | unknown | on the threshold
     2025-12-24=10.1 | met   | just above it
@@ -123,6 +124,7 @@ def test_either_end_in_doubt_is_enough(only: str) -> None:
     ("text", "expected"),
     [
         (PAIR, "met"),
+        ("2025-08-30=20, 2025-11-28=9", "not-met"),  # no score is its own baseline
         ("2025-08-30=20, 2025-11-28=18, 2025-11-29=40", "met"),  # whichever was first, none is better
         ("2025-08-30=20, 2025-11-28=9, 2025-11-29=18", "unknown"),
         ("2025-08-30=20, 2025-11-20=40, 2025-11-28=18", "unknown"),  # it may have begun after the 40

@@ -246,6 +246,15 @@ def test_a_drug_that_is_being_taken(sign: Sign) -> None:
     assert the_text(takes(running, drug=None), sign) == ""
 
 
+def test_an_order_that_is_not_identified_hides_none_behind_it() -> None:
+    first, second = orders(
+        "drug | first_day | last_day | mg_per_day\n? | 2026-01-01 | 2026-06-30 | 50\n"
+        "sertraline | 2026-01-01 | 2026-06-30 | 50"
+    )
+    for hidden in (first, replace(second, is_denial=True)):
+        assert len(Record(history(prescriptions=(hidden, second)), ON).taken) == 1
+
+
 def test_of_several_orders_the_one_that_is_sure_on_the_latest_day_speaks() -> None:
     sure, unsure = (
         "sertraline | 2026-01-01 | 2026-06-30 | 50 |",

@@ -365,6 +365,7 @@ def test_whether_it_was_added_at_all() -> None:
 
 # --- trials of their own ----------------------------------------------------------------------------------
 
+THERAPY = ProcedureKind.PSYCHOTHERAPY
 COUNTING = {
     "augmentation_counts": True,
     "combination_counts": True,
@@ -488,9 +489,32 @@ def test_only_orders_on_days_together_are_its_evidence() -> None:
     assert ((trial.first_day, trial.last_day),) == days("08-01..10-31")
 
 
-# --- courses of sessions ----------------------------------------------------------------------------------
+def test_orders_with_only_one_day_together_are_its_evidence_too() -> None:
+    table = """
+        drug        | first_day  | last_day   | mg_per_day
+        sertraline  | 2025-06-01 | 2025-08-01 | 50
+        sertraline  | 2025-08-02 | 2025-10-30 | 50
+        sertraline  | 2025-10-31 | 2025-12-31 | 50
+        mirtazapine | 2025-08-01 | 2025-10-31 | 15
+    """
+    numbers = (4, 1, 2, 3)
+    found = the_other(history(table)).exposure.evidence
+    assert found == tuple(f"MedicationRequest/{number}" for number in numbers)
 
-THERAPY = ProcedureKind.PSYCHOTHERAPY
+
+def test_the_record_of_a_course_is_told_as_it_was_written() -> None:
+    course = replace(procedure(THERAPY, "2025-09-01", "2025-10-31"), text="Cognitive therapy")
+    trial = the_other(history(procedures=(course,)))
+    (record,) = trial.exposure.prescriptions
+    assert (record.name, record.drug, record.treats_depression) == (
+        "Cognitive therapy", trial.drug, trial.use
+    )  # fmt: skip
+    assert record.segments == trial.exposure.segments
+    (unnamed,) = the_other(history(procedures=(replace(course, text=""),))).exposure.prescriptions
+    assert unnamed.name == "psychotherapy"
+
+
+# --- courses of sessions ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
