@@ -303,7 +303,7 @@ def test_a_level_is_told_in_words_and_as_evidence() -> None:
     assert judged(LITHIUM, levels=(taken,)) == Finding(
         "augmentation",
         Answer.MET,
-        "900 mg/day; by its level in blood, at least 0.5 mmol/L; "
+        "900 mg/day; by its level in blood, 0.5 mmol/L on 2025-09-10, at least 0.5 mmol/L needed; "
         "30 days together at adequate doses, 28 needed",
         (EVIDENCE[0], taken.reference, EVIDENCE[1]),
     )
