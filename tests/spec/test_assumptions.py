@@ -122,3 +122,9 @@ def test_it_is_the_site_that_chooses() -> None:
         for chosen in (False, True)
     ]
     assert told == [(), (ONE_UNIT_A_DAY,)]
+
+
+def test_an_assumed_dose_is_known_at_both_ends() -> None:
+    order = builders.medication_request("rx1", "sertraline 50 mg tablet", authored_on="2026-01-01")
+    (told,) = read_history(chart(order), ON, assume_one_unit_daily=True).prescriptions
+    assert {(segment.low_mg, segment.high_mg) for segment in told.segments} == {(50.0, 50.0)}

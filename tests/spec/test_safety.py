@@ -155,3 +155,17 @@ def test_an_unread_answer_is_unknown(definition: Definition) -> None:
     unread = (Unread("Observation/9", "not readable", (Topic.SAFETY,)),)
     patient = history(suicide_items=(item("2026-06-20", 0),), unread=unread)
     assert judge_safety(patient, definition, ON)[0].answer is Answer.UNKNOWN
+
+
+def test_of_several_denials_the_newest_is_told(definition: Definition) -> None:
+    denied = [item("2026-06-01", 0), item("2026-06-20", 0), item("2026-06-10", 0)]
+    found, _ = judge_safety(history(suicide_items=tuple(denied)), definition, ON)
+    assert (found.criterion, found.answer) == ("safety", Answer.NOT_MET)
+    assert found.text.endswith("answered 0 on 2026-06-20")
+
+
+def test_of_several_denials_after_a_sign_the_newest_is_said_beside_it(definition: Definition) -> None:
+    told = (of("C-SSRS", "2026-06-25", 1), of("PHQ-9", "2026-06-28", 0), of("PHQ-9", "2026-06-26", 0))
+    found, _ = judge_safety(history(suicide_items=told), definition, ON)
+    assert found.answer is Answer.MET
+    assert found.text.endswith("answered 0 on 2026-06-28")
