@@ -229,8 +229,9 @@ def _meaning(row: Row) -> Meaning:
         row.reject("remission", "which remission")
     if role in (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION) and remission:
         role = _role_in_remission(remission)
-    # "In remission" does not tell full from partial.
-    is_open = role is DiagnosisRole.FULL_REMISSION and remission == "remission"
+    # Remission that no row says to close the episode does not tell full from partial.
+    closes = row.text("role") == "qualifying_history"
+    is_open = role is DiagnosisRole.FULL_REMISSION and remission == "remission" and not closes
     return Meaning(
         role,
         row.required("category"),

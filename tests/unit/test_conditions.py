@@ -86,13 +86,25 @@ def test_another_condition_is_of_no_interest(code: Any) -> None:
         ("MDD vs adjustment", DiagnosisRole.DEPRESSION),
         ("Depression, now in remission", DiagnosisRole.FULL_REMISSION),
         ("MDD (recurrent) in early full remission", DiagnosisRole.FULL_REMISSION),
-        ((ICD_10_CM, "F33.40"), DiagnosisRole.FULL_REMISSION),  # full or partial is not told
-        (("http://hl7.org/fhir/sid/icd-10", "F33.4"), DiagnosisRole.FULL_REMISSION),
     ],
 )
 def test_words_that_only_mention_a_diagnosis_leave_it_unknown(code: Any, role: DiagnosisRole) -> None:
     diagnosis = only(condition(code=code))
     assert (diagnosis.role, diagnosis.holds) == (role, Answer.UNKNOWN)
+
+
+@pytest.mark.parametrize(
+    ("code", "role"),
+    [
+        ((ICD_10_CM, "F33.40"), DiagnosisRole.FULL_REMISSION),
+        (("http://hl7.org/fhir/sid/icd-10", "F33.4"), DiagnosisRole.FULL_REMISSION),
+        ((ICD_10_CM, "F33.42"), DiagnosisRole.FULL_REMISSION),
+        ((ICD_10_CM, "F33.41"), DiagnosisRole.DEPRESSION),
+    ],
+)
+def test_a_code_of_remission_does_as_its_row_says(code: Any, role: DiagnosisRole) -> None:
+    diagnosis = only(condition(code=code))
+    assert (diagnosis.role, diagnosis.holds) == (role, Answer.MET)
 
 
 @pytest.mark.parametrize(
