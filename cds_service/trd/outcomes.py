@@ -53,6 +53,8 @@ def _outcome(
         trial.duration.answer is Answer.NOT_MET or bool(judgeable_from and judgeable_from > on)
     )
     outcome = _judge(trial, series, history.unread_scores, definition, is_too_early=is_too_early)
+    if is_too_early and outcome.insufficient.answer is Answer.MET:
+        outcome = _not_enough_so_far(outcome)
     if outcome.response is Response.ONGOING and judgeable_from is not None:
         text = f"{outcome.insufficient.text}, and can be judged from {judgeable_from}"
         outcome = replace(outcome, insufficient=replace(outcome.insufficient, text=text))
@@ -63,6 +65,13 @@ def _outcome(
         return outcome
     outcome = replace(outcome, judgeable_from=judgeable_from, intolerance=intolerance)
     return _with_reactions_named(outcome)
+
+
+def _not_enough_so_far(outcome: Outcome) -> Outcome:
+    """Scores of a running trial that show no response yet: no outcome, while the trial may still help."""
+    text = f"too early to judge: the trial is running; so far {outcome.insufficient.text}"
+    finding = replace(outcome.insufficient, answer=Answer.UNKNOWN, text=text)
+    return replace(outcome, response=Response.ONGOING, insufficient=finding)
 
 
 def _judgeable_from(trial: Trial, definition: Definition, on: date) -> date | None:
