@@ -17,9 +17,6 @@ from cds_service.trd.overlap import Stretch, days_in, in_both, joined
 from cds_service.trd.precautions import IRREVERSIBLE_MAOIS, MAOI_MECHANISM, Effect, Precaution, SignKind
 from cds_service.trd.record import Drug, History
 
-LATELY_DAYS = 14
-"""A pair that ended so many days ago or fewer is still told: the longest common washout (docs/decisions.md)."""
-
 
 @dataclass(frozen=True)
 class Pair:
@@ -91,11 +88,13 @@ class _Use:
 
 
 def find_maoi_pairs(history: History, precautions: Sequence[Precaution], on: date) -> tuple[Finding, ...]:
-    """Each MAOI with each drug it is not to be taken with, if that goes on or ended at most `LATELY_DAYS` ago.
+    """Each MAOI with each drug it is not to be taken with, if that goes on or ended lately.
 
-    Met where some of these days are certain for both. What either was ordered for, and its dose, is not asked.
+    Lately is as many days ago as the longest wait after an MAOI in `precautions`, or fewer. Met where some of
+    these days are certain for both. What either was ordered for, and its dose, is not asked.
     """
     uses = _uses(history, on)
+    lately = shifted(on, -max((row.days_after_maoi or 0 for row in precautions), default=0))
     maois = [use for use in uses if use.drug.mechanism == MAOI_MECHANISM]
     return tuple(
         finding
@@ -104,7 +103,7 @@ def find_maoi_pairs(history: History, precautions: Sequence[Precaution], on: dat
         if other is not maoi
         for pair in [_with_maoi(maoi.drug, other.drug, precautions)]
         if pair is not None
-        for finding in _findings(pair, maoi, other, on)
+        for finding in _findings(pair, maoi, other, lately, on)
     )
 
 
@@ -130,9 +129,9 @@ def _uses(history: History, on: date) -> tuple[_Use, ...]:
     )
 
 
-def _findings(pair: Pair, maoi: _Use, other: _Use, on: date) -> Iterator[Finding]:
+def _findings(pair: Pair, maoi: _Use, other: _Use, lately: date, on: date) -> Iterator[Finding]:
     possible = _days_at_risk(pair, maoi.possible, other.possible)
-    if not _is_recent(possible, on):
+    if not possible or possible[-1][1] < lately:
         return
     latest = possible[-1:]
     certain = in_both(_days_at_risk(pair, maoi.certain, other.certain), latest)
@@ -160,10 +159,6 @@ def _days_at_risk(pair: Pair, maoi: Sequence[Stretch], other: Sequence[Stretch])
 
 def _prolonged(stretches: Iterable[Stretch], days: int) -> tuple[Stretch, ...]:
     return joined((first_day, shifted(last_day, days)) for first_day, last_day in stretches)
-
-
-def _is_recent(stretches: Sequence[Stretch], on: date) -> bool:
-    return bool(stretches) and stretches[-1][1] >= shifted(on, -LATELY_DAYS)
 
 
 def _in_words(stretches: Sequence[Stretch], on: date) -> str:

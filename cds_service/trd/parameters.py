@@ -118,6 +118,7 @@ class Definition:
     minimum_pdc: float
     suicidality_window_days: int
     suicidality_acute_days: int
+    cross_taper_days: int
     filled: tuple[tuple[str, str], ...] = ()
     source: str = ""
     source_status: str = ""
@@ -129,7 +130,6 @@ class Definition:
     combination_counts: bool = False
     psychotherapy_counts: bool = False
     neuromodulation_counts: bool = False
-    cross_taper_days: int = 28
     treatments: TreatmentRule | None = None
     staging: StagingRule | None = None
     parameters: tuple[Parameter, ...] = ()

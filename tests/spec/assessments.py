@@ -56,6 +56,7 @@ def a_definition(**given: object) -> Definition:
         "minimum_pdc": 0.8,
         "suicidality_window_days": 365,
         "suicidality_acute_days": 14,
+        "cross_taper_days": 28,
         "source": "A journal, doi 10.1000/test.1",
         "source_status": "seen",
     }
