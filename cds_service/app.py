@@ -20,7 +20,8 @@ from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.trd.parameters import Definition
-from cds_service.web import Site, add_routes
+from cds_service.web import add_routes
+from cds_service.web.site import Site
 
 GC_ALLOCATIONS = 100_000
 

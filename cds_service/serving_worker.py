@@ -22,7 +22,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from cds_service.web import operation_outcome
+from cds_service.web.replies import operation_outcome
 
 REQUEST_SECONDS = 20  # to send a request
 REPLY_SECONDS = 180  # to send a request, be answered (settings allow 120 for the FHIR server), and take it

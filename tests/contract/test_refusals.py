@@ -143,7 +143,7 @@ def test_a_bug_is_500_without_detail_and_logged_without_data(
     assert reply.status_code == 500
     assert "secret-of-p1" not in reply.text + caplog.text
     assert "ValueError" in caplog.text
-    assert "web.py" in caplog.text
+    assert "services.py" in caplog.text
     assert reply.headers["Access-Control-Allow-Origin"] == "*"
 
 

@@ -1,0 +1,50 @@
+"""Which error gives which status."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from cds_service.errors import MissingEvidence, PayloadTooLarge, RequestError, UnknownService
+from cds_service.web.replies import refusal
+
+logger = logging.getLogger("cds_service.web")
+
+_STATUS_OF_ERROR = {
+    RequestError: (400, "invalid"),
+    UnknownService: (404, "not-found"),
+    MissingEvidence: (412, "incomplete"),
+    PayloadTooLarge: (413, "too-long"),
+}
+_CODE_OF_STATUS = {404: "not-found", 405: "not-supported", 415: "not-supported"}
+
+
+def add_error_answers(app: Flask) -> None:
+    for error_class, (status, code) in _STATUS_OF_ERROR.items():
+        app.register_error_handler(error_class, _answer_with(status, code))
+    app.register_error_handler(HTTPException, _answer_http_error)
+    app.register_error_handler(Exception, _answer_bug)
+
+
+def _answer_with(status: int, code: str) -> Callable[[Exception], Response]:
+    return lambda error: refusal(status, code, str(error))
+
+
+def _answer_http_error(error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    status = error.code or 500
+    reply = refusal(status, _CODE_OF_STATUS.get(status, "processing"), f"{status} {error.name}.")
+    if allowed := getattr(error, "valid_methods", None):
+        reply.headers["Allow"] = ", ".join(sorted(allowed))
+    return reply
+
+
+def _answer_bug(error: Exception) -> Response:
+    """A mistake of ours. The traceback shows where; its last line, which may quote data, is left out."""
+    where = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    logger.error("%s %s: internal error, %s\n%s", g.request_id, request.endpoint, type(error).__name__, where)
+    return refusal(500, "exception", "Internal error. The service's log has the details.")

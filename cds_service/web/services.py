@@ -1,0 +1,44 @@
+"""Discovery and the hooks."""
+
+from __future__ import annotations
+
+import msgspec
+from flask import Flask, Response, g
+
+from cds_service.hook_request import read_hook_request
+from cds_service.respond import respond
+from cds_service.services import discovery, find_service
+from cds_service.web.bodies import read_body
+from cds_service.web.replies import json_reply
+from cds_service.web.site import Site
+
+
+def add_service_routes(app: Flask, site: Site) -> None:
+    services = msgspec.json.encode(discovery(site.services))
+
+    @app.get("/cds-services", strict_slashes=False)
+    def discover() -> Response:
+        return json_reply(services)
+
+    @app.post("/cds-services/<service_id>", strict_slashes=False)
+    def call_service(service_id: str) -> Response:
+        return _answer_hook(site, service_id)
+
+
+def _answer_hook(site: Site, service_id: str) -> Response:
+    service = find_service(site.services, service_id)
+    g.service = service.id
+    call = read_hook_request(read_body(site.settings.max_body_bytes), service.hook)
+    g.hook_instance = call.hook_instance
+    body, assessment = respond(
+        call,
+        site.policy,
+        definition_id=site.settings.definition,
+        on=site.today(),
+        extension=site.settings.assessment_extension,
+        assume_one_unit_daily=site.settings.assume_one_unit_daily,
+        terminology=site.terminology,
+        definitions=site.definitions,
+    )
+    g.verdict = assessment.verdict.value
+    return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

@@ -1,0 +1,23 @@
+"""What the routes work with: the settings and what follows from them, made once at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from cds_service.fhir_access import FhirPolicy
+from cds_service.services import Service
+from cds_service.settings import Settings
+from cds_service.terminology import TerminologyClient
+from cds_service.trd.parameters import Definition
+
+
+@dataclass(frozen=True)
+class Site:
+    settings: Settings
+    services: tuple[Service, ...]
+    policy: FhirPolicy
+    terminology: TerminologyClient | None
+    definitions: Mapping[str, Definition]
+    today: Callable[[], date]
