@@ -134,7 +134,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Card:
-    """One card. `detail` is GitHub-flavoured Markdown without HTML; `uuid` is new in every reply."""
+    """One card. `detail` is GitHub-flavoured Markdown without HTML; `uuid` is new in every reply.
+
+    `facts` is a hash of what the card rests on, the same as long as nothing of that changes; it is not sent.
+    """
 
     uuid: UUID
     summary: str
@@ -145,6 +148,7 @@ class Card:
     selection_behavior: SelectionBehavior | None = None
     override_reasons: tuple[Coding, ...] = ()
     links: tuple[Link, ...] = ()
+    facts: str = ""
 
     def __post_init__(self) -> None:
         _require(is_summary(self.summary), "a summary is one line of 1 to 139 characters")

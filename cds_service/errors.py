@@ -19,6 +19,26 @@ class UnknownService(TrdCdsError):
     """No service has this id (HTTP 404)."""
 
 
+class NotAuthenticated(TrdCdsError):
+    """The caller did not show who it is, or may not do this (HTTP 401). The text is for the log only."""
+
+
+class TooManyRequests(TrdCdsError):
+    """This client calls too often (HTTP 429), to be tried again after `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Overloaded(TooManyRequests):
+    """The service has more to do than it can (HTTP 503), to be tried again after `retry_after` seconds."""
+
+
+class StoreError(TrdCdsError):
+    """The store of feedback could not be reached or written (HTTP 503): nothing was kept."""
+
+
 class InputError(TrdCdsError):
     """A file cannot be read as FHIR (exit status 3). The text names file, line or JSON path."""
 

@@ -29,12 +29,17 @@ PREFIX = "TRD_CDS_"
 CONFIG_VARIABLE = "TRD_CDS_CONFIG"
 
 _SECRET = ("store_url",)  # may hold a password
+_FILE_ONLY = ("clients", "backend_services")
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
 
 class Client(BaseModel):
-    """One `[[clients]]` table: a client that may call, and where its keys are."""
+    """One `[[clients]]` table: a client that may call, and where its keys are.
+
+    `tenants` are the values its tokens may name, any if empty; `scopes` what it may call (a service's id,
+    `feedback`, `discovery`), all if empty; `fhir_servers` those of the setting that it may name, all if empty.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -43,7 +48,27 @@ class Client(BaseModel):
     jku: str | None = None
     name: str | None = None
     tenant: str | None = None
+    tenants: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    scopes: Annotated[tuple[str, ...], Field(strict=False)] = ()
     fhir_servers: Annotated[tuple[str, ...], Field(strict=False)] = ()
+    requests_per_minute: int | None = Field(None, ge=1)
+
+
+class BackendClient(BaseModel):
+    """One `[[backend_services]]` table: how this service itself gets a token for a FHIR server.
+
+    SMART Backend Services: a client assertion signed with the private key in `key_file` (PEM or JWK).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    fhir_server: str = Field(min_length=1)
+    client_id: str = Field(min_length=1)
+    key_file: str = Field(min_length=1)
+    key_id: str = Field(min_length=1)
+    algorithm: Literal["ES384", "RS384"] = "ES384"
+    scope: str = "system/*.rs"
+    token_url: str | None = None
 
 
 class Settings(BaseSettings):
@@ -65,16 +90,39 @@ class Settings(BaseSettings):
     terminology_kind: Literal["fhir", "rxnav"] = "fhir"
     terminology_seconds: float = Field(2, gt=0, le=30, allow_inf_nan=False)
     terminology_cache: Path | None = None
+    fetches_at_once: int = Field(64, ge=1, le=1024)
+    fetch_pages: int = Field(500, ge=1, le=10_000)
+    fetch_mb: float = Field(64, gt=0, le=1024, allow_inf_nan=False)
+    private_networks: CommaList = ()
     prefetch_include: bool = False
     definition: str = Field("default-configurable", min_length=1)
     definitions_dir: Path | None = None
     cors_origins: CommaList | None = None
     store_url: str | None = None
+    quiet_days: int = Field(90, ge=0, le=3650)
+    safety_quiet_days: int = Field(1, ge=0, le=3650)
     max_body_mb: float = Field(16, gt=0, le=1024, allow_inf_nan=False)
+    max_depth: int = Field(100, ge=10, le=500)
+    max_resources: int = Field(50_000, ge=1)
+    requests_at_once: int = Field(32, ge=1, le=1024)
+    requests_per_minute: int = Field(600, ge=1)
+    authenticate_discovery: bool = False
+    sandbox_client: bool = False
+    auth_leeway_seconds: int = Field(30, ge=0, le=300)
+    auth_longest_seconds: int = Field(3600, ge=60, le=86_400)
+    key_cache_seconds: int = Field(3600, ge=10, le=86_400)
+    key_outage_seconds: int = Field(86_400, ge=0, le=604_800)
+    smart_app_url: str | None = None
+    cds_hooks_version: Literal["2.0.1", "3.0.0-ballot"] = "2.0.1"
+    metrics: bool = True
+    log_format: Literal["json", "text"] = "json"
+    audit_file: Path | None = None
+    tracing: bool = False
     assessment_extension: bool = True
     assume_one_unit_daily: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     clients: tuple[Client, ...] = ()
+    backend_services: tuple[BackendClient, ...] = ()
 
     @property
     def is_production(self) -> bool:
@@ -218,7 +266,10 @@ def _config_file() -> Path | None:
 
 
 def _refuse_unknown_variables() -> None:
-    known = {CONFIG_VARIABLE, *(PREFIX + name.upper() for name in Settings.model_fields if name != "clients")}
+    known = {
+        CONFIG_VARIABLE,
+        *(PREFIX + name.upper() for name in Settings.model_fields if name not in _FILE_ONLY),
+    }
     for name in sorted(os.environ):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             raise SettingsError(
