@@ -65,6 +65,7 @@ def hook_body(resources: int) -> bytes:
             "questionnaires": None,
             "adverseEvents": None,
             "allergies": None,
+            "requests": None,
         },
     }
     return json.dumps(request).encode()

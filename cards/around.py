@@ -39,13 +39,11 @@ _CEILING = "ceiling"
 
 def check_first(findings: Sequence[Finding]) -> str:
     """`Check first: hypothyroidism (Condition/3); …`"""
-    return _line("**Check first:**", [_with_references(finding) for finding in findings], CHECKS_SHOWN)
+    return _line("**Check first:**", [with_references(finding) for finding in findings], CHECKS_SHOWN)
 
 
 def residual_impairment(findings: Sequence[Finding]) -> str:
-    return _line(
-        "**Residual impairment:**", [_with_references(finding) for finding in findings], CHECKS_SHOWN
-    )
+    return _line("**Residual impairment:**", [with_references(finding) for finding in findings], CHECKS_SHOWN)
 
 
 def beside(trials: Iterable[JudgedTrial]) -> str:
@@ -159,7 +157,7 @@ def _by_level(steps: Sequence[NextStep]) -> list[str]:
 def _label(step: NextStep) -> str:
     """`ECT (already on record: 2 sessions 2025-03-01 to 2025-03-08 (Procedure/1, Procedure/2))`"""
     told = [
-        f" ({'already' if finding.answer is Answer.MET else 'perhaps'} on record: {_with_references(finding)})"
+        f" ({'already' if finding.answer is Answer.MET else 'perhaps'} on record: {with_references(finding)})"
         for finding in step.cautions
         if finding.criterion == ON_RECORD
     ]
@@ -178,7 +176,7 @@ def _not_pointed_to(steps: Sequence[NextStep]) -> list[str]:
 def _ruling_out(step: NextStep) -> list[str]:
     certain = [c for c in step.cautions if c.answer is Answer.MET and c.criterion != ON_RECORD]
     ruling = [caution for caution in certain if caution.criterion in (_RULES_OUT, _CEILING)]
-    return [_with_references(caution) for caution in ruling or certain]
+    return [with_references(caution) for caution in ruling or certain]
 
 
 def _cautions(steps: Sequence[NextStep]) -> list[str]:
@@ -190,7 +188,7 @@ def _cautions(steps: Sequence[NextStep]) -> list[str]:
                 concerned.setdefault(caution, []).append(escaped(step.label, 120))
     urgent_first = sorted(concerned.items(), key=lambda item: item[0].criterion != _INDICATION)
     return [
-        sentence(f"{_word_for(caution)} {', '.join(labels)}: {_with_references(caution)}")
+        sentence(f"{_word_for(caution)} {', '.join(labels)}: {with_references(caution)}")
         for caution, labels in urgent_first
     ]
 
@@ -214,7 +212,7 @@ def _some(items: Sequence[str], limit: int) -> list[str]:
     return [*items[:limit], *more]
 
 
-def _with_references(finding: Finding) -> str:
+def with_references(finding: Finding) -> str:
     """What was found, with the records that it rests on."""
     references = [escaped(reference, 80) for reference in finding.evidence if reference]
     text = escaped(finding.text, 240)

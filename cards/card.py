@@ -187,6 +187,11 @@ def is_web_address(url: str) -> bool:
     return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and host in _LOOPBACK))
 
 
+def is_launch_address(url: str) -> bool:
+    """Whether it may be a SMART app's launch URL: the client adds `iss` and `launch` to its query."""
+    return is_web_address(url) and not _has_launch(url) and not urlsplit(url).fragment
+
+
 def _has_launch(url: str) -> bool:
     return not {"iss", "launch"}.isdisjoint(parse_qs(urlsplit(url).query, keep_blank_values=True))
 

@@ -14,10 +14,12 @@ from datetime import date
 from functools import lru_cache
 from uuid import UUID, uuid4
 
-from cards.around import is_pointed_to
+from cards.around import is_pointed_to, with_references
+from cards.call import NO_CALL, Call, app_links
 from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
 from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day
-from cards.markdown import escaped, one_line, plain_number, shortened
+from cards.markdown import bullets, escaped, one_line, plain_number, sentence, shortened
+from cards.requested import find_requested
 from cards.suggestions import Occasion, suggestion_for
 from cards.words import CardWords, CountWords, PathwayWords, load_words
 from cds_service.trd.answers import Answer, Finding, all_of
@@ -28,19 +30,18 @@ from cds_service.trd.parameters import Definition, Rule
 def cards_for(
     assessment: Assessment,
     *,
-    encounter_id: str | None = None,
+    call: Call = NO_CALL,
     for_professional: bool = True,
     new_uuid: Callable[[], UUID] = uuid4,
 ) -> tuple[Card, ...]:
     """The cards to show, safety first; often none.
 
-    None is meant for a patient or a relative: `for_professional` is False for them. `encounter_id` is
-    the id of the encounter that drafts are made in.
+    None is meant for a patient or a relative: `for_professional` is False for them. `call` is what they answer.
     """
     if not for_professional:
         return ()
-    rungs = [_safety(assessment), _first_of_the_ladder(assessment)]
-    return tuple(_card(rung, assessment, encounter_id, new_uuid) for rung in rungs if rung)
+    rungs = [_safety(assessment), _drug_safety(assessment), _first_of_the_ladder(assessment)]
+    return tuple(_card(rung, assessment, call, new_uuid) for rung in rungs if rung)
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Rung:
     """The card that is due: its kind, what fills its words, and what its requests are for.
 
     `blocks` fill whole sentences of the lead that are not data; `without` names requests of this kind
-    of card that do not help this patient.
+    of card that do not help this patient; `sources` are what it rests on where that is not the definition.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Rung:
     without: tuple[str, ...] = ()
     due: date | None = None
     note: str = ""
+    sources: tuple[str, ...] = ()
 
 
 # --- the ladder ---------------------------------------------------------------------------------------
@@ -67,6 +69,22 @@ def _safety(assessment: Assessment) -> Rung | None:
         return None
     kind = "safety-acute" if assessment.suicidality_is_acute else "safety"
     return Rung(kind, {"recorded": assessment.safety.text})
+
+
+def _drug_safety(assessment: Assessment) -> Rung | None:
+    """An MAOI and a drug it must not be taken with, while that goes on; for whatever illness they are taken."""
+    going_on = [risk for risk in assessment.maoi_risks if risk.goes_on]
+    if not going_on:
+        return None
+    certain = [risk for risk in going_on if risk.together_today is Answer.MET]
+    first = (certain or going_on)[0]
+    pairs = [sentence(with_references(risk.finding)) for risk in going_on]
+    return Rung(
+        "drug-safety-acute" if certain else "drug-safety",
+        {"maoi": first.maoi, "other": first.other},
+        {"pairs": bullets(pairs)},
+        sources=tuple(dict.fromkeys(source for risk in going_on for source in risk.sources)),
+    )
 
 
 def _first_of_the_ladder(assessment: Assessment) -> Rung | None:
@@ -272,22 +290,45 @@ def _is_another_running(judged: JudgedTrial, assessment: Assessment) -> bool:
 # --- the card of a rung -------------------------------------------------------------------------------
 
 
-def _card(rung: Rung, assessment: Assessment, encounter_id: str | None, new_uuid: Callable[[], UUID]) -> Card:
+def _card(rung: Rung, assessment: Assessment, call: Call, new_uuid: Callable[[], UUID]) -> Card:
     words = load_words().cards[rung.kind]
     summary = _summary(words, rung)
-    occasion = Occasion(assessment.patient, encounter_id, assessment.on, summary, rung.due, rung.note)
-    requests = [_for_age(name, assessment) for name in words.requests if name not in rung.without]
-    suggestions = tuple(suggestion_for(name, occasion, new_uuid) for name in requests)
+    wanted = [name for name in words.requests if name not in rung.without]
+    requested = find_requested(wanted, assessment)
+    occasion = _occasion(rung, assessment, call, summary)
+    suggestions = tuple(
+        suggestion_for(_for_age(name, assessment), occasion, new_uuid)
+        for name in wanted
+        if name not in requested.certain
+    )
     return Card(
         uuid=new_uuid(),
         summary=summary,
         indicator=words.indicator,
-        source=_source(words, assessment.definition),
-        detail=build_detail(assessment, _lead(words, rung), words.has_trials),
+        source=_source(words, rung, assessment.definition),
+        detail=build_detail(
+            assessment, (*_lead(words, rung), *requested.lines), words.has_trials, rung.sources
+        ),
         suggestions=suggestions,
         selection_behavior=SelectionBehavior.ANY if suggestions else None,
         override_reasons=words.override_reasons,
-        links=(*_evidence(words, assessment.definition), *_links(words, assessment)),
+        links=(
+            *app_links(call, rung.kind, assessment.definition),
+            *_evidence(words, assessment.definition),
+            *_links(words, assessment),
+        ),
+    )
+
+
+def _occasion(rung: Rung, assessment: Assessment, call: Call, summary: str) -> Occasion:
+    return Occasion(
+        patient=assessment.patient,
+        encounter_id=call.encounter_id,
+        on=assessment.on,
+        reason=summary,
+        due=rung.due,
+        note=rung.note,
+        requester=call.user_reference,
     )
 
 
@@ -321,8 +362,10 @@ def _for_age(name: str, assessment: Assessment) -> str:
 # --- where the guidance comes from --------------------------------------------------------------------
 
 
-def _source(words: CardWords, definition: Definition) -> Source:
+def _source(words: CardWords, rung: Rung, definition: Definition) -> Source:
     found = load_words()
+    if rung.sources:
+        return Source(found.precautions_label, "", Coding(words.kind, found.topic_system))
     label = found.source_label.format(definition=shortened(one_line(definition.title), 100))
     return Source(label, address_in(definition.source), Coding(words.kind, found.topic_system))
 

@@ -42,11 +42,17 @@ _SOURCES = {
     "questionnaires": "what was answered in questionnaires",
     "adverseEvents": "what adverse events were recorded",
     "allergies": "what is recorded as not tolerated",
+    "requests": "what is requested already",
 }
 
 
-def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool) -> str:
-    """`lead` opens the text and is Markdown already; the rest follows from the assessment."""
+def build_detail(
+    assessment: Assessment, lead: tuple[str, ...], has_trials: bool, sources: tuple[str, ...] = ()
+) -> str:
+    """`lead` opens the text and is Markdown already; the rest follows from the assessment.
+
+    `sources` are what the text rests on where that is not the definition.
+    """
     parts = [*lead]
     if has_trials:
         parts += [
@@ -61,8 +67,7 @@ def build_detail(assessment: Assessment, lead: tuple[str, ...], has_trials: bool
             _unread(assessment.unread),
             _not_looked_at(assessment.not_looked_at),
         ]
-    definition = _definition(assessment.definition, "" if has_trials else _OF_SAFETY)
-    parts.append(f"{definition} Assessed on {assessment.on}.")
+    parts.append(f"{_rests_on(assessment.definition, has_trials, sources)} Assessed on {assessment.on}.")
     return "\n\n".join(part for part in parts if part)
 
 
@@ -224,6 +229,12 @@ def _not_looked_at(sources: tuple[str, ...]) -> str:
 
 
 # --- by which rule ------------------------------------------------------------------------------------
+
+
+def _rests_on(definition: Definition, has_trials: bool, sources: tuple[str, ...]) -> str:
+    if sources:
+        return sentence(f"Source: {'; '.join(escaped(source, 160) for source in sources)}")
+    return _definition(definition, "" if has_trials else _OF_SAFETY)
 
 
 @lru_cache(maxsize=64)

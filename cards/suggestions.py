@@ -19,12 +19,16 @@ from cards.card import Action, ActionType, Suggestion
 from cards.words import RequestWords, load_words
 
 _FHIR_ID = re.compile(r"[A-Za-z0-9\-.]{1,64}")
+_PROFESSIONAL = re.compile(r"(?:Practitioner|PractitionerRole)/[A-Za-z0-9\-.]{1,64}")
 _NO_ONE = "Patient/to-be-filled-in"
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """For whom, when and why a request is drafted. `due` is the day it is wanted for, if not now."""
+    """For whom, when and why a request is drafted. `due` is the day it is wanted for, if not now.
+
+    `requester` is who would ask for it, as `Type/id`; only a professional does.
+    """
 
     patient: str
     encounter_id: str | None
@@ -32,6 +36,7 @@ class Occasion:
     reason: str
     due: date | None = None
     note: str = ""
+    requester: str = ""
 
 
 def suggestion_for(name: str, occasion: Occasion, new_uuid: Callable[[], UUID]) -> Suggestion:
@@ -51,6 +56,8 @@ def draft_request(words: RequestWords, occasion: Occasion) -> dict[str, Any]:
     encounter = _encounter_reference(occasion.encounter_id or "")
     if encounter:
         request["encounter"] = {"reference": encounter}
+    if _PROFESSIONAL.fullmatch(occasion.requester):
+        request["requester"] = {"reference": occasion.requester}
     if occasion.due:
         request["occurrenceDateTime"] = occasion.due.isoformat()
     if occasion.note and words.takes_note:

@@ -21,7 +21,8 @@ def load_words() -> Words:
 class RequestWords:
     """A ServiceRequest that a suggestion offers. `older_adults` names the one to use late in life instead.
 
-    `takes_note` tells that it carries the list of what is to be clarified.
+    `takes_note` tells that it carries the list of what is to be clarified. An open request that was written up to
+    `open_days` days ago makes it a duplicate.
     """
 
     name: str
@@ -33,6 +34,7 @@ class RequestWords:
     is_recommended: bool
     older_adults: str
     takes_note: bool
+    open_days: int
     source: str
 
 
@@ -82,6 +84,10 @@ class Words:
     source_label: str
     topic_system: str
     evidence_label: str
+    precautions_label: str
+    app_label: str
+    already_requested: str
+    perhaps_requested: str
     older_adult_from_years: int
     default_scale: str
     levels: dict[str, str]
@@ -103,6 +109,10 @@ def _words(found: dict[str, Any]) -> Words:
         source_label=found["source_label"],
         topic_system=found["topic_system"],
         evidence_label=found["evidence_label"],
+        precautions_label=found["precautions_label"],
+        app_label=found["app_label"],
+        already_requested=found["already_requested"],
+        perhaps_requested=found["perhaps_requested"],
         older_adult_from_years=found["older_adult_from_years"]["value"],
         default_scale=found["default_scale"],
         levels=found["levels"],
@@ -111,7 +121,10 @@ def _words(found: dict[str, Any]) -> Words:
         optimise=found["optimise"],
         options_title=found["options_title"],
         cards={kind: _card(kind, entry, reasons) for kind, entry in found["cards"].items()},
-        requests={name: _request(name, entry) for name, entry in found["requests"].items()},
+        requests={
+            name: _request(name, entry, found["open_request_days"]["value"])
+            for name, entry in found["requests"].items()
+        },
         other_pathway=pathways.pop("other"),
         age_pathway=pathways.pop("age"),
         pathways=tuple(pathways.values()),
@@ -130,7 +143,7 @@ def _card(kind: str, entry: dict[str, Any], reasons: dict[str, Coding]) -> CardW
     )
 
 
-def _request(name: str, entry: dict[str, Any]) -> RequestWords:
+def _request(name: str, entry: dict[str, Any], open_days: dict[str, int]) -> RequestWords:
     return RequestWords(
         name=name,
         label=entry["label"],
@@ -141,6 +154,7 @@ def _request(name: str, entry: dict[str, Any]) -> RequestWords:
         is_recommended=entry["is_recommended"],
         older_adults=entry.get("older_adults", ""),
         takes_note=entry.get("takes_note", False),
+        open_days=open_days.get(name, open_days[entry["priority"]]),
         source=entry["source"],
     )
 

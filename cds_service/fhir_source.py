@@ -86,6 +86,7 @@ NEEDS = (
         is_required=False,
     ),
     Need("allergies", f"AllergyIntolerance?patient={_PATIENT_TOKEN}", (Topic.REACTION,), is_required=False),
+    Need("requests", f"ServiceRequest?patient={_PATIENT_TOKEN}", (Topic.REQUEST,), is_required=False),
 )
 
 

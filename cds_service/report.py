@@ -49,6 +49,7 @@ def assessment_json(assessment: Assessment) -> dict[str, Any]:
         "setAside": _problems(assessment.set_aside),
         **({"notLookedAt": list(assessment.not_looked_at)} if assessment.not_looked_at else {}),
         **({"assumed": list(assessment.assumed)} if assessment.assumed else {}),
+        **({"openRequests": _open_requests(assessment)} if assessment.open_requests else {}),
         "safety": _finding(assessment.safety),
         "checkFirst": [_finding_named(finding) for finding in assessment.check_first],
         "context": [_measurement(measurement) for measurement in assessment.context],
@@ -119,6 +120,20 @@ def _measurement(measurement: Measurement) -> dict[str, Any]:
         **{key: value for key, value in optional.items() if value},
         "evidence": [measurement.reference],
     }
+
+
+def _open_requests(assessment: Assessment) -> list[dict[str, Any]]:
+    return [
+        {
+            "about": request.request,
+            "text": request.said,
+            "status": request.status,
+            **({"written": request.written} if request.written else {}),
+            "open": request.holds.value,
+            "evidence": [request.reference],
+        }
+        for request in assessment.open_requests
+    ]
 
 
 def _staging(staging: Staging) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
+from cards.call import NO_CALL, Call
 from cards.card import to_json
 from cards.catalogue import cards_for
 from cds_service.fhir_access import FhirPolicy
@@ -28,7 +29,7 @@ from cds_service.trd.agreement import explain_difference
 from cds_service.trd.companions import find_companions
 from cds_service.trd.definitions import Judge, assess
 from cds_service.trd.exposures import build_exposures
-from cds_service.trd.maoi import find_maoi_pairs
+from cds_service.trd.maoi import find_maoi_risks
 from cds_service.trd.model import (
     Assessment,
     Companion,
@@ -58,11 +59,12 @@ def respond(
     assume_one_unit_daily: bool = False,
     terminology: TerminologyClient | None = None,
     definitions: Mapping[str, Definition] | None = None,
+    smart_app_url: str | None = None,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
     `terminology` is the service that may name codes which our tables lack; `definitions` are all that are
-    looked at (ours, unless given).
+    looked at (ours, unless given). `smart_app_url` is the launch URL of the app that cards link to.
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
@@ -74,24 +76,18 @@ def respond(
         assume_one_unit_daily=assume_one_unit_daily,
         definitions=definitions,
     )
-    return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
+    call = Call(request.hook, request.user_reference, request.encounter_id, smart_app_url or "")
+    return reply(assessment, call, extension), assessment
 
 
-def reply(
-    assessment: Assessment,
-    user_reference: str = "",
-    encounter_id: str | None = None,
-    extension: bool = True,
-) -> dict[str, Any]:
+def reply(assessment: Assessment, call: Call = NO_CALL, extension: bool = True) -> dict[str, Any]:
     """Cards, and the assessment itself as `extension`.
 
     A user who is a Patient or RelatedPerson gets neither: both are for professionals.
     """
-    if user_reference.startswith(NOT_PROFESSIONAL):
+    if call.user_reference.startswith(NOT_PROFESSIONAL):
         return {"cards": []}
-    body: dict[str, Any] = {
-        "cards": [to_json(card) for card in cards_for(assessment, encounter_id=encounter_id)]
-    }
+    body: dict[str, Any] = {"cards": [to_json(card) for card in cards_for(assessment, call=call)]}
     if extension:
         body["extension"] = {EXTENSION_KEY: without_empty(assessment_json(assessment))}
     return body
@@ -128,9 +124,11 @@ def assess_history(
     chosen = judge_by(definition, is_shown=True)
     others = [judge_by(other) for other in known.values() if other.id != definition.id]
     judged, precautions = assess(history, chosen, on), load_precautions()
+    risks = find_maoi_risks(history, precautions, on)
     assessment = replace(
         judged,
-        check_first=(*find_maoi_pairs(history, precautions, on), *judged.check_first),
+        check_first=(*(risk.finding for risk in risks), *judged.check_first),
+        maoi_risks=risks,
         other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),
         staging=tuple(j.staging for j in (chosen, *others) if j.staging),
     )

@@ -38,8 +38,8 @@ def find_services(include_medications: bool = False) -> tuple[Service, ...]:
                 "Needs the prefetch keys patient, medications, observations and conditions, or read access to "
                 "the FHIR server for those that are not prefetched and for Medications that prescriptions refer "
                 "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements, "
-                "administrations, procedures, filled-in questionnaires, adverse events and allergies are read "
-                "where they can be had; the answer says where they were not."
+                "administrations, procedures, filled-in questionnaires, adverse events, allergies and open "
+                "requests are read where they can be had; the answer says where they were not."
             ),
             prefetch=prefetch,
         ),

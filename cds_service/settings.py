@@ -12,6 +12,7 @@ import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
@@ -22,6 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from cards.card import is_launch_address
 from cds_service.errors import SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
 
@@ -226,9 +228,24 @@ def find_problems(settings: Settings) -> tuple[str, ...]:
         problems.append(
             f"{PREFIX}REQUIRE_CLIENT_AUTH: expected false: this version cannot check client tokens yet"
         )
+    problems += _smart_app_problems(settings)
     if settings.is_production:
         problems += _production_problems(settings)
     return tuple(problems)
+
+
+def _smart_app_problems(settings: Settings) -> list[str]:
+    """The address itself is not shown: it may hold a user name and password, which are not wanted either."""
+    url = settings.smart_app_url
+    if url is None:
+        return []
+    if not is_launch_address(url) or "@" in urlsplit(url).netloc:
+        expected = "an absolute https address (http on this machine) without user, fragment, iss and launch"
+    elif settings.is_production and urlsplit(url).scheme != "https":
+        expected = "https in production"
+    else:
+        return []
+    return [f"{PREFIX}SMART_APP_URL: expected {expected}"]
 
 
 def _production_problems(settings: Settings) -> list[str]:

@@ -13,7 +13,7 @@ from cds_service.trd.model import (
     Staging,
     Verdict,
 )
-from cds_service.trd.record import Measurement, Unread
+from cds_service.trd.record import Measurement, OpenRequest, Unread
 
 VERDICTS = {
     Verdict.MET: "MET: adequate-trial criteria for treatment-resistant depression are met",
@@ -35,6 +35,7 @@ def assessment_text(assessment: Assessment) -> str:
         *_section("Trials", [trial_sentence(judged) for judged in assessment.trials]),
         *_section("Residual impairment", list(map(_with_evidence, assessment.residual_impairment))),
         *_section("Missing", [f"{m.what}: {m.ask}" for m in assessment.missing]),
+        *_section("Asked for already", list(map(_open_request, assessment.open_requests))),
         *_section("Unread", _problems(assessment.unread)),
         *_section("Set aside", _problems(assessment.set_aside)),
         *_section("Not looked at", list(assessment.not_looked_at)),
@@ -54,6 +55,12 @@ def _other_definitions(assessment: Assessment) -> list[str]:
     alike = [id_ for id_, verdict in assessment.other_verdicts if verdict is assessment.verdict]
     named = f": {', '.join(alike)}" if alike else ""
     return [f"{agreement_in_words(assessment)}{named}", *differences_in_words(assessment.other_views)]
+
+
+def _open_request(request: OpenRequest) -> str:
+    """`referral to psychiatry: active, 2026-05-02 (ServiceRequest/7)`"""
+    doubt = "perhaps " if request.holds is Answer.UNKNOWN else ""
+    return f"{doubt}{request.said}: {request.status}, {request.written or 'no date'} ({request.reference})"
 
 
 def _with_evidence(finding: Finding) -> str:

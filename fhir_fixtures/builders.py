@@ -164,6 +164,24 @@ def allergy(
     return _resource("AllergyIntolerance", id, standard, elements)
 
 
+def service_request(
+    id: str = "sr1",
+    code: Concept | None = (SNOMED_CT, "183524004", "Referral to psychiatry service (procedure)"),
+    authored_on: str | None = "2026-05-02",
+    patient_id: str = "p1",
+    **elements: Any,
+) -> Resource:
+    """An order that is active, unless `status` says otherwise."""
+    standard = {
+        "status": "active",
+        "intent": "order",
+        "code": None if code is None else concept(code),
+        "subject": {"reference": f"Patient/{patient_id}"},
+        "authoredOn": authored_on,
+    }
+    return _resource("ServiceRequest", id, standard, elements)
+
+
 def questionnaire_response(
     id: str = "form1",
     items: Iterable[Mapping[str, Any]] = (),

@@ -119,6 +119,7 @@ def sorted_by_type(vignette: Vignette) -> Prefetch:
         "questionnaires": searchset("QuestionnaireResponse"),
         "adverseEvents": searchset("AdverseEvent"),
         "allergies": searchset("AllergyIntolerance"),
+        "requests": searchset("ServiceRequest"),
     }
 
 

@@ -29,6 +29,7 @@ from cds_service.fhir_reading.references import (
     topics_of,
 )
 from cds_service.fhir_reading.resource_types import ABOUT_A_PATIENT, RESOURCE_TYPES
+from cds_service.fhir_reading.service_requests import read_service_requests
 from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.record import (
     History,
@@ -70,6 +71,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     conditions = read_conditions(own.by_type["Condition"], on)
     procedures = read_procedures(own.by_type["Procedure"], index.find, on)
     reactions = read_reactions(own.by_type, index.find, on, names)
+    service_requests = read_service_requests(own.by_type["ServiceRequest"], on)
     return History(
         patient=f"Patient/{collected.patient_id}",
         prescriptions=prescriptions,
@@ -89,6 +91,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
             *conditions.unread,
             *procedures.unread,
             *reactions.unread,
+            *service_requests.unread,
         ),
         set_aside=(
             *orders.set_aside,
@@ -104,6 +107,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
         measurements=results.measurements,
         procedures=procedures.procedures,
         reactions=reactions.reactions,
+        open_requests=service_requests.open_requests,
     )
 
 

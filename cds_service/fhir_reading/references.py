@@ -41,6 +41,7 @@ TOPICS = {
     "Procedure": (Topic.PROCEDURE,),
     "AdverseEvent": (Topic.REACTION,),
     "AllergyIntolerance": (Topic.REACTION,),
+    "ServiceRequest": (Topic.REQUEST,),
     "Patient": (Topic.AGE,),
 }
 ANY_TOPIC = (

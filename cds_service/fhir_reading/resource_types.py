@@ -51,4 +51,5 @@ ABOUT_A_PATIENT = (
     *OF_A_DRUG,
     *("Observation", "QuestionnaireResponse", "Condition", "Procedure"),
     *OF_A_REACTION,
+    "ServiceRequest",
 )

@@ -552,6 +552,16 @@ def _answer_of_dstu2(answer: Any, depth: int) -> Any:
     return rest
 
 
+def _service_request_to_r4(request: Members) -> Members:
+    """The code of R5 is a CodeableReference."""
+    code = request.get("code")
+    if not isinstance(code, dict) or {"concept", "reference"}.isdisjoint(code):
+        return request
+    request = dict(request)
+    _split_references(request, "code", "code", "codeReference")
+    return request
+
+
 _ADAPTERS: dict[str, Callable[[Members], Members]] = {
     "MedicationRequest": _request_to_r4,
     "MedicationOrder": _order_to_r4,
@@ -565,4 +575,5 @@ _ADAPTERS: dict[str, Callable[[Members], Members]] = {
     "AdverseEvent": _adverse_event_to_r4,
     "AllergyIntolerance": _allergy_to_r4,
     "QuestionnaireResponse": _form_to_r4,
+    "ServiceRequest": _service_request_to_r4,
 }

@@ -70,6 +70,7 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
         unread=history.unread,
         set_aside=history.set_aside,
         not_looked_at=history.not_looked_at,
+        open_requests=history.open_requests,
         safety=safety,
         suicidality_is_acute=is_acute,
         concerns_depression=_concerns_depression(history),

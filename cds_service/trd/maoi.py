@@ -13,6 +13,7 @@ from datetime import date
 
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
+from cds_service.trd.model import MaoiRisk
 from cds_service.trd.overlap import Stretch, days_in, in_both, joined
 from cds_service.trd.precautions import IRREVERSIBLE_MAOIS, MAOI_MECHANISM, Effect, Precaution, SignKind
 from cds_service.trd.record import Drug, History
@@ -87,7 +88,7 @@ class _Use:
     evidence: tuple[str, ...]
 
 
-def find_maoi_pairs(history: History, precautions: Sequence[Precaution], on: date) -> tuple[Finding, ...]:
+def find_maoi_risks(history: History, precautions: Sequence[Precaution], on: date) -> tuple[MaoiRisk, ...]:
     """Each MAOI with each drug it is not to be taken with, if that goes on or ended lately.
 
     Lately is as many days ago as the longest wait after an MAOI in `precautions`, or fewer. Met where some of
@@ -97,13 +98,13 @@ def find_maoi_pairs(history: History, precautions: Sequence[Precaution], on: dat
     lately = shifted(on, -max((row.days_after_maoi or 0 for row in precautions), default=0))
     maois = [use for use in uses if use.drug.mechanism == MAOI_MECHANISM]
     return tuple(
-        finding
+        risk
         for maoi in maois
         for other in uses
         if other is not maoi
         for pair in [_with_maoi(maoi.drug, other.drug, precautions)]
         if pair is not None
-        for finding in _findings(pair, maoi, other, lately, on)
+        for risk in _risks(pair, maoi, other, lately, on)
     )
 
 
@@ -129,7 +130,7 @@ def _uses(history: History, on: date) -> tuple[_Use, ...]:
     )
 
 
-def _findings(pair: Pair, maoi: _Use, other: _Use, lately: date, on: date) -> Iterator[Finding]:
+def _risks(pair: Pair, maoi: _Use, other: _Use, lately: date, on: date) -> Iterator[MaoiRisk]:
     possible = _days_at_risk(pair, maoi.possible, other.possible)
     if not possible or possible[-1][1] < lately:
         return
@@ -144,7 +145,22 @@ def _findings(pair: Pair, maoi: _Use, other: _Use, lately: date, on: date) -> It
     else:
         text = f"{names[0]} (an MAOI) and {names[1]} {doubt}too close, {_in_words(latest, on)}"
     evidence = tuple(dict.fromkeys((*maoi.evidence, *other.evidence)))
-    yield Finding(f"MAOI together with {names[1]}", answer, f"{text}; {pair.reason}", evidence)
+    yield MaoiRisk(
+        maoi=names[0],
+        other=names[1],
+        finding=Finding(f"MAOI together with {names[1]}", answer, f"{text}; {pair.reason}", evidence),
+        goes_on=latest[0][1] == on,
+        together_today=_taken_on(on, maoi, other),
+        sources=tuple(dict.fromkeys(row.source for row in pair.precautions)),
+    )
+
+
+def _taken_on(day: date, *uses: _Use) -> Answer:
+    """Whether all of them are taken on that day."""
+    today = ((day, day),)
+    if all(in_both(use.certain, today) for use in uses):
+        return Answer.MET
+    return Answer.UNKNOWN if all(in_both(use.possible, today) for use in uses) else Answer.NOT_MET
 
 
 def _days_at_risk(pair: Pair, maoi: Sequence[Stretch], other: Sequence[Stretch]) -> tuple[Stretch, ...]:

@@ -22,6 +22,7 @@ from cds_service.trd.record import (
     DoseSegment,
     Drug,
     Measurement,
+    OpenRequest,
     Prescription,
     Score,
     StopReason,
@@ -316,6 +317,22 @@ class NextStep:
 
 
 @dataclass(frozen=True)
+class MaoiRisk:
+    """A monoamine oxidase inhibitor (MAOI) with a drug that it must not be taken with, now or lately.
+
+    `goes_on` tells that one of them is, or may be, taken today while the other is too or its washout is not over;
+    `together_today` answers whether both are taken today. `sources` are the citations of the rows that say so.
+    """
+
+    maoi: str
+    other: str
+    finding: Finding
+    goes_on: bool
+    together_today: Answer
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Missing:
     """One thing that, if recorded, would help to decide: what, why, and what to ask for."""
 
@@ -332,7 +349,8 @@ class Assessment:
     `suicidality_is_acute` tells that the sign lies within the acute window of the definition. `check_first` are
     confounders and mimics, each resting on its record; `context` values beyond mood, which change no verdict;
     `residual_impairment` says what is left in someone whose mood has remitted. `stage` names the stage of
-    treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to.
+    treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to. `open_requests` are those that
+    ask already for what a card may suggest; `maoi_risks` drugs on record that must not be taken together.
     """
 
     patient: str
@@ -358,6 +376,8 @@ class Assessment:
     staging: tuple[Staging, ...] = ()
     stage: str = ""
     next_steps: tuple[NextStep, ...] = ()
+    open_requests: tuple[OpenRequest, ...] = ()
+    maoi_risks: tuple[MaoiRisk, ...] = ()
 
     @property
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:

@@ -383,6 +383,23 @@ def plain_unit(unit: str) -> str:
     return unit.translate(_MARKS_OF_A_UNIT).lower()
 
 
+@dataclass(frozen=True)
+class OpenRequest:
+    """A ServiceRequest that is not over and asks for what a card might suggest (`request`, a name of the cards).
+
+    `day` is the earliest day on which it may have been written, None when not recorded; `status` and `written` are
+    as recorded. `holds` is `UNKNOWN` when it may be over, or may ask for something else.
+    """
+
+    request: str
+    said: str
+    reference: str
+    status: str
+    day: date | None
+    written: str
+    holds: Answer
+
+
 class Topic(Enum):
     """Which question a resource that could not be read might have changed."""
 
@@ -397,6 +414,7 @@ class Topic(Enum):
     SAFETY = "safety"
     PROCEDURE = "procedure"  # one treatment that is no drug, or, of a whole search, any number
     REACTION = "reaction"  # why a drug was stopped; no verdict waits for it (docs/decisions.md)
+    REQUEST = "request"  # what is asked for already; no verdict waits for it
     NONE = "none"
 
 
@@ -435,6 +453,7 @@ class History:
     procedures: tuple[Procedure, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     measurements: tuple[Measurement, ...] = ()
+    open_requests: tuple[OpenRequest, ...] = ()
 
     @cached_property
     def score_series(self) -> tuple[tuple[Score, ...], ...]:

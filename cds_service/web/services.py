@@ -39,6 +39,7 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         assume_one_unit_daily=site.settings.assume_one_unit_daily,
         terminology=site.terminology,
         definitions=site.definitions,
+        smart_app_url=site.settings.smart_app_url,
     )
     g.verdict = assessment.verdict.value
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

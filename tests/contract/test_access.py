@@ -45,6 +45,7 @@ def test_prefetch_and_fetch_give_the_same_answer(serve: Serve) -> None:
             "questionnaires": None,
             "adverseEvents": None,
             "allergies": None,
+            "requests": None,
         }
         fetched = service.post(hook_request(prefetch={}, fhirServer=fhir.base_url)).json()
     assert fetched.get("extension") == service.post(hook_request(prefetch=prefetch)).json().get("extension")
@@ -83,7 +84,7 @@ def test_redirects_are_not_followed(serve: Serve, location: str) -> None:
         reply = serve(fhir_servers=(fhir.base_url,)).post(body)
         assert reply.status_code == 412
         assert elsewhere.asked == []
-        assert len(fhir.asked) == 11
+        assert len(fhir.asked) == 12
 
 
 def test_a_token_that_has_run_out_is_not_sent(serve: Serve) -> None:

@@ -56,6 +56,7 @@ PREFETCH = {
     "questionnaires": searchset(),
     "adverseEvents": searchset(),
     "allergies": searchset(),
+    "requests": searchset(),
 }
 ERROR = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "timeout"}]}
 
@@ -270,6 +271,7 @@ def test_ch_205_a_trailing_slash_makes_no_difference(
         "QuestionnaireResponse",
         "AdverseEvent",
         "AllergyIntolerance",
+        "ServiceRequest",
     }
 
 

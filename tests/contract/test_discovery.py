@@ -42,7 +42,7 @@ def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -
     assert set(listed["prefetch"]) == {
         *("patient", "medications", "observations", "conditions"),
         *("dispenses", "statements", "administrations"),
-        *("procedures", "questionnaires", "adverseEvents", "allergies"),
+        *("procedures", "questionnaires", "adverseEvents", "allergies", "requests"),
     }
     for template in listed["prefetch"].values():
         assert IN_THE_SUBSET.fullmatch(template)

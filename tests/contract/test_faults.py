@@ -289,6 +289,7 @@ def test_a_medication_that_cannot_be_had_is_listed(serve: Serve, fault: str) -> 
             "questionnaires": None,
             "adverseEvents": None,
             "allergies": None,
+            "requests": None,
         }
         started = time.monotonic()
         reply = service.post(request_to(fhir.base_url, context=context, prefetch=prefetch))

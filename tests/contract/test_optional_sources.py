@@ -33,6 +33,7 @@ OTHERS = {
     "questionnaires": "QuestionnaireResponse",
     "adverseEvents": "AdverseEvent",
     "allergies": "AllergyIntolerance",
+    "requests": "ServiceRequest",
 }
 PATIENT = builders.patient()
 SCORES = [
@@ -50,6 +51,7 @@ CHART = {
     "QuestionnaireResponse": [],
     "AdverseEvent": [],
     "AllergyIntolerance": [],
+    "ServiceRequest": [],
 }
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 NO_SUCH_TYPE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-supported"}]}
@@ -136,6 +138,7 @@ def test_a_fault_of_what_is_not_required_is_named_and_hides_nothing(
         ("questionnaires", "not-met", "unknown"),
         ("adverseEvents", "not-met", "not-met"),
         ("allergies", "not-met", "not-met"),
+        ("requests", "not-met", "not-met"),
     ],
 )
 @pytest.mark.parametrize("fault", ["hangs before the headers", "sends truncated JSON", "has an error"])
@@ -159,6 +162,7 @@ def test_a_failed_search_of_what_is_no_drug_leaves_open_only_what_it_bears_on(
         ("questionnaires", "indeterminate", {"atLeast": 0, "atMost": 2, "needed": 2}),
         ("adverseEvents", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
         ("allergies", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
+        ("requests", "met", {"atLeast": 2, "atMost": 2, "needed": 2}),
     ],
 )
 def test_two_failed_trials_are_open_when_the_forms_could_not_be_searched(

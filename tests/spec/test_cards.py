@@ -17,7 +17,8 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 
 from cards.around import CHECKS_SHOWN
-from cards.card import Card, to_json, utf16_units
+from cards.call import Call
+from cards.card import Card, LinkType, to_json, utf16_units
 from cards.catalogue import address_in, cards_for
 from cards.detail import MISSING_SHOWN, TRIALS_SHOWN, change_percent
 from cards.markdown import plain_number
@@ -30,6 +31,7 @@ from cds_service.trd.model import (
     Companion,
     CompanionKind,
     Judgement,
+    MaoiRisk,
     Missing,
     NextStep,
     OtherView,
@@ -49,6 +51,7 @@ from cds_service.trd.record import (
     Domain,
     History,
     Measurement,
+    OpenRequest,
     Scale,
     Unread,
 )
@@ -62,6 +65,7 @@ from tests.spec.assessments import (
     a_trial,
     an_assessment,
 )
+from tests.spec.texttables import rows
 
 SCHEMA = json.loads(files("cds_service.schemas").joinpath("cds-hooks-response.json").read_text("utf-8"))
 REPLY = Draft202012Validator(SCHEMA)
@@ -82,6 +86,17 @@ TOO_LOW = a_trial(
 )
 
 
+def a_risk(maoi: str = "phenelzine", other: str = "sertraline", **given: Any) -> MaoiRisk:
+    finding = Finding(
+        f"MAOI together with {other}",
+        Answer.MET,
+        f"{maoi} (an MAOI) together with {other}, 4 days, 2026-06-27 to 2026-06-30, going on",
+        ("MedicationRequest/1", "MedicationRequest/2"),
+    )
+    values = {"goes_on": True, "together_today": Answer.MET, "sources": ("a label (read)",)} | given
+    return MaoiRisk(maoi, other, finding, **values)  # type: ignore[arg-type]
+
+
 def kinds(assessment: Assessment) -> list[str]:
     return [card.source.topic.code for card in cards_for(assessment) if card.source.topic]
 
@@ -89,6 +104,11 @@ def kinds(assessment: Assessment) -> list[str]:
 def only_card(assessment: Assessment) -> Card:
     (card,) = cards_for(assessment)
     return card
+
+
+def kind_of(card: Card) -> str:
+    assert card.source.topic
+    return card.source.topic.code
 
 
 def one_failed(*others: Any, **values: Any) -> Assessment:
@@ -131,6 +151,22 @@ LADDER: list[tuple[str, Assessment, list[str]]] = [
         "safety first",
         an_assessment(safety=SUICIDALITY, suicidality_is_acute=True),
         ["safety-acute", "met"],
+    ),
+    (
+        "an MAOI with what it must not be taken with",
+        an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(a_risk(),), concerns_depression=False),
+        ["drug-safety-acute"],
+    ),
+    (
+        "the same, perhaps or one after the other",
+        an_assessment(maoi_risks=(a_risk(together_today=Answer.UNKNOWN),)),
+        ["drug-safety", "met"],
+    ),
+    ("the same, but over", an_assessment(maoi_risks=(a_risk(goes_on=False),)), ["met"]),
+    (
+        "all three, suicidality first",
+        an_assessment(safety=SUICIDALITY, maoi_risks=(a_risk(),)),
+        ["safety", "drug-safety-acute", "met"],
     ),
     (
         "safety not known",
@@ -742,11 +778,152 @@ def test_the_safety_card_comes_first_whatever_the_rest_says(
     silent = replace(assessment, safety=Finding("safety", Answer.NOT_MET, "answered 0"))
     at_risk = replace(assessment, safety=SUICIDALITY, suicidality_is_acute=is_acute)
     others = kinds(silent)
-    assert kinds(at_risk) == [kind, *others]
+    assert kinds(at_risk)[0] == kind
     assert not any(other.startswith("safety") for other in others)
     alone = cards_for(replace(at_risk, concerns_depression=False))[0]
     beside = cards_for(at_risk)[0]
     assert without_uuids(to_json(alone)) == without_uuids(to_json(beside))
+
+
+# --- drugs that must not be taken together --------------------------------------------------------------
+
+
+def test_the_drug_safety_card_says_which_drugs_since_when_and_by_which_source() -> None:
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(a_risk(),)))
+    assert card.indicator.value == "critical"
+    assert card.summary == (
+        "phenelzine (an MAOI) and sertraline are on record together today: check now what is taken"
+    )
+    told = "- phenelzine (an MAOI) together with sertraline, 4 days, 2026-06-27 to 2026-06-30, going on"
+    assert f"{told} (MedicationRequest/1, MedicationRequest/2)." in card.detail
+    assert "Source: a label (read)." in card.detail
+    assert "Definition" not in card.detail
+    assert card.source.label == "trd-cds, precautions with monoamine oxidase inhibitors"
+    assert (card.suggestions, card.selection_behavior) == ((), None)
+
+
+def test_the_pair_that_is_certain_today_gives_the_summary_and_all_are_told() -> None:
+    after = a_risk("tranylcypromine", "fluoxetine", together_today=Answer.NOT_MET, sources=("another",))
+    over = a_risk("isocarboxazid", "venlafaxine", goes_on=False)
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(after, a_risk(), over)))
+    assert card.summary.startswith("phenelzine (an MAOI) and sertraline are on record")
+    assert "tranylcypromine (an MAOI)" in card.detail
+    assert "isocarboxazid" not in card.detail
+    assert "Source: another; a label (read)." in card.detail
+
+
+def test_an_maoi_too_soon_is_a_warning() -> None:
+    after = a_risk(together_today=Answer.NOT_MET)
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(after,)))
+    assert card.indicator.value == "warning"
+    assert "may be taken together or too soon after each other" in card.summary
+
+
+# --- what is requested already --------------------------------------------------------------------------
+
+BOTH = [
+    "Structured antidepressant treatment history (ATHF-SF, MGH-ATRQ or Maudsley Staging Method)",
+    "183524004",
+]
+HISTORY_ONLY, NONE_LEFT = BOTH[:1], []
+ON_RECORD = """
+    request             | days ago | status | open    | card says
+    --------------------+----------+--------+---------+----------------------------------------------
+    psychiatry-referral | 0        | draft  | met     | Already requested: it (…/7, 2026-06-30, draft)
+    psychiatry-referral | 365      | active | met     | Already requested: it (…/7, 2025-06-30, active)
+    psychiatry-referral | 366      | active | met     |
+    psychiatry-referral | 3        | active | unknown | Perhaps already requested: it (…/7, 2026-06-27, active)
+    psychiatry-referral | 366      | active | unknown |
+    psychiatry-referral |          | active | unknown | Perhaps already requested: it (…/7, no date, active)
+    emergency-referral  | 3        | active | met     |
+"""
+
+
+def requested(request: str, days_ago: str, status: str = "active", holds: str = "met") -> OpenRequest:
+    day = ON - timedelta(days=int(days_ago)) if days_ago else None
+    written = day.isoformat() if day else ""
+    return OpenRequest(request, "it", "ServiceRequest/7", status, day, written, Answer(holds))
+
+
+@pytest.mark.parametrize("row", rows(ON_RECORD), ids=lambda row: f"{row['days ago']} {row['open']}")
+def test_what_is_requested_already_is_said_and_not_suggested_again(row: dict[str, str]) -> None:
+    asked = requested(row["request"], row["days ago"], row["status"], row["open"])
+    card = only_card(an_assessment(open_requests=(asked,)))
+    says = visible_text(card.detail)
+    assert row["card says"].replace("…", "ServiceRequest") in says
+    is_left_out = row["card says"].startswith("Already")
+    assert codes(card) == (HISTORY_ONLY if is_left_out else BOTH)
+    assert ("equested:" in says) is bool(row["card says"])
+
+
+def test_a_certain_request_decides_whatever_else_may_be_requested() -> None:
+    asked = (requested("psychiatry-referral", "3", holds="unknown"), requested("psychiatry-referral", "40"))
+    card = only_card(an_assessment(open_requests=asked))
+    assert codes(card) == HISTORY_ONLY
+    assert "Perhaps" not in card.detail
+
+
+def test_where_everything_is_requested_there_is_nothing_to_select() -> None:
+    asked = (requested("psychiatry-referral", "3"), requested("treatment-history", "9"))
+    card = only_card(an_assessment(open_requests=asked))
+    assert (codes(card), card.selection_behavior) == (NONE_LEFT, None)
+    assert "selectionBehavior" not in to_json(card) and "suggestions" not in to_json(card)
+    told = visible_text(card.detail)
+    assert "Already requested: it (ServiceRequest/7, 2026-06-21, active); it (ServiceRequest/7" in told
+
+
+def test_a_referral_to_any_psychiatry_stands_for_that_to_old_age_psychiatry() -> None:
+    card = only_card(an_assessment(age_years=70, open_requests=(requested("psychiatry-referral", "3"),)))
+    assert codes(card) == HISTORY_ONLY
+
+
+@pytest.mark.parametrize(("days_ago", "left"), [("14", 2), ("15", 3)])
+def test_what_is_urgent_is_suggested_again_after_14_days(days_ago: str, left: int) -> None:
+    asked = requested("emergency-referral", days_ago)
+    card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), safety=SUICIDALITY, open_requests=(asked,)))
+    assert len(card.suggestions) == left
+
+
+@pytest.mark.parametrize(("days_ago", "left"), [("28", ["88848003"]), ("29", ["715252007", "88848003"])])
+def test_a_score_is_asked_for_again_after_28_days(days_ago: str, left: list[str]) -> None:
+    assert codes(only_card(one_failed(RUNNING, open_requests=(requested("phq-9", days_ago),)))) == left
+
+
+def test_a_request_of_another_kind_changes_nothing() -> None:
+    plain, more = an_assessment(), an_assessment(open_requests=(requested("phq-9", "3"),))
+    assert without_uuids(to_json(only_card(plain))) == without_uuids(to_json(only_card(more)))
+
+
+@pytest.mark.parametrize("text", ["<script>alert(1)</script>", "a|b", "[x](javascript:alert(1))"])
+def test_text_of_a_request_comes_out_literally(text: str) -> None:
+    asked = replace(requested("psychiatry-referral", "3"), reference=text, status=text)
+    assert visible_text(only_card(an_assessment(open_requests=(asked,))).detail).count(text) == 2
+
+
+# --- the SMART app --------------------------------------------------------------------------------------
+
+APP = "https://app.example.org/launch.html?site=7"
+
+
+@pytest.mark.conformance("CH-611", "CH-612", "CH-613", "CH-614", "CH-615")
+def test_each_card_links_to_the_app_of_the_site_first() -> None:
+    for assessment in EVERY_CARD:
+        for card in cards_for(assessment, call=Call(hook="encounter-start", smart_app_url=APP)):
+            link = card.links[0]
+            assert (link.type, link.url) == (LinkType.SMART, APP)
+            assert link.label == "Open the structured assessment of treatment resistance"
+            assert json.loads(link.app_context) == {
+                "card": kind_of(card),
+                "definition": "test-rule",
+                "hook": "encounter-start",
+            }
+            assert [other.type for other in card.links[1:]] == [LinkType.ABSOLUTE] * (len(card.links) - 1)
+
+
+def test_without_an_app_there_is_no_smart_link() -> None:
+    links = [link for assessment in EVERY_CARD for card in cards_for(assessment) for link in card.links]
+    assert links
+    assert {link.type for link in links} == {LinkType.ABSOLUTE}
 
 
 # --- hostile and long text ----------------------------------------------------------------------------
@@ -862,6 +1039,8 @@ EVERY_CARD = [
     an_assessment(Verdict.INDETERMINATE, (1, 2), trials=(a_trial(), a_trial("x", Answer.UNKNOWN))),
     one_failed(RUNNING),
     one_failed(TOO_LOW),
+    an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(a_risk(),)),
+    an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(a_risk(together_today=Answer.NOT_MET),)),
 ]
 
 
@@ -870,7 +1049,7 @@ EVERY_CARD = [
 def test_every_reply_is_valid_and_holds_nothing_empty(
     assessment: Assessment, encounter_id: str | None
 ) -> None:
-    reply = {"cards": [to_json(card) for card in cards_for(assessment, encounter_id=encounter_id)]}
+    reply = {"cards": [to_json(card) for card in cards_for(assessment, call=Call(encounter_id=encounter_id))]}
     REPLY.validate(reply)
     assert reply["cards"]
     assert not [value for value in elements(reply) if value in (None, "", [], {})]
@@ -892,7 +1071,8 @@ def test_no_two_uuids_are_the_same() -> None:
 def test_no_card_leans_on_another(assessment: Assessment) -> None:
     for card in cards_for(assessment):
         assert not re.search(r"\b(other|previous|first|next) card\b", card.detail)
-        assert "Definition: test-rule" in card.detail
+        rests_on = "Source: a label" if kind_of(card).startswith("drug-safety") else "Definition: test-rule"
+        assert rests_on in card.detail
 
 
 @settings(max_examples=examples(60), deadline=None)
@@ -915,7 +1095,7 @@ def test_no_text_or_number_breaks_a_reply(text: str, number: float, answer: Answ
             definition=a_definition(title=text, source=text, filled=((text, text),), content_hash=text),
             **all_around(text, number, answer),
         )
-        reply = {"cards": [to_json(card) for card in cards_for(assessment, encounter_id=text)]}
+        reply = {"cards": [to_json(card) for card in cards_for(assessment, call=Call(encounter_id=text))]}
         REPLY.validate(reply)
         json.dumps(reply, allow_nan=False, ensure_ascii=False).encode("utf-8")
 

@@ -13,8 +13,8 @@ from cds_service.respond import assess_history
 from cds_service.tables.drugs import load_antidepressants
 from cds_service.tables.precautions import load_precautions
 from cds_service.trd.answers import Answer, Finding
-from cds_service.trd.maoi import find_maoi_pairs
-from cds_service.trd.model import Assessment, Companion, TrialKind, Verdict
+from cds_service.trd.maoi import find_maoi_risks
+from cds_service.trd.model import Assessment, Companion, MaoiRisk, TrialKind, Verdict
 from cds_service.trd.record import DiagnosisRole, DoseSegment, Prescription
 from tests.spec.assessments import a_definition
 from tests.spec.people import diagnosis, history, scores
@@ -49,8 +49,12 @@ def ago(days: int) -> date:
     return ON - timedelta(days=days)
 
 
+def risks(*orders: Prescription) -> tuple[MaoiRisk, ...]:
+    return find_maoi_risks(history(prescriptions=orders), load_precautions(), ON)
+
+
 def told(*orders: Prescription) -> tuple[Finding, ...]:
-    return find_maoi_pairs(history(prescriptions=orders), load_precautions(), ON)
+    return tuple(risk.finding for risk in risks(*orders))
 
 
 def assessed(*orders: Prescription, **given: object) -> Assessment:
@@ -241,6 +245,47 @@ def test_it_is_found_where_the_criteria_are_not_met_and_no_stage_is_reached() ->
     found = assess_history(person, a_definition(), ON)
     assert found.verdict is Verdict.NOT_MET
     assert found.check_first[0].answer is Answer.MET
+
+
+# --- a card of its own ----------------------------------------------------------------------------------
+
+A_CARD = """
+    sertraline | phenelzine | sure | card
+    -----------+------------+------+------------------
+    180 to 0   | 180 to 0   | yes  | drug-safety-acute
+    180 to -30 | 3 to -30   | yes  | drug-safety-acute
+    180 to 0   | 180 to 0   | no   | drug-safety
+    180 to 14  | 0 to -30   | yes  | drug-safety
+    180 to 15  | 0 to -30   | yes  |
+    180 to 1   | 180 to 1   | yes  |
+    180 to 1   | 180 to 0   | yes  | drug-safety
+    180 to 0   | 180 to 14  | yes  | drug-safety
+    180 to 0   | 180 to 15  | yes  |
+    180 to 0   | -1 to -30  | yes  |
+"""
+
+
+@pytest.mark.parametrize("row", rows(A_CARD), ids=lambda row: " ".join(row.values()))
+@pytest.mark.parametrize("illness", [(), (diagnosis(),)], ids=["no depression on record", "depression"])
+def test_a_pair_has_a_card_while_it_goes_on_whatever_the_illness(row: dict[str, str], illness: tuple) -> None:  # type: ignore[type-arg]
+    first, second = days(row["sertraline"]), days(row["phenelzine"])
+    orders = (
+        took("sertraline", first[1], first[0]),
+        took("phenelzine", second[1], second[0], is_sure=row["sure"] == "yes"),
+    )
+    assessment = assess_history(history("", (), illness, prescriptions=orders), a_definition(), ON)
+    topics = [card.source.topic.code for card in cards_for(assessment) if card.source.topic]
+    assert [topic for topic in topics if topic.startswith("drug-safety")] == [row["card"]] * bool(row["card"])
+    assert topics[:1] == [row["card"]] or not row["card"]
+
+
+def test_the_card_rests_on_the_rows_that_were_read() -> None:
+    card = cards_for(assessed(took("sertraline"), took("phenelzine")))[0]
+    assert "Source: diagnosispro.com sertraline label (read); drugs.com/dosage/phenelzine.html (read)" in (
+        card.detail
+    )
+    assert "(MedicationRequest/phenelzine, MedicationRequest/sertraline)" in card.detail
+    assert "contraindication; 14 days needed after phenelzine" in card.detail
 
 
 def test_every_row_of_the_table_asks_for_14_days_after_an_maoi() -> None:

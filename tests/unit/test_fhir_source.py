@@ -29,6 +29,7 @@ from fhir_fixtures.builders import (
     procedure,
     questionnaire_response,
     searchset,
+    service_request,
 )
 from fhir_fixtures.server import EmbeddedServer
 from tests.contract.conftest import subsets_of_keys
@@ -52,6 +53,7 @@ CHART = (
     questionnaire_response("form1"),
     adverse_event("ae1", suspect=None),
     allergy("al1"),
+    service_request("sr1"),
 )  # fmt: skip
 PREFETCH = {
     "patient": CHART[0],
@@ -65,6 +67,7 @@ PREFETCH = {
     "questionnaires": searchset(CHART[10]),
     "adverseEvents": searchset(CHART[11]),
     "allergies": searchset(CHART[12]),
+    "requests": searchset(CHART[13]),
 }
 
 
@@ -215,6 +218,7 @@ ALL_OF = {
     "questionnaires": (Topic.SCORE, Topic.SAFETY, Topic.SCORES),
     "adverseEvents": (Topic.REACTION,),
     "allergies": (Topic.REACTION,),
+    "requests": (Topic.REQUEST,),
 }
 NOT_SUPPORTED = {
     "resourceType": "OperationOutcome",
@@ -493,6 +497,7 @@ def test_templates() -> None:
         "questionnaires": "QuestionnaireResponse?patient={{context.patientId}}",
         "adverseEvents": "AdverseEvent?subject=Patient/{{context.patientId}}",
         "allergies": "AllergyIntolerance?patient={{context.patientId}}",
+        "requests": "ServiceRequest?patient={{context.patientId}}",
     }
 
 

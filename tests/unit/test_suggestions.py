@@ -16,10 +16,13 @@ from fhir.resources.R4B.servicerequest import ServiceRequest
 from cards.card import ActionType
 from cards.suggestions import Occasion, build_templates, draft_request, suggestion_for
 from cards.words import load_words
+from tests.us_core import problems_by_us_core
 
 ON = date(2026, 6, 30)
 NAMES = sorted(load_words().requests)
-OCCASION = Occasion("Patient/p1", "e1", ON, "Two trials failed", date(2026, 7, 12), "1. Ask.")
+OCCASION = Occasion(
+    "Patient/p1", "e1", ON, "Two trials failed", date(2026, 7, 12), "1. Ask.", "Practitioner/dr-1"
+)
 
 
 def draft(name: str, occasion: Occasion = OCCASION) -> dict[str, Any]:
@@ -54,6 +57,49 @@ def test_a_draft_proposes_and_concerns_this_patient(name: str) -> None:
 )  # fmt: skip
 def test_the_encounter_is_named_if_it_can_be(encounter_id: str | None, expected: Any) -> None:
     assert draft("phq-9", Occasion("Patient/p1", encounter_id, ON, "why")).get("encounter") == expected
+
+
+@pytest.mark.conformance("CH-608")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("occasion", [OCCASION, Occasion("Patient/p1", None, ON, "Two trials failed")])
+def test_every_draft_is_a_us_core_service_request(name: str, occasion: Occasion) -> None:
+    assert problems_by_us_core(draft(name, occasion)) == []
+
+
+@pytest.mark.conformance("CH-608")
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"status": "open"}, "status"),
+        ({"intent": None}, "intent"),
+        ({"code": {}}, "code"),
+        ({"code": {"coding": [{"system": "urn:x", "code": "1"}]}}, "code"),
+        ({"subject": None}, "subject"),
+        ({"subject": {"reference": "Practitioner/1"}}, "subject"),
+        ({"category": [{"coding": [{"system": "http://snomed.info/sct", "code": "1"}]}]}, "category"),
+        ({"category": [{}]}, "category"),
+        ({"requester": {"reference": "Location/1"}}, "requester"),
+        ({"encounter": {"reference": "Patient/1"}}, "encounter"),
+        ({"priority": "soon"}, "priority"),
+        ({"authoredOn": "today"}, "authoredOn"),
+        ({"occurrenceDateTime": "soon"}, "occurrenceDateTime"),
+    ],
+)
+def test_the_rules_of_us_core_find_what_is_wrong(change: dict[str, Any], problem: str) -> None:
+    (found,) = problems_by_us_core(draft("psychiatry-referral") | change)
+    assert found.startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("requester", "expected"),
+    [("Practitioner/1", {"reference": "Practitioner/1"}),
+     ("PractitionerRole/a.b-c", {"reference": "PractitionerRole/a.b-c"}),
+     ("", None), ("Patient/p1", None), ("RelatedPerson/1", None), ("Practitioner/", None), ("Practitioner/a b", None),
+     ("Practitioner/1/2", None)],
+)  # fmt: skip
+def test_a_professional_requests_the_draft(requester: str, expected: Any) -> None:
+    occasion = Occasion("Patient/p1", None, ON, "why", requester=requester)
+    assert draft("phq-9", occasion).get("requester") == expected
 
 
 def test_only_the_treatment_history_carries_the_note() -> None:
