@@ -117,6 +117,7 @@ CALLS = [
 ]
 
 
+@pytest.mark.conformance("CH-001", "CH-504")
 @pytest.mark.parametrize(("method", "path", "body", "status"), CALLS)
 def test_ch_001_every_body_is_json(
     service: RunningService, method: str, path: str, body: Any, status: int
@@ -130,22 +131,26 @@ def test_ch_001_every_body_is_json(
         assert_operation_outcome(reply.json())
 
 
+@pytest.mark.conformance("CH-002")
 def test_ch_002_production_does_not_start_on_plain_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TRD_CDS_MODE", "production")
     with pytest.raises(SettingsError, match="TLS_TERMINATED"):
         load_settings()
 
 
+@pytest.mark.conformance("CH-003", "CH-004", "CH-005", "CH-006")
 def test_ch_003_to_006_replies_hold_nothing_null_empty_or_undefined(replies: list[dict[str, Any]]) -> None:
     for reply in replies:
         assert_sound(200, reply)
 
 
+@pytest.mark.conformance("CH-003", "CH-004", "CH-005")
 def test_ch_003_to_005_without_the_extension(serve: Serve) -> None:
     reply = serve(assessment_extension=False).post(hook_request()).json()
     assert reply == {"cards": []}
 
 
+@pytest.mark.conformance("CH-007")
 def test_ch_007_unknown_elements_are_ignored(service: RunningService) -> None:
     plain = request_about(1)
     strange = plain | {"extension": {"com.example.x": {"a": 1}}, "unheardOf": [None]}
@@ -153,6 +158,7 @@ def test_ch_007_unknown_elements_are_ignored(service: RunningService) -> None:
     assert without_uuids(service.post(strange)) == without_uuids(service.post(plain))
 
 
+@pytest.mark.conformance("CH-008", "CH-608", "CH-V17")
 def test_ch_008_and_608_resources_are_valid_r4_about_the_patient(replies: list[dict[str, Any]]) -> None:
     count = 0
     for vignette, reply in zip(vignettes(), replies, strict=True):
@@ -168,6 +174,7 @@ def test_ch_008_and_608_resources_are_valid_r4_about_the_patient(replies: list[d
 # --- 2 discovery ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-101", "CH-102", "CH-103")
 @pytest.mark.parametrize("public_url", ["https://cds.example.org", "https://cds.example.org/"])
 def test_ch_101_to_103_discovery_is_there_whatever_the_public_address(serve: Serve, public_url: str) -> None:
     reply = serve(public_url=public_url).get("/cds-services")
@@ -175,6 +182,7 @@ def test_ch_101_to_103_discovery_is_there_whatever_the_public_address(serve: Ser
     assert isinstance(reply.json()["services"], list)
 
 
+@pytest.mark.conformance("CH-105", "CH-106", "CH-107", "CH-108", "CH-109", "CH-110", "CH-111", "CH-112")
 def test_ch_105_to_112_each_entry_is_complete(service: RunningService) -> None:
     for entry in discovered(service):
         assert set(entry) <= {"hook", "title", "description", "id", "prefetch", "usageRequirements"}
@@ -188,12 +196,14 @@ def test_ch_105_to_112_each_entry_is_complete(service: RunningService) -> None:
     assert len(pairs) == len(set(pairs))
 
 
+@pytest.mark.conformance("CH-107")
 def test_ch_107_each_id_can_be_called(service: RunningService) -> None:
     for entry in discovered(service):
         body = hook_request(hook=entry["hook"])
         assert service.post(body, f"/cds-services/{entry['id']}").status_code == 200
 
 
+@pytest.mark.conformance("CH-113")
 def test_ch_113_discovery_is_not_posted_to(service: RunningService) -> None:
     reply = service.post({}, "/cds-services")
     assert reply.status_code == 405
@@ -208,6 +218,7 @@ def discovered(service: RunningService) -> list[dict[str, Any]]:
 # --- 3 the request ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-202", "CH-203", "CH-204")
 @pytest.mark.parametrize("name", ["hook", "hookInstance", "context"])
 @pytest.mark.parametrize("value", [None, "", 5, [], {}, True])
 def test_ch_202_to_204_required_elements(service: RunningService, name: str, value: Any) -> None:
@@ -216,11 +227,13 @@ def test_ch_202_to_204_required_elements(service: RunningService, name: str, val
     assert f"$.{name}" in reply.text
 
 
+@pytest.mark.conformance("CH-202")
 @pytest.mark.parametrize("hook", ["order-sign", "patient-View", "patient-view ", "com.example.x"])
 def test_ch_202_another_hook_gets_no_cards(service: RunningService, hook: str) -> None:
     assert service.post(hook_request(hook=hook)).status_code == 400
 
 
+@pytest.mark.conformance("CH-203")
 @pytest.mark.parametrize(
     ("instance", "status"),
     [
@@ -235,11 +248,13 @@ def test_ch_203_the_instance_is_a_uuid(service: RunningService, instance: str, s
     assert service.post(hook_request(hookInstance=instance)).status_code == status
 
 
+@pytest.mark.conformance("CH-203")
 def test_ch_203_the_instance_is_no_card(service: RunningService) -> None:
     body = request_about(1)
     assert body["hookInstance"] not in service.post(body).text
 
 
+@pytest.mark.conformance("CH-204")
 @pytest.mark.parametrize("name", ["userId", "patientId"])
 def test_ch_204_required_fields_of_the_context(service: RunningService, name: str) -> None:
     body = hook_request()
@@ -249,10 +264,12 @@ def test_ch_204_required_fields_of_the_context(service: RunningService, name: st
     assert f"$.context.{name}" in reply.text
 
 
+@pytest.mark.conformance("CH-205")
 def test_ch_205_authorization_needs_a_server(service: RunningService) -> None:
     assert service.post(hook_request(fhirAuthorization=authorization(TOKEN))).status_code == 400
 
 
+@pytest.mark.conformance("CH-205")
 @pytest.mark.parametrize("slashes", ["", "/"])
 def test_ch_205_a_trailing_slash_makes_no_difference(
     serve: Serve, fhir: EmbeddedServer, slashes: str
@@ -275,12 +292,14 @@ def test_ch_205_a_trailing_slash_makes_no_difference(
     }
 
 
+@pytest.mark.conformance("CH-207")
 def test_ch_207_keys_nobody_asked_for_are_ignored(service: RunningService) -> None:
     extra = PREFETCH | {"user": "123", "encounter": {"resourceType": "Encounter"}, "": None}
     replies = [service.post(hook_request(prefetch=prefetch)) for prefetch in (extra, PREFETCH)]
     assert without_uuids(replies[0]) == without_uuids(replies[1])
 
 
+@pytest.mark.conformance("CH-208", "CH-313")
 @pytest.mark.parametrize("prefetch", [None, {}])
 def test_ch_208_and_313_a_minimal_request_is_412(service: RunningService, prefetch: Any) -> None:
     body = hook_request() | {"prefetch": prefetch}
@@ -288,6 +307,7 @@ def test_ch_208_and_313_a_minimal_request_is_412(service: RunningService, prefet
     assert service.post(hook_request(prefetch=prefetch)).status_code == 412
 
 
+@pytest.mark.conformance("CH-209")
 @pytest.mark.parametrize(
     "body",
     [
@@ -304,6 +324,7 @@ def test_ch_209_malformed_bodies(service: RunningService, body: bytes) -> None:
     assert "$" in reply.json()["issue"][0]["diagnostics"]
 
 
+@pytest.mark.conformance("CH-209")
 @pytest.mark.parametrize("name", ["fhirServer", "fhirAuthorization", "prefetch"])
 @pytest.mark.parametrize("value", [5, True, [], "nonsense"])
 def test_ch_209_optional_elements_of_a_wrong_type(service: RunningService, name: str, value: Any) -> None:
@@ -312,12 +333,14 @@ def test_ch_209_optional_elements_of_a_wrong_type(service: RunningService, name:
     assert f"$.{name}" in reply.text
 
 
+@pytest.mark.conformance("CH-209")
 def test_ch_209_six_thousand_resources(service: RunningService) -> None:
     results = [observation(f"o{n}", day=f"2025-{1 + n % 12:02}-{1 + n % 28:02}") for n in range(6000)]
     reply = service.post(hook_request(prefetch=PREFETCH | {"observations": searchset(*results)}))
     assert reply.status_code == 200
 
 
+@pytest.mark.conformance("CH-211")
 def test_ch_211_the_same_call_twice_gives_the_same(service: RunningService) -> None:
     first, second = (service.post(request_about(1)) for _ in range(2))
     assert without_uuids(first) == without_uuids(second)
@@ -329,6 +352,9 @@ def test_ch_211_the_same_call_twice_gives_the_same(service: RunningService) -> N
 PARAMETERS = {"Patient/p1": set(), "AdverseEvent": {"subject"}}
 
 
+@pytest.mark.conformance(
+    "CH-301", "CH-302", "CH-303", "CH-304", "CH-305", "CH-306", "CH-307", "CH-308", "CH-309"
+)
 def test_ch_301_to_309_templates(service: RunningService) -> None:
     (entry,) = discovered(service)
     assert set(entry["prefetch"]) == set(KEYS)
@@ -348,6 +374,7 @@ def test_ch_301_to_309_templates(service: RunningService) -> None:
 # --- 4.2 prefetched data ----------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-310")
 @pytest.mark.parametrize("key", KEYS)
 def test_ch_310_an_omitted_key_is_fetched_and_only_that(serve: Serve, fhir: EmbeddedServer, key: str) -> None:
     service = serve(fhir_servers=(fhir.base_url,))
@@ -359,6 +386,7 @@ def test_ch_310_an_omitted_key_is_fetched_and_only_that(serve: Serve, fhir: Embe
     assert without_uuids(fetched) == without_uuids(complete)
 
 
+@pytest.mark.conformance("CH-311")
 @pytest.mark.parametrize("key", KEYS)
 def test_ch_311_null_is_known_empty(serve: Serve, fhir: EmbeddedServer, key: str) -> None:
     service = serve(fhir_servers=(fhir.base_url,))
@@ -372,6 +400,7 @@ def test_ch_311_null_is_known_empty(serve: Serve, fhir: EmbeddedServer, key: str
     assert not fhir.requests
 
 
+@pytest.mark.conformance("CH-312")
 @pytest.mark.parametrize("key", REQUIRED)
 @pytest.mark.parametrize(
     "value", [ERROR, searchset() | {"entry": [{"resource": ERROR, "search": {"mode": "outcome"}}]}]
@@ -382,6 +411,7 @@ def test_ch_312_an_operation_outcome_is_not_no_data(service: RunningService, key
     assert f"{key}: " in reply.text
 
 
+@pytest.mark.conformance("CH-312")
 def test_ch_312_a_warning_beside_data_is_no_failure(service: RunningService) -> None:
     warning = {
         "resourceType": "OperationOutcome",
@@ -393,6 +423,7 @@ def test_ch_312_a_warning_beside_data_is_no_failure(service: RunningService) -> 
     assert without_uuids(replies[0]) == without_uuids(replies[1])
 
 
+@pytest.mark.conformance("CH-312", "CH-314")
 @pytest.mark.parametrize("key", OPTIONAL)
 @pytest.mark.parametrize("value", [ERROR, searchset() | {"entry": [{"resource": ERROR}]}, "123", []])
 def test_ch_312_and_314_what_is_not_required_and_failed_is_named(
@@ -403,6 +434,7 @@ def test_ch_312_and_314_what_is_not_required_and_failed_is_named(
     assert key in gap["problem"]
 
 
+@pytest.mark.conformance("CH-314")
 @pytest.mark.parametrize("key", OPTIONAL)
 def test_ch_314_what_is_not_required_and_lacks_is_named(service: RunningService, key: str) -> None:
     body = request_about(1)
@@ -412,6 +444,7 @@ def test_ch_314_what_is_not_required_and_lacks_is_named(service: RunningService,
     assert "Not looked at: what" in reply["cards"][0]["detail"]
 
 
+@pytest.mark.conformance("CH-313")
 @pytest.mark.parametrize("key", REQUIRED)
 def test_ch_313_a_key_that_cannot_be_had_is_412(service: RunningService, key: str) -> None:
     prefetch = {name: value for name, value in PREFETCH.items() if name != key}
@@ -420,6 +453,7 @@ def test_ch_313_a_key_that_cannot_be_had_is_412(service: RunningService, key: st
     assert [name for name in KEYS if f"{name}: " in reply.text] == [key]
 
 
+@pytest.mark.conformance("CH-315")
 @pytest.mark.parametrize("given", subsets_of_keys(), ids="+".join)
 def test_ch_315_every_subset_of_the_keys_gives_the_same_answer(
     serve: Serve, fhir: EmbeddedServer, given: tuple[str, ...]
@@ -430,6 +464,7 @@ def test_ch_315_every_subset_of_the_keys_gives_the_same_answer(
     assert without_uuids(answers[0]) == without_uuids(answers[1])
 
 
+@pytest.mark.conformance("CH-316")
 def test_ch_316_a_page_is_not_the_whole(serve: Serve) -> None:
     second = searchset(observation("obs2"), total=2)
     with StubServer(lambda _: Reply(second)) as fhir:
@@ -445,6 +480,7 @@ def test_ch_316_a_page_is_not_the_whole(serve: Serve) -> None:
     assert "first page" in alone.text
 
 
+@pytest.mark.conformance("CH-316")
 def test_ch_316_a_total_above_the_entries_is_the_same_signal(service: RunningService) -> None:
     along = [{"resource": patient(), "search": {"mode": "include"}}]
     short = searchset(observation("obs1"), total=2)
@@ -453,6 +489,7 @@ def test_ch_316_a_total_above_the_entries_is_the_same_signal(service: RunningSer
         assert service.post(hook_request(prefetch=prefetch)).status_code == 412
 
 
+@pytest.mark.conformance("CH-317")
 def test_ch_317_a_page_elsewhere_is_not_read(serve: Serve) -> None:
     with StubServer(lambda _: Reply(searchset())) as elsewhere, StubServer(lambda _: Reply(b"", 500)) as fhir:
         first = searchset(observation("obs1"), next_url=f"{elsewhere.base_url}/Observation?page=2")
@@ -462,6 +499,7 @@ def test_ch_317_a_page_elsewhere_is_not_read(serve: Serve) -> None:
         assert elsewhere.asked == []
 
 
+@pytest.mark.conformance("CH-318")
 def test_ch_318_what_is_another_patients_is_listed_and_not_counted(service: RunningService) -> None:
     body = request_about(1)
     alone = service.post(body).json()
@@ -484,6 +522,7 @@ def test_ch_318_what_is_another_patients_is_listed_and_not_counted(service: Runn
     assert all(f"{kind}-p2" in listed for kind in ("rx", "obs", "dx"))
 
 
+@pytest.mark.conformance("CH-320")
 @pytest.mark.parametrize("key", REQUIRED)
 @pytest.mark.parametrize(
     "value", ["123", 7, True, [], {}, [{}], {"resourceType": 3}, {"resourceType": "Basic"}]
@@ -497,6 +536,7 @@ def test_ch_320_a_wrong_shape_counts_as_unsatisfied(service: RunningService, key
 # --- 5 access ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-401")
 def test_ch_401_a_server_nobody_listed_is_not_called(service: RunningService, fhir: EmbeddedServer) -> None:
     for access in ({}, {"fhirAuthorization": authorization(TOKEN)}):
         body = hook_request(prefetch=None, fhirServer=fhir.base_url, **access)
@@ -504,6 +544,7 @@ def test_ch_401_a_server_nobody_listed_is_not_called(service: RunningService, fh
     assert not fhir.requests
 
 
+@pytest.mark.conformance("CH-402")
 @pytest.mark.parametrize("name", ["access_token", "token_type", "expires_in", "scope", "subject"])
 @pytest.mark.parametrize("value", ["absent", None, 5.5, {}, [TOKEN]])
 def test_ch_402_the_authorization_is_complete(service: RunningService, name: str, value: Any) -> None:
@@ -515,6 +556,7 @@ def test_ch_402_the_authorization_is_complete(service: RunningService, name: str
     assert TOKEN not in reply.text
 
 
+@pytest.mark.conformance("CH-402")
 @pytest.mark.parametrize(
     "change",
     [{"token_type": "bearer"}, {"token_type": "DPoP"}, {"access_token": ""}, {"access_token": "a b"},
@@ -527,6 +569,7 @@ def test_ch_402_wrong_values(service: RunningService, change: dict[str, Any]) ->
     assert reply.status_code == 400
 
 
+@pytest.mark.conformance("CH-402")
 @pytest.mark.parametrize("expires_in", [0, -1])
 def test_ch_402_a_token_that_has_expired_is_not_sent(
     serve: Serve, fhir: EmbeddedServer, expires_in: int
@@ -537,6 +580,7 @@ def test_ch_402_a_token_that_has_expired_is_not_sent(
     assert all("Authorization" not in seen.headers for seen in fhir.requests)
 
 
+@pytest.mark.conformance("CH-403")
 @pytest.mark.parametrize(
     ("granted_for", "status"), [({}, 200), ({"patient": "p1"}, 200), ({"patient": "p2"}, 400)]
 )
@@ -548,6 +592,7 @@ def test_ch_403_the_tokens_patient(
     assert serve(fhir_servers=(fhir.base_url,)).post(body).status_code == status
 
 
+@pytest.mark.conformance("CH-404", "CH-409")
 def test_ch_404_and_409_every_call_is_a_read_with_the_token(serve: Serve) -> None:
     with EmbeddedServer(require_token=TOKEN, page_size=1, largest_page=1) as paging:
         paging.load(bundle(*CHART, type="transaction"))
@@ -558,6 +603,7 @@ def test_ch_404_and_409_every_call_is_a_read_with_the_token(serve: Serve) -> Non
         assert {seen.method for seen in paging.requests} == {"GET"}
 
 
+@pytest.mark.conformance("CH-406")
 @pytest.mark.parametrize(
     ("scope", "lacking"),
     [
@@ -591,6 +637,7 @@ def test_ch_406_nothing_is_asked_beyond_the_scopes(
     assert len(fhir.requests) == len(KEYS) - len(lacking)
 
 
+@pytest.mark.conformance("CH-407")
 @pytest.mark.parametrize("status", [401, 403])
 def test_ch_407_a_refusal_is_asked_for_once(serve: Serve, status: int) -> None:
     with StubServer(lambda _: Reply(ERROR, status)) as fhir:
@@ -613,6 +660,7 @@ LOOK_ALIKES = [
 ]  # fmt: skip
 
 
+@pytest.mark.conformance("CH-408")
 @pytest.mark.parametrize("look_alike", LOOK_ALIKES)
 def test_ch_408_look_alikes_of_a_listed_server_hear_nothing(serve: Serve, look_alike: str) -> None:
     with StubServer(healthy) as fhir:
@@ -628,6 +676,7 @@ def healthy(asked: Asked) -> Reply:
     return Reply(patient() if asked.path.startswith("Patient") else searchset())
 
 
+@pytest.mark.conformance("CH-408")
 def test_ch_408_addresses_below_a_listed_one_are_allowed(serve: Serve) -> None:
     with StubServer(healthy) as fhir:
         reply = serve(fhir_servers=(fhir.base_url,)).post(with_access(f"{fhir.base_url}/tenant-1"))
@@ -638,16 +687,19 @@ def test_ch_408_addresses_below_a_listed_one_are_allowed(serve: Serve) -> None:
 # --- 6 cards ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-501", "CH-502")
 def test_ch_501_and_502_no_guidance_is_an_empty_list(service: RunningService) -> None:
     reply = service.post(hook_request())
     assert reply.status_code == 200
     assert reply.json()["cards"] == []
 
 
+@pytest.mark.conformance("CH-503")
 def test_ch_503_no_system_actions(replies: list[dict[str, Any]]) -> None:
     assert all("systemActions" not in reply for reply in replies)
 
 
+@pytest.mark.conformance("CH-504")
 def test_ch_504_errors_hold_no_patient_data(service: RunningService) -> None:
     body = request_about(1)
     del body["prefetch"]["patient"]
@@ -656,6 +708,7 @@ def test_ch_504_errors_hold_no_patient_data(service: RunningService) -> None:
     assert "trd-v01" not in reply.text
 
 
+@pytest.mark.conformance("CH-505", "CH-506")
 def test_ch_505_and_506_summary_and_indicator(cards: list[dict[str, Any]]) -> None:
     for card in cards:
         summary = card["summary"]
@@ -665,6 +718,7 @@ def test_ch_505_and_506_summary_and_indicator(cards: list[dict[str, Any]]) -> No
         assert card["indicator"] in ("info", "warning", "critical")
 
 
+@pytest.mark.conformance("CH-507", "CH-508", "CH-509", "CH-510", "CH-511")
 def test_ch_507_to_511_source(cards: list[dict[str, Any]]) -> None:
     for card in cards:
         source = card["source"]
@@ -675,6 +729,7 @@ def test_ch_507_to_511_source(cards: list[dict[str, Any]]) -> None:
         assert {"code", "system"} <= set(topic) <= {"code", "system", "display"}
 
 
+@pytest.mark.conformance("CH-512", "CH-602")
 def test_ch_512_and_602_uuids_are_fresh(service: RunningService) -> None:
     found = [
         part["uuid"]
@@ -687,6 +742,7 @@ def test_ch_512_and_602_uuids_are_fresh(service: RunningService) -> None:
     assert all(UUID_4.fullmatch(each) and uuid.UUID(each) for each in found)
 
 
+@pytest.mark.conformance("CH-513", "CH-V03")
 def test_ch_513_details_are_markdown_without_html(cards: list[dict[str, Any]]) -> None:
     to_html = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
     for card in cards:
@@ -701,6 +757,7 @@ HOSTILE = (
 )
 
 
+@pytest.mark.conformance("CH-505", "CH-513")
 @pytest.mark.parametrize("number", [1, 8, 16, 17, 19])
 def test_ch_505_and_513_text_from_the_record_comes_out_literally(
     service: RunningService, number: int
@@ -718,6 +775,7 @@ def test_ch_505_and_513_text_from_the_record_comes_out_literally(
         assert not re.search("script|img|evil|<h1|<s>", tags)
 
 
+@pytest.mark.conformance("CH-514", "CH-515", "CH-516", "CH-517", "CH-518")
 def test_ch_514_to_518_selections_and_reasons(cards: list[dict[str, Any]]) -> None:
     for card in cards:
         assert ("suggestions" in card) == ("selectionBehavior" in card)
@@ -730,6 +788,7 @@ def test_ch_514_to_518_selections_and_reasons(cards: list[dict[str, Any]]) -> No
 # --- 7 suggestions, actions, links ------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-601", "CH-602", "CH-603", "CH-604", "CH-605", "CH-606", "CH-607", "CH-V04")
 def test_ch_601_to_607_suggestions_and_actions(cards: list[dict[str, Any]]) -> None:
     for card in cards:
         suggestions = card.get("suggestions", [])
@@ -749,6 +808,7 @@ def actions_of(cards: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [action for suggestion in suggestions for action in suggestion.get("actions", ())]
 
 
+@pytest.mark.conformance("CH-611", "CH-612", "CH-613", "CH-614", "CH-615", "CH-616")
 def test_ch_611_to_616_links(cards: list[dict[str, Any]]) -> None:
     links = [link for card in cards for link in card.get("links", ())]
     assert links
@@ -766,6 +826,7 @@ def test_ch_611_to_616_links(cards: list[dict[str, Any]]) -> None:
 # --- 9 CORS (the rest of it in test_cors.py), 10 the hook, 11 extensions -----------------------------------
 
 
+@pytest.mark.conformance("CH-817")
 @pytest.mark.parametrize("path", ["/cds-services", HOOK_PATH, f"{HOOK_PATH}/feedback"])
 def test_ch_817_preflights_need_no_token(service: RunningService, path: str) -> None:
     asked = {
@@ -778,11 +839,13 @@ def test_ch_817_preflights_need_no_token(service: RunningService, path: str) -> 
     assert reply.headers["Access-Control-Allow-Origin"] in ("*", asked["Origin"])
 
 
+@pytest.mark.conformance("CH-817")
 def test_ch_817_production_allows_no_origin_by_default() -> None:
     assert Settings(mode="production").allowed_origins == ()
     assert Settings(mode="development").allowed_origins is None
 
 
+@pytest.mark.conformance("CH-H01", "CH-H26")
 @pytest.mark.parametrize(
     ("user", "sees_cards"),
     [
@@ -800,6 +863,7 @@ def test_ch_h01_and_h26_users(service: RunningService, user: str, sees_cards: bo
     assert bool(reply.json()["cards"]) == sees_cards
 
 
+@pytest.mark.conformance("CH-H01")
 @pytest.mark.parametrize(
     "user", ["Practitioner", "Practitioner/", "/1", "1", "Practitioner/1/2", "Device/1", "practitioner/1",
              "Practitioner/a b", "https://ehr.example.org/Practitioner/1", "Practitioner/" + "a" * 65]
@@ -809,6 +873,7 @@ def test_ch_h01_wrong_users(service: RunningService, user: str) -> None:
     assert service.post(hook_request(context=context)).status_code == 400
 
 
+@pytest.mark.conformance("CH-H01")
 @pytest.mark.parametrize(
     "patient_id",
     ["Patient/p1", "p 1", "", "p/1", "..", ".", "p1?x", "p%31", "p_1", "p" * 65, "p1\n", "１", None, 1],
@@ -820,6 +885,7 @@ def test_ch_h01_ids_are_bare(service: RunningService, patient_id: Any) -> None:
         assert service.post(hook_request(context=context)).status_code == expected
 
 
+@pytest.mark.conformance("CH-H01")
 @pytest.mark.parametrize("encounter", [{}, {"encounterId": "e1"}])
 def test_ch_h01_the_encounter_is_optional_and_gets_into_the_orders(
     service: RunningService, encounter: dict[str, str]
@@ -830,6 +896,7 @@ def test_ch_h01_the_encounter_is_optional_and_gets_into_the_orders(
     assert set(map(str, found)) == {"{'reference': 'Encounter/e1'}" if encounter else "None"}
 
 
+@pytest.mark.conformance("CH-901", "CH-902")
 def test_ch_901_and_902_extensions_are_objects_with_unique_names(replies: list[dict[str, Any]]) -> None:
     extensions = [
         part["extension"] for reply in replies for part in (reply, *reply["cards"]) if "extension" in part
@@ -843,6 +910,7 @@ def test_ch_901_and_902_extensions_are_objects_with_unique_names(replies: list[d
 # --- 13 what real clients send ----------------------------------------------------------------------------
 
 
+@pytest.mark.conformance("CH-W05")
 def test_ch_w05_the_sandbox_sends_no_patient_with_its_token(serve: Serve, fhir: EmbeddedServer) -> None:
     access = {
         "access_token": TOKEN,

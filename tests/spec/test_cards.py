@@ -863,6 +863,7 @@ def test_a_certain_request_decides_whatever_else_may_be_requested() -> None:
     assert "Perhaps" not in card.detail
 
 
+@pytest.mark.conformance("CH-515", "CH-514")
 def test_where_everything_is_requested_there_is_nothing_to_select() -> None:
     asked = (requested("psychiatry-referral", "3"), requested("treatment-history", "9"))
     card = only_card(an_assessment(open_requests=asked))
@@ -945,6 +946,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.conformance("CH-513")
 @pytest.mark.parametrize("text", HOSTILE)
 def test_text_from_data_comes_out_literally(text: str) -> None:
     trials = (a_trial(text, why=text), a_trial("venlafaxine"))
@@ -1001,6 +1003,7 @@ def test_control_characters_do_not_reach_a_card(text: str) -> None:
         assert all(line.isprintable() for line in card.detail.splitlines())
 
 
+@pytest.mark.conformance("CH-505")
 @pytest.mark.parametrize("character", ["x", "é", "💊"])
 @pytest.mark.parametrize("length", [1, 30, 60, 139, 140, 5000])
 def test_summaries_stay_short_whatever_the_drug_is_called(character: str, length: int) -> None:
@@ -1021,6 +1024,7 @@ def test_summaries_stay_short_whatever_the_drug_is_called(character: str, length
             assert len(card.detail) < 20_000
 
 
+@pytest.mark.conformance("CH-505")
 def test_the_longest_drug_names_fit_the_summary() -> None:
     longest = ("desvenlafaxine", "levomilnacipran")
     card = only_card(an_assessment(trials=tuple(a_trial(name) for name in longest)))
@@ -1044,6 +1048,7 @@ EVERY_CARD = [
 ]
 
 
+@pytest.mark.conformance("CH-501", "CH-514", "CH-517")
 @pytest.mark.parametrize("assessment", EVERY_CARD)
 @pytest.mark.parametrize("encounter_id", [None, "e1"])
 def test_every_reply_is_valid_and_holds_nothing_empty(
@@ -1059,6 +1064,7 @@ def test_every_kind_of_card_is_covered_here() -> None:
     assert {kind for assessment in EVERY_CARD for kind in kinds(assessment)} == set(load_words().cards)
 
 
+@pytest.mark.conformance("CH-512", "CH-602")
 def test_no_two_uuids_are_the_same() -> None:
     assessment = an_assessment(safety=SUICIDALITY)
     replies = [to_json(card) for _ in range(2) for card in cards_for(assessment)]
@@ -1067,6 +1073,7 @@ def test_no_two_uuids_are_the_same() -> None:
     assert len(set(uuids)) == len(uuids)
 
 
+@pytest.mark.conformance("CH-519")
 @pytest.mark.parametrize("assessment", EVERY_CARD)
 def test_no_card_leans_on_another(assessment: Assessment) -> None:
     for card in cards_for(assessment):

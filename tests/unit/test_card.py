@@ -53,6 +53,7 @@ def test_the_smallest_card_has_nothing_empty() -> None:
     }
 
 
+@pytest.mark.conformance("CH-510", "CH-517", "CH-609", "CH-610")
 def test_the_largest_card_is_written_as_specified() -> None:
     card = a_card(
         detail="**Why**",
@@ -100,17 +101,20 @@ def test_the_largest_card_is_written_as_specified() -> None:
     }
 
 
+@pytest.mark.conformance("CH-505")
 @pytest.mark.parametrize("summary", ["x", "x" * 139, "é" * 139, "💊" * 69 + "x"])
 def test_a_summary_may_have_139_units(summary: str) -> None:
     assert a_card(summary=summary).summary == summary
 
 
+@pytest.mark.conformance("CH-505")
 @pytest.mark.parametrize("summary", ["", " ", "x" * 140, "💊" * 70, "two\nlines", "two\u2028lines", "nul\0"])
 def test_other_summaries_are_refused(summary: str) -> None:
     with pytest.raises(ValueError, match="summary"):
         a_card(summary=summary)
 
 
+@pytest.mark.conformance("CH-515", "CH-516", "CH-603")
 @pytest.mark.parametrize(
     "given",
     [
@@ -128,10 +132,12 @@ def test_a_card_that_breaks_a_rule_is_refused(given: dict[str, Any]) -> None:
         a_card(**given)
 
 
+@pytest.mark.conformance("CH-603")
 def test_several_may_be_recommended_when_any_may_be_chosen() -> None:
     a_card(suggestions=(RECOMMENDED, RECOMMENDED), selection_behavior=SelectionBehavior.ANY)
 
 
+@pytest.mark.conformance("CH-612")
 @pytest.mark.parametrize(
     "url",
     ["", "/relative", "example.org", "ftp://example.org", "javascript:alert(1)", "http://example.org",
@@ -142,11 +148,25 @@ def test_a_link_is_absolute_and_safe(url: str) -> None:
         Link("x", url)
 
 
+@pytest.mark.conformance("CH-612")
 @pytest.mark.parametrize("url", ["https://example.org", "http://localhost:8080/x", "http://127.0.0.1/x"])
 def test_a_link_may_be_https_or_on_this_machine(url: str) -> None:
     assert Link("x", url).url == url
 
 
+@pytest.mark.conformance(
+    "CH-508",
+    "CH-509",
+    "CH-518",
+    "CH-601",
+    "CH-607",
+    "CH-608",
+    "CH-609",
+    "CH-610",
+    "CH-611",
+    "CH-614",
+    "CH-615",
+)
 @pytest.mark.parametrize(
     "make",
     [
