@@ -264,7 +264,7 @@ def test_an_maoi_beside_an_ssri_has_a_critical_card_in_somebody_without_depressi
     assert_sound(200, reply)
     (card,) = reply["cards"]
     assert (card["indicator"], card["source"]["topic"]["code"]) == ("critical", "drug-safety-acute")
-    assert card["summary"].startswith("phenelzine (an MAOI) and sertraline are on record together today")
+    assert card["summary"].startswith("On record together today: phenelzine (an MAOI) and sertraline;")
     assert "(MedicationRequest/2, MedicationRequest/1)" in card["detail"]
     assert [reason["code"] for reason in card["overrideReasons"]] == [
         *("not-taken-together", "combination-intended", "disagree-with-data")

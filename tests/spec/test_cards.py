@@ -792,7 +792,7 @@ def test_the_drug_safety_card_says_which_drugs_since_when_and_by_which_source() 
     card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(a_risk(),)))
     assert card.indicator.value == "critical"
     assert card.summary == (
-        "phenelzine (an MAOI) and sertraline are on record together today: check now what is taken"
+        "On record together today: phenelzine (an MAOI) and sertraline; check now what is taken"
     )
     told = "- phenelzine (an MAOI) together with sertraline, 4 days, 2026-06-27 to 2026-06-30, going on"
     assert f"{told} (MedicationRequest/1, MedicationRequest/2)." in card.detail
@@ -806,17 +806,26 @@ def test_the_pair_that_is_certain_today_gives_the_summary_and_all_are_told() -> 
     after = a_risk("tranylcypromine", "fluoxetine", together_today=Answer.NOT_MET, sources=("another",))
     over = a_risk("isocarboxazid", "venlafaxine", goes_on=False)
     card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(after, a_risk(), over)))
-    assert card.summary.startswith("phenelzine (an MAOI) and sertraline are on record")
+    assert "phenelzine (an MAOI) and sertraline" in card.summary
     assert "tranylcypromine (an MAOI)" in card.detail
     assert "isocarboxazid" not in card.detail
     assert "Source: another; a label (read)." in card.detail
+
+
+@pytest.mark.conformance("CH-505")
+@pytest.mark.parametrize("together", list(Answer))
+def test_the_longest_names_fit_the_summary_and_longer_ones_are_left_out(together: Answer) -> None:
+    for other, is_named in (("dextromethorphan / bupropion", True), ("x" * 100, False), ("\x00", False)):
+        risk = a_risk("tranylcypromine", other, together_today=together)
+        card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(risk,)))
+        assert ("tranylcypromine (an MAOI)" in card.summary) is is_named
 
 
 def test_an_maoi_too_soon_is_a_warning() -> None:
     after = a_risk(together_today=Answer.NOT_MET)
     card = only_card(an_assessment(Verdict.NOT_MET, (0, 0), maoi_risks=(after,)))
     assert card.indicator.value == "warning"
-    assert "may be taken together or too soon after each other" in card.summary
+    assert card.summary.startswith("Perhaps together, or too soon after each other: phenelzine (an MAOI)")
 
 
 # --- what is requested already --------------------------------------------------------------------------

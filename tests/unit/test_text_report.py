@@ -14,7 +14,7 @@ from cds_service.trd.model import (
     Staging,
     StagingItem,
 )
-from cds_service.trd.record import Domain, Measurement
+from cds_service.trd.record import Domain, Measurement, OpenRequest
 from tests.spec.assessments import SUICIDALITY, an_assessment
 
 HYPOTHYROIDISM = Finding("hypothyroidism", Answer.MET, "Hypothyroidism is on record", ("Condition/3",))
@@ -36,8 +36,27 @@ STEPS = (
     NextStep("Psilocybin", "drug", "research only", label="psilocybin", is_shown=False),
 )
 
+ASKED = OpenRequest(
+    "psychiatry-referral",
+    "referral to psychiatry",
+    "ServiceRequest/7",
+    "active",
+    date(2026, 5, 2),
+    "2026-05-02",
+    Answer.MET,
+)
+UNDATED = OpenRequest("phq-9", "PHQ-9", "ServiceRequest/8", "draft", None, "", Answer.UNKNOWN)
+
 SECTIONS = [
     # what the assessment holds, the section
+    (
+        {"open_requests": (ASKED, UNDATED)},
+        [
+            "Asked for already",
+            "  referral to psychiatry: active, 2026-05-02 (ServiceRequest/7)",
+            "  perhaps PHQ-9: draft, no date (ServiceRequest/8)",
+        ],
+    ),
     ({"check_first": (HYPOTHYROIDISM,)}, ["Check first", "  Hypothyroidism is on record (Condition/3)"]),
     (
         {"residual_impairment": (WORK,)},
@@ -95,7 +114,7 @@ def test_safety_comes_first_and_what_to_check_before_the_trials() -> None:
     assessment = an_assessment(**everything, safety=SUICIDALITY)
     titles = [section[0].partition(",")[0] for section in sections(assessment)]
     assert titles == [
-        *("Safety", "Check first", "Trials", "Residual impairment"),
+        *("Safety", "Check first", "Trials", "Residual impairment", "Asked for already"),
         *("Staging", "Beyond mood", "Options at the stage treatment-resistant"),
     ]
     assert sections(assessment)[0][1] == "  met (PHQ-9 item 9 answered 2 on 2026-06-20)"
