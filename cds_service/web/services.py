@@ -40,5 +40,5 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         terminology=site.terminology,
         definitions=site.definitions,
     )
-    g.verdict = assessment.verdict.value
+    g.verdict = assessment.verdict.value if assessment else "not-asked"
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})
