@@ -27,8 +27,8 @@ from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.days import shifted
 from cds_service.trd.record import Prescription
 
-DAYS_AHEAD = 366
-"""How far ahead a draft is read, so that all its planned steps are seen; one without an end goes on so long."""
+DAYS_AHEAD = 1000
+"""How far ahead a draft is read, so that all its planned steps are seen."""
 NO_NEW_USE = ("cancelled", "completed", "entered-in-error", "stopped")
 PLACE = "context.draftOrders"
 
@@ -69,6 +69,8 @@ def read_draft(
 ) -> Prescription | None:
     """The prescription that a draft would be, in the elements of R4; None where it is of no interest.
 
+    Its days are those it orders from today on. One dose without an end is given its first day alone, as an order
+    that is read on the day it begins.
     `find` resolves references, `on` is today, `names` is what a terminology service says of codes.
     """
     if order.resource.get("status") in NO_NEW_USE:
@@ -143,5 +145,7 @@ def _as_signed(order: dict[str, Any], on: date) -> dict[str, Any]:
 def _from_today(told: Prescription, on: date) -> Prescription | None:
     """What is left of it from today on; None where all its days are over."""
     ahead = [segment for segment in told.segments if segment.last_day >= on]
-    segments = tuple(replace(segment, first_day=max(segment.first_day, on)) for segment in ahead)
-    return replace(told, segments=segments) if segments else None
+    segments = [replace(segment, first_day=max(segment.first_day, on)) for segment in ahead]
+    if len(segments) == 1 and segments[0].last_day == shifted(on, DAYS_AHEAD):
+        segments = [replace(segments[0], last_day=segments[0].first_day)]
+    return replace(told, segments=tuple(segments)) if segments else None
