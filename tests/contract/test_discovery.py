@@ -44,6 +44,7 @@ def test_each_pair_of_hook_and_id_is_listed_once_and_can_be_called(service: Runn
         assert service.post(request_of(hook), f"/cds-services/{service_id}").status_code == 200
 
 
+@pytest.mark.conformance("CH-105", "CH-H09", "CH-H20", "CH-H24")
 def test_each_hook_has_a_service_of_its_own(service: RunningService) -> None:
     services = service.get("/cds-services").json()["services"]
     assert {listed["hook"]: listed["id"] for listed in services} == {

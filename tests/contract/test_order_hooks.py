@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,16 @@ from cds_service.report import EXTENSION_KEY
 from cds_service.trd.answers import Answer
 from cds_service.trd.draft_orders import Concern
 from fhir_fixtures import vignettes
-from fhir_fixtures.builders import bundle, condition, medication, medication_request, patient, searchset
+from fhir_fixtures.builders import (
+    RXNORM,
+    UCUM,
+    bundle,
+    condition,
+    medication,
+    medication_request,
+    patient,
+    searchset,
+)
 from fhir_fixtures.server import EmbeddedServer
 from tests.contract.conftest import EMPTY_PREFETCH, ON, RunningService, Serve, authorization, path_of
 from tests.contract.order_hooks import (
@@ -29,6 +39,9 @@ from tests.contract.order_hooks import (
     order_request,
 )
 from tests.contract.replies import assert_operation_outcome, assert_sound
+from tests.contract.stub_server import StubServer
+from tests.contract.test_terminology import KNOWS_SERTRALINE
+from tests.contract.test_terminology import SERTRALINE as UNLISTED
 from tests.test_vignettes import sorted_by_type
 
 TOKEN = "marker-token-51c0"
@@ -316,6 +329,39 @@ def test_a_draft_is_read_like_any_order(
     assert judged.drafts[0].treats_depression.answer is not Answer.NOT_MET
 
 
+@pytest.mark.conformance("CH-W02", "CH-H02", "CH-007", "CH-903")
+@EITHER_HOOK
+def test_an_order_as_the_sandbox_puts_it_together(service: RunningService, judged: Judged, hook: str) -> None:
+    """No Bundle.type, no fullUrl, no intent, an object as category, times of day as a repeat; and things unheard of."""
+    order = {
+        "resourceType": "MedicationRequest",
+        "id": "request-123",
+        "status": "draft",
+        "category": {"coding": [{"system": "http://hl7.org/fhir/medication-order-category", "code": "outpatient"}]},
+        "subject": {"reference": "Patient/p1", "display": "Patient p1"},
+        "authoredOn": "2026-06-30",
+        "medicationCodeableConcept": {
+            "text": "sertraline 50 MG Oral Tablet",
+            "coding": [{"system": RXNORM, "code": "312941", "display": "sertraline 50 MG Oral Tablet"}],
+        },
+        "dosageInstruction": [
+            {
+                "doseAndRate": [{"doseQuantity": {"value": 1, "system": UCUM, "code": "{tablet}"}}],
+                "timing": {
+                    "repeat": {"frequency": 1, "period": 1, "periodUnit": "d", "boundsPeriod": {"start": "2026-06-30"}}
+                },
+            }
+        ],
+    }  # fmt: skip
+    body = about_bundle(hook, drafts_of(order), ["MedicationRequest/request-123"])
+    body |= {"extension": {"com.example": [1]}, "unheardOf": True}
+    body["context"]["unheardOf"] = {"deep": [1]}
+    reply = ask(service, body)
+    assert_sound(reply.status_code, reply.json())
+    assert judged.seen == [("MedicationRequest/request-123", "sertraline")]
+    assert judged.doses == [(50, 50)]
+
+
 def test_a_draft_that_is_to_begin_later_is_read_from_that_day(
     service: RunningService, judged: Judged
 ) -> None:
@@ -465,6 +511,19 @@ def test_the_reason_of_a_draft_may_lie_in_the_record(service: RunningService, ju
     prefetch = EMPTY_PREFETCH | {"patient": patient(), "conditions": searchset(pain)}
     ask(service, order_request("order-sign", order, prefetch=prefetch))
     assert judged.drafts[0].treats_depression.answer is Answer.NOT_MET
+
+
+@EITHER_HOOK
+def test_a_drug_that_only_a_terminology_service_can_name(
+    serve: Serve, judged: Judged, tmp_path: Path, hook: str
+) -> None:
+    order = draft(medication=UNLISTED)
+    with StubServer(KNOWS_SERTRALINE) as names:
+        settings = {"terminology_server": names.base_url, "terminology_cache": tmp_path / "names.sqlite3"}
+        reply = ask(serve(**settings), order_request(hook, order))
+    assert len(reply.json()["cards"]) == 1
+    assert judged.doses == [(50, 50)]
+    assert judged.drafts[0].named_by == names.base_url
 
 
 # --- the record beside the draft -------------------------------------------------------------------------
