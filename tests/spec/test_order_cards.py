@@ -382,4 +382,9 @@ def test_a_long_summary_still_fits_at_intake(summary: str) -> None:
 
 
 def test_every_kind_of_card_has_words_for_intake() -> None:
-    assert set(load_words().intake) - {"summary"} == set(load_words().cards)
+    assert set(load_words().cards) <= set(load_words().intake)
+    assert all(
+        words.startswith("**At intake:** ")
+        for kind, words in load_words().intake.items()
+        if kind != "summary"
+    )
