@@ -297,7 +297,7 @@ def _card(rung: Rung, assessment: Assessment, call: Call, new_uuid: Callable[[],
     requested = find_requested(wanted, assessment)
     occasion = _occasion(rung, assessment, call, summary)
     suggestions = tuple(
-        suggestion_for(_for_age(name, assessment), occasion, new_uuid)
+        suggestion_for(for_age(name, assessment), occasion, new_uuid)
         for name in wanted
         if name not in requested.certain
     )
@@ -353,7 +353,8 @@ def _lead(words: CardWords, rung: Rung) -> tuple[str, ...]:
     return tuple(template.format(**values) for template in words.lead)
 
 
-def _for_age(name: str, assessment: Assessment) -> str:
+def for_age(name: str, assessment: Assessment) -> str:
+    """The request that stands for this one in late life, or the same."""
     words = load_words()
     is_older = assessment.age_years is not None and assessment.age_years >= words.older_adult_from_years
     return words.requests[name].older_adults or name if is_older else name

@@ -71,6 +71,18 @@ def build_detail(
     return "\n\n".join(part for part in parts if part)
 
 
+def build_order_detail(assessment: Assessment, lead: tuple[str, ...]) -> str:
+    """The text of a card about an order: `lead`, then the trials of the assessment as they are judged."""
+    parts = [
+        *lead,
+        _trials(assessment) if assessment.trials else "",
+        _unread(assessment.unread),
+        _not_looked_at(assessment.not_looked_at),
+        f"{_definition(assessment.definition, '')} Assessed on {assessment.on}.",
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
 def mg_per_day(dose: float | None) -> str:
     """A dose as a prescriber writes it: 75 mg, 37.5 mg."""
     return "dose not known" if dose is None else f"{plain_number(dose)} mg"

@@ -62,6 +62,26 @@ class CardWords:
 
 
 @dataclass(frozen=True)
+class OrderWords:
+    """What a card says of one concern about a drafted order; `…_if_unknown` where it only may be so.
+
+    `removes` offers to take the order off the list. `source_label` is empty where the definition is the source.
+    """
+
+    kind: str
+    indicator: Indicator
+    indicator_if_unknown: Indicator
+    summaries: tuple[str, ...]
+    summaries_if_unknown: tuple[str, ...]
+    title: str
+    title_if_unknown: str
+    requests: tuple[str, ...]
+    removes: bool
+    override_reasons: tuple[Coding, ...]
+    source_label: str
+
+
+@dataclass(frozen=True)
 class CountWords:
     """How a definition of one rule calls what it counts: `2 adequate trials failed`."""
 
@@ -78,7 +98,8 @@ class Words:
     """All words. `levels` maps a wording level of an option to its words, most pressing first.
 
     `counts` are by the rule of the definition, `parameters` name those of a definition in plain words;
-    `optimise` says what to do with a dose below the minimum.
+    `optimise` says what to do with a dose below the minimum. `orders` are by the name of the concern,
+    `intake` by the kind of card, with `summary` for all.
     """
 
     source_label: str
@@ -100,6 +121,9 @@ class Words:
     pathways: tuple[PathwayWords, ...]
     other_pathway: PathwayWords
     age_pathway: PathwayWords
+    orders: dict[str, OrderWords]
+    order_words: dict[str, str]
+    intake: dict[str, str]
 
 
 def _words(found: dict[str, Any]) -> Words:
@@ -128,6 +152,9 @@ def _words(found: dict[str, Any]) -> Words:
         other_pathway=pathways.pop("other"),
         age_pathway=pathways.pop("age"),
         pathways=tuple(pathways.values()),
+        orders={name: _order(entry, reasons) for name, entry in found["orders"]["concerns"].items()},
+        order_words=found["orders"]["words"],
+        intake=found["intake"],
     )
 
 
@@ -140,6 +167,22 @@ def _card(kind: str, entry: dict[str, Any], reasons: dict[str, Coding]) -> CardW
         has_trials=entry["has_trials"],
         requests=tuple(entry["requests"]),
         override_reasons=tuple(reasons[code] for code in entry["override_reasons"]),
+    )
+
+
+def _order(entry: dict[str, Any], reasons: dict[str, Coding]) -> OrderWords:
+    return OrderWords(
+        kind=entry["topic"],
+        indicator=Indicator(entry["indicator"]),
+        indicator_if_unknown=Indicator(entry["indicator_if_unknown"]),
+        summaries=tuple(entry["summaries"]),
+        summaries_if_unknown=tuple(entry["summaries_if_unknown"]),
+        title=entry["title"],
+        title_if_unknown=entry["title_if_unknown"],
+        requests=tuple(entry["requests"]),
+        removes=entry["removes"],
+        override_reasons=tuple(reasons[code] for code in entry["override_reasons"]),
+        source_label=entry["source_label"],
     )
 
 

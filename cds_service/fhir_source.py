@@ -101,13 +101,13 @@ def needs(include_medications: bool = False) -> tuple[Need, ...]:
     )
 
 
-def collect(request: HookRequest, policy: FhirPolicy) -> Collected:
-    """All that the rules need about the request's patient.
+def collect(request: HookRequest, policy: FhirPolicy, access: FhirAccess | None = None) -> Collected:
+    """All that the rules need about the request's patient. `access` is that of the request if it was used before.
 
     Raises MissingEvidence if a required key cannot be had.
     """
     found, lacking = _read_prefetch(request, needs(policy.include_medications))
-    access = find_access(request, policy)
+    access = access or find_access(request, policy)
     if lacking:
         found |= _fetch_lacking(lacking, access, request.patient_id)
     return _join(found, access, request)

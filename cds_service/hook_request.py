@@ -19,6 +19,11 @@ from cds_service.errors import RequestError
 from cds_service.fhir_address import is_fhir_id
 
 USER_TYPES = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson")
+"""Who may be the user. Beyond patient-view only the first two are specified; the others get no card there."""
+
+NEEDS_ENCOUNTER = ("encounter-start",)
+NEEDS_DRAFTS = ("order-select", "order-sign")
+NEEDS_SELECTIONS = ("order-select",)
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)  # what can stand in an HTTP header
@@ -35,7 +40,8 @@ class HookRequest:
 
     `prefetch` is as it came: nothing in it has been checked. `token` is None when none was granted
     or `token_expired`; `scopes` is None when no authorization came, so that nothing limits an open
-    server, and empty when nothing was granted.
+    server, and empty when nothing was granted. `draft_orders` is None for hooks without drafts, `selections`
+    where the hook is about all of them; what either holds has not been checked.
     """
 
     hook: str
@@ -48,6 +54,8 @@ class HookRequest:
     token_expired: bool = False
     scopes: tuple[str, ...] | None = None
     prefetch: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    draft_orders: dict[str, Any] | None = field(default=None, repr=False, hash=False)
+    selections: tuple[Any, ...] | None = field(default=None, repr=False, hash=False)
 
 
 def read_hook_request(body: bytes, hook: str) -> HookRequest:
@@ -61,9 +69,10 @@ def read_hook_request(body: bytes, hook: str) -> HookRequest:
         hook_instance=_hook_instance(_required(root, "hookInstance", "$")),
         user_reference=_user_reference(_required(context, "userId", "$.context")),
         patient_id=patient_id,
-        encounter_id=_optional(context, "encounterId", "$.context", _fhir_id),
+        encounter_id=_read_encounter(context, hook),
         fhir_server=_optional(root, "fhirServer", "$", _server),
         prefetch=_optional(root, "prefetch", "$", _object) or {},
+        **_read_drafts(context, hook),
         **_read_authorization(root, patient_id),
     )
 
@@ -147,6 +156,24 @@ def _user_reference(value: Any) -> str:
     return str(value)
 
 
+def _read_encounter(context: dict[str, Any], hook: str) -> str | None:
+    if hook in NEEDS_ENCOUNTER:
+        return _fhir_id(_required(context, "encounterId", "$.context"), "$.context.encounterId")
+    return _optional(context, "encounterId", "$.context", _fhir_id)
+
+
+def _read_drafts(context: dict[str, Any], hook: str) -> dict[str, Any]:
+    """`draftOrders` and `selections` where the hook has them, as they came: real clients send odd ones."""
+    found: dict[str, Any] = {}
+    if hook in NEEDS_DRAFTS:
+        drafts = _required(context, "draftOrders", "$.context")
+        found["draft_orders"] = _object(drafts, "$.context.draftOrders")
+    if hook in NEEDS_SELECTIONS:
+        selections = _required(context, "selections", "$.context")
+        found["selections"] = tuple(_array(selections, "$.context.selections"))
+    return found
+
+
 def _fhir_id(value: Any, path: str) -> str:
     if not is_fhir_id(_text(value, path)):
         raise RequestError(
@@ -216,6 +243,10 @@ def _optional(holder: dict[str, Any], name: str, path: str, read: Callable[[Any,
 
 def _object(value: Any, path: str) -> dict[str, Any]:
     return _of_kind(value, dict, "an object", path)
+
+
+def _array(value: Any, path: str) -> list[Any]:
+    return _of_kind(value, list, "an array", path)
 
 
 def _text(value: Any, path: str) -> str:

@@ -2,20 +2,24 @@
 
 request -> collected -> history -> exposures -> trials -> outcomes -> assessment -> cards
 
-Where a terminology service is set up, it names codes of the collected that our tables lack.
+Where a terminology service is set up, it names codes of the collected that our tables lack. The hooks on orders
+take the same line once a draft is of interest; their cards are about the drafts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from cards.call import NO_CALL, Call
-from cards.card import to_json
+from cards.card import Card, to_json
 from cards.catalogue import cards_for
-from cds_service.fhir_access import FhirPolicy
+from cards.intake import at_intake
+from cards.order_cards import order_cards
+from cds_service.drafts import DraftsOfInterest, find_drafts_of_interest
+from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_source import collect
@@ -26,8 +30,10 @@ from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.agreement import explain_difference
+from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.companions import find_companions
 from cds_service.trd.definitions import Judge, assess
+from cds_service.trd.draft_orders import judge_drafts
 from cds_service.trd.exposures import build_exposures
 from cds_service.trd.maoi import find_maoi_risks
 from cds_service.trd.model import (
@@ -42,7 +48,7 @@ from cds_service.trd.next_steps import find_next_steps
 from cds_service.trd.other_trials import find_other_trials
 from cds_service.trd.outcomes import judge_outcomes
 from cds_service.trd.parameters import Definition
-from cds_service.trd.record import History
+from cds_service.trd.record import History, Prescription
 from cds_service.trd.staging import rests_on_companions
 from cds_service.trd.trials import find_trials
 
@@ -60,37 +66,90 @@ def respond(
     terminology: TerminologyClient | None = None,
     definitions: Mapping[str, Definition] | None = None,
     smart_app_url: str | None = None,
-) -> tuple[dict[str, Any], Assessment]:
+) -> tuple[dict[str, Any], Assessment | None]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
+    There is none where nothing was asked for: a hook on orders, none of which is of interest here.
     `terminology` is the service that may name codes which our tables lack; `definitions` are all that are
     looked at (ours, unless given). `smart_app_url` is the launch URL of the app that cards link to.
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
-    collected = name_codes(collect(request, policy), terminology)
-    assessment = assess_collected(
-        collected,
-        definition_id,
-        on,
-        assume_one_unit_daily=assume_one_unit_daily,
-        definitions=definitions,
-    )
+    access = find_access(request, policy)
+    drafts = _drafts_of(request, access, terminology, on)
+    if drafts is not None and not drafts.orders:
+        return {"cards": []}, None
+    collected = name_codes(collect(request, policy, access), terminology)
+    if drafts is not None:
+        collected = replace(collected, unread=(*collected.unread, *drafts.unread))
+    history = read_history(collected, on, assume_one_unit_daily=assume_one_unit_daily)
+    known = definitions or load_definitions()
+    assessment = assess_history(history, known[definition_id], on, known)
     call = Call(request.hook, request.user_reference, request.encounter_id, smart_app_url or "")
-    return reply(assessment, call, extension), assessment
+    if drafts is None:
+        cards = view_cards(assessment, call)
+    else:
+        told = drafts.read(collected, on)
+        told = assume_one_unit_a_day(told) if assume_one_unit_daily else told
+        cards = draft_cards(told, history, assessment, call)
+    return _body(cards, assessment, call, extension), assessment
 
 
 def reply(assessment: Assessment, call: Call = NO_CALL, extension: bool = True) -> dict[str, Any]:
-    """Cards, and the assessment itself as `extension`.
+    """The body of a reply to patient-view: cards, and the assessment itself as `extension`."""
+    return _body(view_cards(assessment, call), assessment, call, extension)
 
-    A user who is a Patient or RelatedPerson gets neither: both are for professionals.
+
+def _body(cards: tuple[Card, ...], assessment: Assessment, call: Call, extension: bool) -> dict[str, Any]:
+    """Where cards become JSON.
+
+    A user who is a Patient or RelatedPerson gets neither cards nor assessment: both are for professionals.
     """
     if call.user_reference.startswith(NOT_PROFESSIONAL):
         return {"cards": []}
-    body: dict[str, Any] = {"cards": [to_json(card) for card in cards_for(assessment, call=call)]}
+    body: dict[str, Any] = {"cards": [to_json(card) for card in cards]}
     if extension:
         body["extension"] = {EXTENSION_KEY: without_empty(assessment_json(assessment))}
     return body
+
+
+def view_cards(assessment: Assessment, call: Call) -> tuple[Card, ...]:
+    """The cards of the hooks that ask about the patient as a whole; encounter-start has words of its own."""
+    cards = cards_for(assessment, call=call)
+    return tuple(map(at_intake, cards)) if call.hook == "encounter-start" else cards
+
+
+def draft_cards(
+    drafts: Sequence[Prescription], history: History, assessment: Assessment, call: Call
+) -> tuple[Card, ...]:
+    """The cards about drafted orders. The record's own copy of a draft is no second order beside it."""
+    others = without_drafts(history, drafts)
+    concerns = judge_drafts(drafts, others, assessment, load_precautions(), assessment.on)
+    return order_cards(concerns, assessment, call=call)
+
+
+def without_drafts(history: History, drafts: Sequence[Prescription]) -> History:
+    """The history without the orders that are signed again: the same reference, and of the same agent.
+
+    The ids of drafts may be temporary, and then name something else in the record.
+    """
+    own = {(draft.reference, draft.agent) for draft in drafts}
+
+    def others(orders: tuple[Prescription, ...]) -> tuple[Prescription, ...]:
+        return tuple(order for order in orders if (order.reference, order.agent) not in own)
+
+    return replace(history, prescriptions=others(history.prescriptions), add_ons=others(history.add_ons))
+
+
+def _drafts_of(
+    request: HookRequest, access: FhirAccess, terminology: TerminologyClient | None, on: date
+) -> DraftsOfInterest | None:
+    """The drafts of interest; None for a hook that is not about orders. For a patient there are none."""
+    if request.draft_orders is None:
+        return None
+    if request.user_reference.startswith(NOT_PROFESSIONAL):
+        return DraftsOfInterest()
+    return find_drafts_of_interest(request, access, terminology, on)
 
 
 def assess_collected(

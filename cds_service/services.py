@@ -21,6 +21,18 @@ class Service:
     prefetch: tuple[tuple[str, str], ...]
 
 
+_DATA = (
+    "Needs the prefetch keys patient, medications, observations and conditions, or read access to "
+    "the FHIR server for those that are not prefetched and for Medications that prescriptions refer "
+    "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements, "
+    "administrations, procedures, filled-in questionnaires, adverse events, allergies and open requests are "
+    "read where they can be had; the answer says where they were not."
+)
+_DRAFTS = (
+    "Orders of other drugs, and orders without a drug, are answered at once with no card and need no data. "
+)
+
+
 def find_services(include_medications: bool = False) -> tuple[Service, ...]:
     """All services; `include_medications` is the setting `prefetch_include`."""
     prefetch = tuple((need.key, need.template) for need in needs(include_medications))
@@ -34,13 +46,41 @@ def find_services(include_medications: bool = False) -> tuple[Service, ...]:
                 "depression are met: which antidepressant trials, at what dose, for how long, with what "
                 "effect, and what is not known."
             ),
-            usage_requirements=(
-                "Needs the prefetch keys patient, medications, observations and conditions, or read access to "
-                "the FHIR server for those that are not prefetched and for Medications that prescriptions refer "
-                "to. Without the data the answer is 412, never an empty list of cards. Dispensings, statements, "
-                "administrations, procedures, filled-in questionnaires, adverse events, allergies and open "
-                "requests are read where they can be had; the answer says where they were not."
+            usage_requirements=_DATA,
+            prefetch=prefetch,
+        ),
+        Service(
+            id="trd-encounter-start",
+            hook="encounter-start",
+            title="Treatment-resistant depression at intake: adequate-trial criteria",
+            description=(
+                "Tells at the start of an encounter what trd-patient-view tells when a chart is opened: whether "
+                "adequate-trial criteria for treatment-resistant depression are met, and what to settle at intake."
             ),
+            usage_requirements=_DATA,
+            prefetch=prefetch,
+        ),
+        Service(
+            id="trd-order-select",
+            hook="order-select",
+            title="Antidepressant being ordered, in the light of earlier trials",
+            description=(
+                "Judges the selected draft of an antidepressant or augmenting agent by the record: whether the "
+                "drug or its class has failed, whether the dose is below the adequate minimum, whether a running "
+                "trial would be cut short, whether two trials have failed already, and washout and duplicates."
+            ),
+            usage_requirements=_DRAFTS + _DATA,
+            prefetch=prefetch,
+        ),
+        Service(
+            id="trd-order-sign",
+            hook="order-sign",
+            title="Antidepressant about to be signed, in the light of earlier trials",
+            description=(
+                "Judges all drafts of antidepressants and augmenting agents that are about to be signed, as "
+                "trd-order-select judges the selected ones."
+            ),
+            usage_requirements=_DRAFTS + _DATA,
             prefetch=prefetch,
         ),
     )

@@ -11,7 +11,9 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("cds_service", "cards", "fhir_fixtures")
-NOUNS = {f"cds_service.trd.{module}" for module in ("answers", "model", "parameters", "record")}
+NOUNS = {
+    f"cds_service.trd.{module}" for module in ("answers", "draft_orders", "model", "parameters", "record")
+}
 RULES = sorted((ROOT / "cds_service" / "trd").glob("*.py"))
 CARDS = sorted((ROOT / "cards").glob("*.py"))
 READERS = sorted((ROOT / "cds_service" / "fhir_reading").glob("*.py"))

@@ -41,5 +41,5 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         definitions=site.definitions,
         smart_app_url=site.settings.smart_app_url,
     )
-    g.verdict = assessment.verdict.value
+    g.verdict = assessment.verdict.value if assessment else "not-asked"
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

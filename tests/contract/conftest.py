@@ -98,6 +98,25 @@ def hook_request(**elements: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
+CONTEXTS: dict[str, dict[str, Any]] = {
+    "patient-view": {},
+    "encounter-start": {"encounterId": "e1"},
+    "order-select": {"selections": [], "draftOrders": {"resourceType": "Bundle"}},
+    "order-sign": {"draftOrders": {"resourceType": "Bundle"}},
+}
+"""What each hook requires in its context beyond user and patient."""
+
+
+def path_of(hook: str) -> str:
+    return f"/cds-services/trd-{hook}"
+
+
+def request_of(hook: str, context: dict[str, Any] | None = None, **elements: Any) -> dict[str, Any]:
+    """A valid request of this hook about a patient of whom nothing is recorded; `context` adds to its own."""
+    usual = {"userId": "Practitioner/1", "patientId": "p1"}
+    return hook_request(hook=hook, context=usual | CONTEXTS[hook] | (context or {}), **elements)
+
+
 def authorization(token: str, **elements: Any) -> dict[str, Any]:
     return {
         "access_token": token,

@@ -25,12 +25,14 @@ from fhir_fixtures import vignettes
 from fhir_fixtures.builders import bundle, condition, medication_request, observation, patient, searchset
 from fhir_fixtures.server import EmbeddedServer
 from tests.contract.conftest import (
+    CONTEXTS,
     EMPTY_PREFETCH,
     HOOK_PATH,
     RunningService,
     Serve,
     authorization,
     hook_request,
+    request_of,
     subsets_of_keys,
 )
 from tests.contract.replies import assert_nothing_empty, assert_operation_outcome, assert_sound
@@ -187,7 +189,7 @@ def test_ch_105_to_112_each_entry_is_complete(service: RunningService) -> None:
     for entry in discovered(service):
         assert set(entry) <= {"hook", "title", "description", "id", "prefetch", "usageRequirements"}
         assert all(entry[name] for name in entry)
-        assert entry["hook"] == "patient-view"
+        assert entry["hook"] in CONTEXTS
         assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]*", entry["id"])
         assert entry["id"] != "feedback"
         assert "412" in entry["usageRequirements"]
@@ -199,7 +201,7 @@ def test_ch_105_to_112_each_entry_is_complete(service: RunningService) -> None:
 @pytest.mark.conformance("CH-107")
 def test_ch_107_each_id_can_be_called(service: RunningService) -> None:
     for entry in discovered(service):
-        body = hook_request(hook=entry["hook"])
+        body = request_of(entry["hook"])
         assert service.post(body, f"/cds-services/{entry['id']}").status_code == 200
 
 
@@ -356,9 +358,9 @@ PARAMETERS = {"Patient/p1": set(), "AdverseEvent": {"subject"}}
     "CH-301", "CH-302", "CH-303", "CH-304", "CH-305", "CH-306", "CH-307", "CH-308", "CH-309"
 )
 def test_ch_301_to_309_templates(service: RunningService) -> None:
-    (entry,) = discovered(service)
-    assert set(entry["prefetch"]) == set(KEYS)
-    for template in entry["prefetch"].values():
+    entries = discovered(service)
+    assert all(set(entry["prefetch"]) == set(KEYS) for entry in entries)
+    for template in {template for entry in entries for template in entry["prefetch"].values()}:
         tokens = re.findall(r"\{\{(.*?)\}\}", template)
         assert tokens == ["context.patientId"]
         expanded = template.replace("{{context.patientId}}", "p1")

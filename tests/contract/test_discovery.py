@@ -10,8 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.contract.conftest import RunningService, Serve, hook_request
+from cds_service.app import create_app
+from cds_service.settings import Settings
+from tests.contract.conftest import RunningService, Serve, request_of
 
+# The fields of each hook's context that its page marks as prefetch tokens, and that we use: all hooks have them.
 TOKEN = r"\{\{context\.(userId|patientId|encounterId)\}\}"
 VALUE = rf"((Patient/)?{TOKEN}|[A-Za-z0-9.,:/|-]+)"
 IN_THE_SUBSET = re.compile(rf"[A-Z][A-Za-z]*(/{TOKEN}|\?[a-z_-]+={VALUE}(&[a-z_-]+(:in)?={VALUE})*)")
@@ -29,29 +32,52 @@ def test_discovery_is_what_its_schema_says(service: RunningService, path: str) -
     assert_nothing_empty(reply.json())
 
 
+@pytest.mark.conformance("CH-107", "CH-109")
 def test_each_pair_of_hook_and_id_is_listed_once_and_can_be_called(service: RunningService) -> None:
     services = service.get("/cds-services").json()["services"]
     pairs = [(listed["hook"], listed["id"]) for listed in services]
     assert len(set(pairs)) == len(pairs)
+    assert len({service_id for _, service_id in pairs}) == len(
+        pairs
+    )  # no id announces that it replaces another
     for hook, service_id in pairs:
-        assert service.post(hook_request(hook=hook), f"/cds-services/{service_id}").status_code == 200
+        assert service.post(request_of(hook), f"/cds-services/{service_id}").status_code == 200
 
 
-def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -> None:
-    (listed,) = service.get("/cds-services").json()["services"]
-    assert set(listed["prefetch"]) == {
-        *("patient", "medications", "observations", "conditions"),
-        *("dispenses", "statements", "administrations"),
-        *("procedures", "questionnaires", "adverseEvents", "allergies", "requests"),
+@pytest.mark.conformance("CH-105", "CH-H09", "CH-H20", "CH-H24")
+def test_each_hook_has_a_service_of_its_own(service: RunningService) -> None:
+    services = service.get("/cds-services").json()["services"]
+    assert {listed["hook"]: listed["id"] for listed in services} == {
+        "patient-view": "trd-patient-view",
+        "encounter-start": "trd-encounter-start",
+        "order-select": "trd-order-select",
+        "order-sign": "trd-order-sign",
     }
-    for template in listed["prefetch"].values():
-        assert IN_THE_SUBSET.fullmatch(template)
-        assert "_include" not in template
+
+
+@pytest.mark.conformance("CH-104")
+def test_with_nothing_to_offer_there_is_an_empty_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cds_service.app.find_services", lambda *_: ())
+    reply = create_app(Settings()).test_client().get("/cds-services")
+    assert (reply.status_code, reply.get_json()) == (200, {"services": []})
+
+
+@pytest.mark.conformance("CH-304")
+def test_the_templates_keep_to_the_recommended_subset(service: RunningService) -> None:
+    for listed in service.get("/cds-services").json()["services"]:
+        assert set(listed["prefetch"]) == {
+            *("patient", "medications", "observations", "conditions"),
+            *("dispenses", "statements", "administrations"),
+            *("procedures", "questionnaires", "adverseEvents", "allergies", "requests"),
+        }
+        for template in listed["prefetch"].values():
+            assert IN_THE_SUBSET.fullmatch(template)
+            assert "_include" not in template
 
 
 def test_the_include_is_published_where_the_site_asks_for_it(serve: Serve) -> None:
-    (listed,) = serve(prefetch_include=True).get("/cds-services").json()["services"]
-    assert listed["prefetch"]["medications"].endswith("&_include=MedicationRequest:medication")
+    for listed in serve(prefetch_include=True).get("/cds-services").json()["services"]:
+        assert listed["prefetch"]["medications"].endswith("&_include=MedicationRequest:medication")
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])

@@ -14,8 +14,11 @@ from hypothesis import strategies as st
 
 from cds_service.app import create_app
 from cds_service.settings import Settings
+from cds_service.trd.draft_orders import Concern, judge_drafts
 from fhir_fixtures import vignettes
-from tests.contract.conftest import HOOK_PATH, ON, hook_request
+from fhir_fixtures.builders import medication
+from tests.contract.conftest import HOOK_PATH, ON, hook_request, path_of
+from tests.contract.order_hooks import HOOKS, Judged, about_bundle, draft, order_request
 from tests.contract.replies import assert_sound
 from tests.test_vignettes import sorted_by_type
 
@@ -47,6 +50,25 @@ def paths_in(value: Any, path: Path = ()) -> Iterator[Path]:
 
 
 REQUESTS = {vignette.id: request_about(vignette.id) for vignette in vignettes()}
+
+
+def order_request_about(number: int) -> dict[str, Any]:
+    """order-select about the orders that the patient has, as drafts, with a Medication among them."""
+    vignette = vignettes([number])[0]
+    orders = [entry["resource"] for entry in vignette.bundle["entry"]]
+    drafts = [order | {"status": "draft"} for order in orders if order["resourceType"] == "MedicationRequest"]
+    drafts.append(draft(patient_id=vignette.patient_id, medication=None, medicationReference=BESIDE))
+    body = order_request("order-select", *drafts, medication("beside"), prefetch=sorted_by_type(vignette))
+    body["context"]["patientId"] = vignette.patient_id
+    return body
+
+
+BESIDE = {"reference": "Medication/beside"}
+ORDER_REQUESTS = {vignette.id: order_request_about(vignette.id) for vignette in vignettes()}
+PATHS_TO_DRAFTS = {
+    number: [path for path in paths_in(request) if path[:1] == ("context",)][1:]
+    for number, request in ORDER_REQUESTS.items()
+}
 PATHS = {number: list(paths_in(request))[1:] for number, request in REQUESTS.items()}
 NAMES = sorted({path[-1] for paths in PATHS.values() for path in paths if isinstance(path[-1], str)})
 
@@ -58,6 +80,18 @@ def mutated_requests(draw: st.DrawFn) -> Any:
     for _ in range(draw(st.integers(1, 4))):
         mutate(draw, request, draw(st.sampled_from(PATHS[number])))
     return request
+
+
+@st.composite
+def mutated_order_requests(draw: st.DrawFn) -> Any:
+    """With more changes in the drafts than elsewhere; as order-select, or as order-sign."""
+    number = draw(st.sampled_from(sorted(ORDER_REQUESTS)))
+    request = copy.deepcopy(ORDER_REQUESTS[number])
+    for _ in range(draw(st.integers(1, 4))):
+        mutate(draw, request, draw(st.sampled_from(PATHS_TO_DRAFTS[number])))
+    if draw(st.booleans()):
+        mutate(draw, request, draw(st.sampled_from(list(paths_in(request))[1:])))
+    return request | {"hook": draw(st.sampled_from(HOOKS))}
 
 
 def mutate(draw: st.DrawFn, request: Any, path: Path) -> None:
@@ -95,8 +129,17 @@ def client() -> FlaskClient:
     return create_app(Settings(), today=lambda: ON).test_client()
 
 
-def assert_answered(client: FlaskClient, request: Any) -> None:
-    reply = client.post(HOOK_PATH, data=json.dumps(request).encode())
+@pytest.fixture
+def judging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All concerns about each draft, beside those that the rules find."""
+    every = Judged(*Concern)
+    monkeypatch.setattr(
+        "cds_service.respond.judge_drafts", lambda *given: (*judge_drafts(*given), *every(*given))
+    )
+
+
+def assert_answered(client: FlaskClient, request: Any, path: str = HOOK_PATH) -> None:
+    reply = client.post(path, data=json.dumps(request).encode())
     assert_sound(reply.status_code, reply.get_json())
 
 
@@ -157,3 +200,49 @@ def test_any_json_as_a_prefetched_value_or_resource(
         value = {"resourceType": "Bundle", "type": "searchset", "entry": [{"resource": value}, value]}
     request["prefetch"] = request["prefetch"] | {key: value}
     assert_answered(client, request)
+
+
+@pytest.mark.usefixtures("judging")
+@pytest.mark.parametrize("hook", HOOKS)
+@pytest.mark.parametrize("number", sorted(ORDER_REQUESTS))
+def test_orders_as_they_are(client: FlaskClient, hook: str, number: int) -> None:
+    reply = client.post(path_of(hook), json=ORDER_REQUESTS[number] | {"hook": hook})
+    assert_sound(reply.status_code, reply.get_json())
+    assert reply.get_json()["cards"]
+
+
+@pytest.mark.conformance("CH-209")
+@pytest.mark.usefixtures("judging")
+@ANYTHING
+@given(request=mutated_order_requests())
+def test_a_few_elements_of_orders_changed(client: FlaskClient, request: Any) -> None:
+    assert_answered(client, request, path_of(request["hook"]))
+
+
+@pytest.mark.usefixtures("judging")
+@ANYTHING
+@given(
+    name=st.sampled_from(NAMES),
+    value=st.sampled_from(STRANGE),
+    number=st.sampled_from(sorted(ORDER_REQUESTS)),
+    hook=st.sampled_from(HOOKS),
+)
+def test_one_element_of_orders_changed_wherever_it_stands(
+    client: FlaskClient, name: str, value: Any, number: int, hook: str
+) -> None:
+    request = ORDER_REQUESTS[number] | {"hook": hook}
+    drafts = with_all_replaced(request["context"]["draftOrders"], name, value)
+    assert_answered(
+        client, request | {"context": request["context"] | {"draftOrders": drafts}}, path_of(hook)
+    )
+
+
+@pytest.mark.usefixtures("judging")
+@ANYTHING
+@given(value=JSON, is_entry=st.booleans(), hook=st.sampled_from(HOOKS), selections=st.lists(JSON, max_size=3))
+def test_any_json_as_drafts(
+    client: FlaskClient, value: Any, is_entry: bool, hook: str, selections: list[Any]
+) -> None:
+    drafts = {"entry": [{"resource": value}, value]} if is_entry else value
+    request = about_bundle(hook, drafts, ["MedicationRequest/d1", *selections])
+    assert_answered(client, request, path_of(hook))

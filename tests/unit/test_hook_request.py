@@ -78,6 +78,47 @@ REFUSED = [
     ("fhirAuthorization.patient", 1, "$.fhirAuthorization.patient: expected a string"),
     ("prefetch", [], "$.prefetch: expected an object, got an array"),
 ]
+BEGUN: dict[str, Any] = VALID | {"hook": "encounter-start"}
+SIGNED: dict[str, Any] = VALID | {
+    "hook": "order-sign",
+    "context": {"userId": "Practitioner/1", "patientId": "p1", "draftOrders": {"resourceType": "Bundle"}},
+}
+SELECTED: dict[str, Any] = VALID | {
+    "hook": "order-select",
+    "context": {**SIGNED["context"], "selections": ["MedicationRequest/d1"]},
+}
+REFUSED_OF_OTHER_HOOKS = [
+    # request, path of the change, new value, what the message has to name
+    (BEGUN, "context.encounterId", DELETED, "$.context.encounterId: required"),
+    (BEGUN, "context.encounterId", None, "$.context.encounterId: expected a string, got null"),
+    (BEGUN, "context.encounterId", "Encounter/e1", "$.context.encounterId: expected a bare FHIR id"),
+    (BEGUN, "context.userId", "Device/1", "$.context.userId: expected Type/id"),
+    (SIGNED, "context.draftOrders", DELETED, "$.context.draftOrders: required"),
+    (SIGNED, "context.draftOrders", None, "$.context.draftOrders: expected an object, got null"),
+    (SIGNED, "context.draftOrders", [], "$.context.draftOrders: expected an object, got an array"),
+    (SIGNED, "context.encounterId", 4, "$.context.encounterId: expected a string, got a number"),
+    (SELECTED, "context.draftOrders", DELETED, "$.context.draftOrders: required"),
+    (SELECTED, "context.selections", DELETED, "$.context.selections: required"),
+    (SELECTED, "context.selections", None, "$.context.selections: expected an array, got null"),
+    (
+        SELECTED,
+        "context.selections",
+        "MedicationRequest/d1",
+        "$.context.selections: expected an array, got a string",
+    ),
+    (SELECTED, "context.userId", "1", "$.context.userId: expected Type/id"),
+]
+ACCEPTED_OF_OTHER_HOOKS = [
+    (BEGUN, "context.userId", "PractitionerRole/1"),
+    (BEGUN, "context.userId", "Patient/p1"),
+    (SIGNED, "context.encounterId", None),
+    (SIGNED, "context.draftOrders", {}),
+    (SIGNED, "context.draftOrders", {"entry": 5}),
+    (SIGNED, "context.selections", 5),
+    (SELECTED, "context.selections", []),
+    (SELECTED, "context.selections", [None, 5, {}]),
+    (SELECTED, "context.userId", "RelatedPerson/1"),
+]
 REFUSED_BY_CODE_ONLY = [
     ("context.patientId", "..", "$.context.patientId: expected a bare FHIR id"),
     ("context.patientId", "p1\n", "$.context.patientId: expected a bare FHIR id"),
@@ -124,6 +165,36 @@ def test_the_published_schema_refuses_the_same(path: str, value: Any) -> None:
 @pytest.mark.parametrize(("path", "value"), ACCEPTED)
 def test_the_published_schema_accepts_the_same(path: str, value: Any) -> None:
     schema().validate(changed(path, value))
+
+
+@pytest.mark.conformance("CH-202", "CH-204", "CH-H02", "CH-H03", "CH-H04")
+@pytest.mark.parametrize(("request_", "path", "value", "message"), REFUSED_OF_OTHER_HOOKS)
+def test_what_a_hook_requires_is_refused_by_its_path(
+    request_: Any, path: str, value: Any, message: str
+) -> None:
+    body = changed(path, value, request_)
+    with pytest.raises(RequestError) as refused:
+        read(body, request_["hook"])
+    assert message in str(refused.value)
+    assert not schema().is_valid(body)
+
+
+@pytest.mark.parametrize(("request_", "path", "value"), ACCEPTED_OF_OTHER_HOOKS)
+def test_what_clients_of_a_hook_vary_is_accepted(request_: Any, path: str, value: Any) -> None:
+    body = changed(path, value, request_)
+    assert read(body, request_["hook"]).patient_id == "p1"
+    schema().validate(body)
+
+
+def test_drafts_and_selections_come_as_they_are() -> None:
+    selected, signed, seen = read(SELECTED, "order-select"), read(SIGNED, "order-sign"), read(VALID)
+    assert selected.draft_orders == signed.draft_orders == {"resourceType": "Bundle"}
+    assert selected.selections == ("MedicationRequest/d1",)
+    assert (signed.selections, seen.selections, seen.draft_orders) == (None, None, None)
+
+
+def test_what_another_hook_would_need_is_ignored() -> None:
+    assert read(changed("context.draftOrders", 5)).draft_orders is None
 
 
 @pytest.mark.parametrize(
@@ -187,15 +258,15 @@ def test_a_token_that_has_run_out_is_not_used(expires_in: int, usable: bool) -> 
     assert request.token_expired is not usable
 
 
-def read(body: Any) -> Any:
-    return read_hook_request(json.dumps(body).encode(), "patient-view")
+def read(body: Any, hook: str = "patient-view") -> Any:
+    return read_hook_request(json.dumps(body).encode(), hook)
 
 
-def changed(path: str, value: Any) -> Any:
-    """The valid request with the element at `path` replaced or deleted."""
+def changed(path: str, value: Any, request: Any = VALID) -> Any:
+    """A valid request with the element at `path` replaced or deleted."""
     if not path:
         return value
-    body = copy.deepcopy(VALID)
+    body = copy.deepcopy(request)
     *parents, last = path.split(".")
     holder = body
     for name in parents:

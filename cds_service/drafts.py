@@ -1,0 +1,99 @@
+"""From the drafts of an order hook to those of interest here, before anything else about the patient is asked for.
+
+order-select fires at every change of an order: drafts of other drugs must cost nothing. Only a draft whose drug is
+behind a reference to a Medication that did not come along may need the FHIR server, for that Medication alone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from cds_service.errors import MissingEvidence
+from cds_service.fhir_access import FhirAccess
+from cds_service.fhir_reading.code_names import Code, KnownName
+from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.fhir_reading.draft_orders import find_drafts, find_in, read_draft
+from cds_service.hook_request import HookRequest
+from cds_service.referenced_medications import fetch_medications
+from cds_service.terminology import TerminologyClient, name_codes
+from cds_service.trd.record import Prescription, Unread
+
+logger = logging.getLogger("cds_service.drafts")
+
+
+@dataclass(frozen=True)
+class DraftsOfInterest:
+    """Drafts of antidepressants and augmenting agents, with what is needed to read them.
+
+    `beside` are the Medications and whatever else came along, `unread` those that could not be had.
+    """
+
+    orders: tuple[Entry, ...] = ()
+    beside: tuple[Entry, ...] = ()
+    unread: tuple[Unread, ...] = ()
+    names: Mapping[Code, KnownName] = field(default_factory=dict)
+
+    def read(self, record: Collected, on: date) -> tuple[Prescription, ...]:
+        """Each draft as a prescription; `record` is all that is known of the patient."""
+        find = find_in(Collected(record.patient_id, self.beside, record.base_url), record)
+        told = [read_draft(order, find, on, self.names) for order in self.orders]
+        return tuple(draft for draft in told if draft and draft.drug)
+
+
+def find_drafts_of_interest(
+    request: HookRequest, access: FhirAccess, terminology: TerminologyClient | None, on: date
+) -> DraftsOfInterest:
+    """The drafts that there may be something to say about; none of them needs no data at all.
+
+    Raises MissingEvidence when an order about to be signed is of a Medication that cannot be had. While the
+    order is still being put together (order-select) that is no more than an order without a drug.
+    """
+    base_url = None if request.fhir_server is None else request.fhir_server.rstrip("/")
+    drafts = find_drafts(request.draft_orders or {}, request.selections, request.patient_id, base_url)
+    if drafts.foreign:
+        logger.warning("%d drafts of another patient left out", drafts.foreign)
+    if not drafts.orders:
+        return DraftsOfInterest()
+    beside = (*drafts.beside, *_prefetched_medications(request.prefetch))
+    collected = name_codes(Collected(request.patient_id, (*drafts.orders, *beside), base_url), terminology)
+    possible = _possible(drafts.orders, beside, collected, on)
+    if not possible:
+        return DraftsOfInterest()
+    fetched, gaps = fetch_medications((*possible, *beside), access)
+    beside = (*beside, *fetched)
+    collected = name_codes(Collected(request.patient_id, (*possible, *beside), base_url), terminology)
+    found = _possible(possible, beside, collected, on, is_certain=True)
+    if gaps and not found and request.selections is None:
+        raise MissingEvidence(
+            ("draftOrders",), f"Required data cannot be had. draftOrders: a Medication: {gaps[0].problem}."
+        )
+    return DraftsOfInterest(found, beside, gaps, collected.code_names)
+
+
+def _possible(
+    orders: tuple[Entry, ...],
+    beside: tuple[Entry, ...],
+    collected: Collected,
+    on: date,
+    *,
+    is_certain: bool = False,
+) -> tuple[Entry, ...]:
+    """The drafts that are, or (unless `is_certain`) may be, of a drug of our tables."""
+    find = find_in(Collected(collected.patient_id, beside, collected.base_url))
+    told = [(order, read_draft(order, find, on, collected.code_names)) for order in orders]
+    return tuple(order for order, draft in told if draft and (draft.drug or not is_certain))
+
+
+def _prefetched_medications(prefetch: Mapping[str, Any]) -> Iterator[Entry]:
+    for key, value in prefetch.items():
+        rows = value.get("entry") if isinstance(value, dict) else None
+        for number, row in enumerate(rows if isinstance(rows, list) else ()):
+            resource = row.get("resource") if isinstance(row, dict) else None
+            if isinstance(resource, dict) and resource.get("resourceType") == "Medication":
+                full_url = row.get("fullUrl")
+                place = f"prefetch.{key}.entry[{number}].resource"
+                yield Entry(resource, full_url if isinstance(full_url, str) else None, place)
