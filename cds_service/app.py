@@ -15,8 +15,11 @@ from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_collected, reply
-from cds_service.services import find_services
+from cds_service.security.gate import Gate, open_gate
+from cds_service.security.replay import UsedTokens
+from cds_service.services import Service, find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
+from cds_service.store.engine import default_store_url, open_engine
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.trd.parameters import Definition
@@ -54,9 +57,10 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
     _read_tables(settings.definition, definitions)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
+    services = find_services(settings.prefetch_include)
     site = Site(
         settings=settings,
-        services=find_services(settings.prefetch_include),
+        services=services,
         policy=FhirPolicy(
             allowed=settings.allowed_fhir_servers,
             allow_plain_http=not settings.is_production,
@@ -66,6 +70,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
         terminology=open_terminology(settings),
         definitions=definitions,
         today=today or date.today,
+        gate=_open_gate(settings, services),
     )
     add_routes(app, site)
     return app
@@ -101,6 +106,13 @@ def open_log(level: str) -> None:
     ours.setLevel(level.upper())
     ours.propagate = False
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+def _open_gate(settings: Settings, services: tuple[Service, ...]) -> Gate | None:
+    if not settings.needs_client_auth:
+        return None
+    engine = open_engine(settings.store_url or default_store_url())
+    return open_gate(settings, UsedTokens(engine), (service.id for service in services))
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

@@ -27,7 +27,14 @@ def serve(settings: Settings) -> None:
         app = create_app(settings)
         settle_memory()
         click.echo(f"trd-cds: {settings.own_address}/cds-services ({settings.mode})", err=True)
+        _announce_mode(settings)
         serve_app(app, settings, listening.detach())
+
+
+def _announce_mode(settings: Settings) -> None:
+    if not settings.is_production:
+        who = "anybody on this machine may call" if settings.lets_anyone_call else "client tokens are needed"
+        click.echo(f"trd-cds: development mode: {who}", err=True)
 
 
 def serve_app(app: Any, settings: Settings, listening: int) -> None:
