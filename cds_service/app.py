@@ -19,7 +19,7 @@ from cds_service.security.gate import Gate, open_gate
 from cds_service.security.replay import UsedTokens
 from cds_service.services import Service, find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
-from cds_service.store.engine import default_store_url, open_engine
+from cds_service.store.engine import open_store
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.trd.parameters import Definition
@@ -111,8 +111,8 @@ def open_log(level: str) -> None:
 def _open_gate(settings: Settings, services: tuple[Service, ...]) -> Gate | None:
     if not settings.needs_client_auth:
         return None
-    engine = open_engine(settings.store_url or default_store_url())
-    return open_gate(settings, UsedTokens(engine), (service.id for service in services))
+    used = UsedTokens(open_store(settings.store_url).engine)
+    return open_gate(settings, used, (service.id for service in services))
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

@@ -3,47 +3,50 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from cds_service.errors import StoreError
+from cds_service.errors import SettingsError
 from cds_service.store.tables import METADATA
 
 _LOCK_MILLISECONDS = 5000  # how long another process may keep us waiting
 
 
-def default_store_url() -> str:
-    """A SQLite file in the user's data directory."""
-    given = os.environ.get("XDG_DATA_HOME", "")
-    folder = Path(given) if given.startswith("/") else Path("~/.local/share").expanduser()
-    return f"sqlite:///{folder / 'trd-cds' / 'feedback.sqlite3'}"
+@dataclass(frozen=True)
+class Store:
+    engine: Engine
 
 
-def open_engine(url: str) -> Engine:
-    """The store behind this SQLAlchemy URL, with its tables. No connection is kept: workers fork after this.
+def open_store(url: str | None) -> Store:
+    """The store at the URL, or the default one, with its tables. No connection is kept: workers fork after this.
 
-    Raises StoreError, which names no address.
+    Raises SettingsError, which names no address: it may hold a password.
     """
     try:
-        engine = create_engine(url)
+        address = make_url(url) if url is not None else URL.create("sqlite", database=str(default_file()))
+        engine = create_engine(address, hide_parameters=True)
         if engine.dialect.name == "sqlite":
-            _make_folder(url)
+            Path(address.database or "").parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             event.listen(engine, "connect", _set_up)
         METADATA.create_all(engine)
         engine.dispose()
     except (SQLAlchemyError, OSError) as error:
-        raise StoreError(f"the store cannot be opened ({type(error).__name__}): see store_url") from None
-    return engine
+        raise SettingsError(
+            f"TRD_CDS_STORE_URL: the store cannot be opened ({type(error).__name__})"
+        ) from None
+    return Store(engine)
 
 
-def _make_folder(url: str) -> None:
-    database = make_url(url).database
-    if database and database != ":memory:":
-        Path(database).parent.mkdir(parents=True, exist_ok=True)
+def default_file() -> Path:
+    """The SQLite file in the user's data directory."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    folder = Path(given) if given.startswith("/") else Path("~/.local/share").expanduser()
+    return folder / "trd-cds" / "feedback.sqlite3"
 
 
 def _set_up(connection: Any, _: Any) -> None:

@@ -102,3 +102,7 @@ def rsa_signer(bits: int = 2048, key_id: str = KEY_ID) -> Signer:
 @cache
 def p256_signer(key_id: str = KEY_ID) -> Signer:
     return Signer(ec.generate_private_key(ec.SECP256R1()), "ES256", key_id)
+
+
+def key_set_bytes(*signers: Signer) -> bytes:
+    return json.dumps(key_set(*signers)).encode()
