@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -327,6 +328,22 @@ def test_the_sandbox_is_a_client_only_where_the_setting_says_so(serve: Serve, tm
     service = serve(**with_auth(tmp_path))
     headers = {"Authorization": f"Bearer {EHR.token(iss=SANDBOX.issuer)}"}
     assert service.post(hook_request(), headers=headers).status_code == 401
+
+
+@pytest.mark.conformance("CH-W04")
+def test_a_token_as_the_sandbox_signs_it(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its keys are served here, under the name they have there."""
+    with StubServer(lambda _: Reply(key_set(EHR))) as keys:
+        jku = f"{keys.base_url}/.well-known/jwks.json"
+        monkeypatch.setattr("cds_service.security.gate.SANDBOX", SANDBOX.model_copy(update={"jku": jku}))
+        service = serve(**with_auth(tmp_path, sandbox_client=True))
+        rounded_up = int(time.time()) + 1
+        token = EHR.token({"jku": jku}, iss=SANDBOX.issuer, iat=rounded_up, exp=rounded_up + 300)
+        headers = {"Authorization": f"Bearer {token}"}
+        assert service.post(hook_request(), headers=headers).status_code == 200
+        assert keys.paths == [".well-known/jwks.json"]
 
 
 # --- as a process -----------------------------------------------------------------------------------------

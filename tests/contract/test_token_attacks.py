@@ -595,7 +595,7 @@ GOOD: dict[str, Attack] = {
 }
 
 
-@pytest.mark.conformance("CH-802", "CH-805", "CH-808", "CH-810", "CH-812", "CH-815")
+@pytest.mark.conformance("CH-802", "CH-805", "CH-808", "CH-810", "CH-812", "CH-815", "CH-W04")
 @pytest.mark.parametrize("good", GOOD)
 def test_a_good_token_lets_in(setup: Setup, good: str) -> None:
     before = len(setup.log)
