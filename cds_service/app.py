@@ -28,6 +28,8 @@ from cds_service.web.site import Site
 
 GC_ALLOCATIONS = 100_000
 
+logger = logging.getLogger("cds_service.app")
+
 _CHART = Collected(
     "start",
     tuple(
@@ -81,8 +83,16 @@ def create_from_environment() -> Flask:
     settings = load_settings()
     open_log(settings.log_level)
     app = create_app(settings)
+    announce_mode(settings)
     settle_memory()
     return app
+
+
+def announce_mode(settings: Settings) -> None:
+    """Says at the start who may call, where that is for development only."""
+    if not settings.is_production:
+        who = "anybody on this machine may call" if settings.lets_anyone_call else "client tokens are needed"
+        logger.warning("development mode: %s", who)
 
 
 def settle_memory() -> None:

@@ -82,7 +82,7 @@ class Gate:
             return self._admit(token, endpoint, scope)
         except NotAuthenticated as error:
             issuer, token_id = (for_the_log(token.claims.get(name)) for name in ("iss", "jti"))
-            raise NotAuthenticated(f"{error} (iss={issuer} jti={token_id})") from None
+            raise NotAuthenticated(f"{error} (iss={issuer} jti={token_id})", error.kind) from None
 
     def _admit(self, token: Token, endpoint: str, scope: str) -> Caller:
         claims = token.claims
@@ -94,27 +94,27 @@ class Gate:
         caller = _caller(client, claims, scope)
         key = client.keys.find(token.header["kid"])
         if key is None:
-            raise NotAuthenticated("header kid: none of this issuer's keys that can be used now")
+            raise NotAuthenticated("header kid: none of this issuer's keys that can be used now", "key")
         verify_signature(token, key)
         if not self._used.use(caller.issuer, token_id, expires + self._rules.leeway):
-            raise NotAuthenticated("claim jti: used before")
+            raise NotAuthenticated("claim jti: used before", "replay")
         return caller
 
     def _find_client(self, token: Token) -> KnownClient:
         client = self._clients.get(required_text(token.claims, "iss"))
         if client is None:
-            raise NotAuthenticated("claim iss: no such client")
+            raise NotAuthenticated("claim iss: no such client", "issuer")
         if "jku" in token.header and token.header["jku"] != client.jku:
-            raise NotAuthenticated("header jku: not the one that is set for this issuer")
+            raise NotAuthenticated("header jku: not the one that is set for this issuer", "key")
         return client
 
 
 def _caller(client: KnownClient, claims: Mapping[str, Any], scope: str) -> Caller:
     tenant = optional_text(claims, "tenant")
     if client.tenants and tenant not in client.tenants:
-        raise NotAuthenticated("claim tenant: none of those that are set for this client")
+        raise NotAuthenticated("claim tenant: none of those that are set for this client", "tenant")
     if client.caller.scopes and scope not in client.caller.scopes:
-        raise NotAuthenticated("what is called is not among the scopes of this client")
+        raise NotAuthenticated("what is called is not among the scopes of this client", "scope")
     known = client.caller
     return Caller(
         issuer=known.issuer,

@@ -64,11 +64,11 @@ def check_header(header: Mapping[str, Any]) -> None:
     Keys that a header brings or points to (`jwk`, `x5u`, `x5c`) are never looked at.
     """
     if header.get("typ") != "JWT":
-        raise NotAuthenticated("header typ: expected JWT")
+        raise NotAuthenticated("header typ: expected JWT", "header")
     if header.get("alg") not in ALGORITHMS:
-        raise NotAuthenticated(f"header alg: expected one of {', '.join(ALGORITHMS)}")
+        raise NotAuthenticated(f"header alg: expected one of {', '.join(ALGORITHMS)}", "header")
     if "crit" in header or "b64" in header:
-        raise NotAuthenticated("header: expected neither crit nor b64")
+        raise NotAuthenticated("header: expected neither crit nor b64", "header")
     required_text(header, "kid")
 
 
@@ -76,13 +76,13 @@ def check_times(claims: Mapping[str, Any], now: float, rules: TimeRules) -> floa
     """`exp`, after checking that the token is valid `now` (seconds since 1970)."""
     issued, expires = _time(claims, "iat"), _time(claims, "exp")
     if not 0 < expires - issued <= rules.longest:
-        raise NotAuthenticated(f"claim exp: expected at most {rules.longest} seconds after iat")
+        raise NotAuthenticated(f"claim exp: expected at most {rules.longest} seconds after iat", "time")
     if now >= expires + rules.leeway:
-        raise NotAuthenticated("claim exp: the token has expired")
+        raise NotAuthenticated("claim exp: the token has expired", "time")
     if issued > now + rules.leeway:
-        raise NotAuthenticated("claim iat: the token is from the future")
+        raise NotAuthenticated("claim iat: the token is from the future", "time")
     if claims.get("nbf") is not None and _time(claims, "nbf") > now + rules.leeway:
-        raise NotAuthenticated("claim nbf: the token is not valid yet")
+        raise NotAuthenticated("claim nbf: the token is not valid yet", "time")
     return expires
 
 
@@ -91,23 +91,23 @@ def check_audience(claims: Mapping[str, Any], endpoint: str) -> None:
     audience = claims.get("aud")
     named = audience if isinstance(audience, list) else [audience]
     if not all(isinstance(one, str) for one in named) or endpoint not in named:
-        raise NotAuthenticated("claim aud: expected the public address of what is called")
+        raise NotAuthenticated("claim aud: expected the public address of what is called", "audience")
 
 
 def verify_signature(token: Token, key: PublicKey) -> None:
     """The token was signed with this key, by the algorithm that goes with it."""
     if token.header["alg"] != key.algorithm:
-        raise NotAuthenticated("header alg: does not fit the key")
+        raise NotAuthenticated("header alg: does not fit the key", "key")
     try:
         _JWS.decode(token.text, key.key, algorithms=[key.algorithm])
     except jwt.PyJWTError:
-        raise NotAuthenticated("the signature is wrong") from None
+        raise NotAuthenticated("the signature is wrong", "signature") from None
 
 
 def required_text(holder: Mapping[str, Any], name: str) -> str:
     value = optional_text(holder, name)
     if not value:
-        raise NotAuthenticated(f"{name}: expected a text")
+        raise NotAuthenticated(f"{name}: expected a text", "claim")
     return value
 
 
@@ -117,7 +117,9 @@ def optional_text(holder: Mapping[str, Any], name: str) -> str:
     if value is None:
         return ""
     if not isinstance(value, str) or len(value) > LONGEST_TEXT or not value.isprintable():
-        raise NotAuthenticated(f"{name}: expected a printable text of at most {LONGEST_TEXT} characters")
+        raise NotAuthenticated(
+            f"{name}: expected a printable text of at most {LONGEST_TEXT} characters", "claim"
+        )
     return value
 
 
@@ -131,7 +133,7 @@ def _time(claims: Mapping[str, Any], name: str) -> float:
     value: Any = claims.get(name)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not 0 < value < _LARGEST_TIME:
-        raise NotAuthenticated(f"claim {name}: expected seconds since 1970")
+        raise NotAuthenticated(f"claim {name}: expected seconds since 1970", "time")
     return float(value)
 
 

@@ -111,6 +111,38 @@ def test_scopes(tmp_path: Path, scopes: tuple[str, ...], scope: str, admitted: b
         known.admit(token(), SERVICE_URL, scope)
 
 
+@pytest.mark.parametrize(
+    ("header", "claims", "kind"),
+    [
+        ({"typ": None}, {}, "header"),
+        ({"kid": None}, {}, "claim"),
+        ({"kid": "other"}, {}, "key"),
+        ({"jku": "https://evil.example.org"}, {}, "key"),
+        ({}, {"iss": "https://evil.example.org"}, "issuer"),
+        ({}, {"aud": "https://evil.example.org"}, "audience"),
+        ({}, {"exp": NOW - 100}, "time"),
+        ({}, {"jti": None}, "claim"),
+        ({}, {"tenant": "other"}, "tenant"),
+        ({}, {"tenant": "a", "jti": "used"}, "replay"),
+    ],
+)
+def test_refusals_can_be_counted_by_kind(
+    tmp_path: Path, header: dict[str, Any], claims: dict[str, Any], kind: str
+) -> None:
+    known = gate(tmp_path, tenants=("a",))
+    known.admit(token(tenant="a", jti="used"), SERVICE_URL, SCOPE)
+    sent = "Bearer " + EHR.token(header, **{"iat": NOW, "exp": NOW + 300, "tenant": "a"} | claims)
+    with pytest.raises(NotAuthenticated) as refused:
+        known.admit(sent, SERVICE_URL, SCOPE)
+    assert refused.value.kind == kind
+
+
+def test_a_call_without_a_token_is_of_the_first_kind(tmp_path: Path) -> None:
+    with pytest.raises(NotAuthenticated) as refused:
+        gate(tmp_path).admit(None, SERVICE_URL, SCOPE)
+    assert refused.value.kind == "token"
+
+
 def test_a_store_that_cannot_be_asked_lets_nobody_in(tmp_path: Path) -> None:
     known = gate(tmp_path)
     for file in tmp_path.glob("store.sqlite3*"):
