@@ -15,8 +15,11 @@ from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_collected, reply
-from cds_service.services import find_services
+from cds_service.security.gate import Gate, open_gate
+from cds_service.security.replay import UsedTokens
+from cds_service.services import Service, find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
+from cds_service.store.engine import open_store
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.trd.parameters import Definition
@@ -24,6 +27,8 @@ from cds_service.web import add_routes
 from cds_service.web.site import Site
 
 GC_ALLOCATIONS = 100_000
+
+logger = logging.getLogger("cds_service.app")
 
 _CHART = Collected(
     "start",
@@ -54,9 +59,10 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
     _read_tables(settings.definition, definitions)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
+    services = find_services(settings.prefetch_include)
     site = Site(
         settings=settings,
-        services=find_services(settings.prefetch_include),
+        services=services,
         policy=FhirPolicy(
             allowed=settings.allowed_fhir_servers,
             allow_plain_http=not settings.is_production,
@@ -66,6 +72,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
         terminology=open_terminology(settings),
         definitions=definitions,
         today=today or date.today,
+        gate=_open_gate(settings, services),
     )
     add_routes(app, site)
     return app
@@ -76,8 +83,16 @@ def create_from_environment() -> Flask:
     settings = load_settings()
     open_log(settings.log_level)
     app = create_app(settings)
+    announce_mode(settings)
     settle_memory()
     return app
+
+
+def announce_mode(settings: Settings) -> None:
+    """Says at the start who may call, where that is for development only."""
+    if not settings.is_production:
+        who = "anybody on this machine may call" if settings.lets_anyone_call else "client tokens are needed"
+        logger.warning("development mode: %s", who)
 
 
 def settle_memory() -> None:
@@ -101,6 +116,13 @@ def open_log(level: str) -> None:
     ours.setLevel(level.upper())
     ours.propagate = False
     logging.getLogger("urllib3").setLevel(logging.CRITICAL)
+
+
+def _open_gate(settings: Settings, services: tuple[Service, ...]) -> Gate | None:
+    if not settings.needs_client_auth:
+        return None
+    used = UsedTokens(open_store(settings.store_url).engine)
+    return open_gate(settings, used, (service.id for service in services))
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

@@ -52,6 +52,7 @@ def run_demo(host: str, port: int, fhir_port: int, *, once: bool) -> None:
         console.print(_table(patients, replies))
         console.print(_panel(replies[SHOWN]["cards"][0]))
         console.print(f"Service      {service}/cds-services   (today is taken as {STORY_DAY})")
+        console.print("             development mode: anybody on this machine may call")
         console.print(f"Fire hooks   {service}/demo")
         console.print(f"FHIR server  {fhir.base_url}")
         if not once:
@@ -99,7 +100,10 @@ def _running_fhir_server(host: str, port: int) -> Iterator[EmbeddedServer]:
 def _running_service(host: str, port: int, fhir: EmbeddedServer) -> Iterator[str]:
     with listen(host, port) as listening:
         settings = load_settings(
-            host=host, port=listening.getsockname()[1], embedded_fhir_server=fhir.base_url
+            host=host,
+            port=listening.getsockname()[1],
+            embedded_fhir_server=fhir.base_url,
+            require_client_auth=False,
         )
         app = create_app(settings, today=lambda: STORY_DAY)
         server = make_server(

@@ -20,7 +20,15 @@ class UnknownService(TrdCdsError):
 
 
 class NotAuthenticated(TrdCdsError):
-    """The caller did not show who it is, or may not do this (HTTP 401). The text is for the log only."""
+    """The caller did not show who it is, or may not do this (HTTP 401). The text is for the log only.
+
+    `kind` is one word of few, to be counted: token (none, or none that can be read), header, issuer, audience,
+    time, claim, tenant, scope, key, signature, replay.
+    """
+
+    def __init__(self, message: str, kind: str = "token") -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class TooManyRequests(TrdCdsError):

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from gunicorn.app.base import BaseApplication
 
-from cds_service.app import create_app, open_log, settle_memory
+from cds_service.app import announce_mode, create_app, open_log, settle_memory
 from cds_service.listening import listen
 from cds_service.serving_worker import REQUEST_SECONDS, ServingWorker, with_plain_body_errors
 from cds_service.settings import Settings
@@ -27,6 +27,7 @@ def serve(settings: Settings) -> None:
         app = create_app(settings)
         settle_memory()
         click.echo(f"trd-cds: {settings.own_address}/cds-services ({settings.mode})", err=True)
+        announce_mode(settings)
         serve_app(app, settings, listening.detach())
 
 

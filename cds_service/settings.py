@@ -8,6 +8,7 @@ not set; clients can be given in the file only.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import tomllib
 from pathlib import Path
@@ -53,7 +54,12 @@ class Client(BaseModel):
     tenants: Annotated[tuple[str, ...], Field(strict=False)] = ()
     scopes: Annotated[tuple[str, ...], Field(strict=False)] = ()
     fhir_servers: Annotated[tuple[str, ...], Field(strict=False)] = ()
-    requests_per_minute: int | None = Field(None, ge=1)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+
+    @property
+    def allowed_tenants(self) -> tuple[str, ...]:
+        """`tenant` and `tenants` together."""
+        return (*((self.tenant,) if self.tenant is not None else ()), *self.tenants)
 
 
 class BackendClient(BaseModel):
@@ -133,6 +139,11 @@ class Settings(BaseSettings):
     @property
     def needs_client_auth(self) -> bool:
         return self.is_production if self.require_client_auth is None else self.require_client_auth
+
+    @property
+    def lets_anyone_call(self) -> bool:
+        """No tokens, or tokens that anybody can sign: the private key of the public sandbox is public."""
+        return not self.needs_client_auth or self.sandbox_client
 
     @property
     def base_url(self) -> str:
@@ -223,14 +234,14 @@ def load_settings(**given: Any) -> Settings:
 
 def find_problems(settings: Settings) -> tuple[str, ...]:
     """Why the service must not start with these settings, though each by itself is valid."""
-    problems = []
-    if settings.require_client_auth:
-        problems.append(
-            f"{PREFIX}REQUIRE_CLIENT_AUTH: expected false: this version cannot check client tokens yet"
-        )
-    problems += _smart_app_problems(settings)
+    problems = [*_client_problems(settings), *_smart_app_problems(settings)]
     if settings.is_production:
         problems += _production_problems(settings)
+    elif settings.lets_anyone_call and not _is_loopback_host(settings.host):
+        problems.append(
+            f"{PREFIX}HOST: expected a loopback address such as 127.0.0.1 where anybody may call, "
+            f"got {settings.host}; else set {PREFIX}REQUIRE_CLIENT_AUTH=true and [[clients]]"
+        )
     return tuple(problems)
 
 
@@ -248,12 +259,47 @@ def _smart_app_problems(settings: Settings) -> list[str]:
     return [f"{PREFIX}SMART_APP_URL: expected {expected}"]
 
 
+def _client_problems(settings: Settings) -> list[str]:
+    problems = []
+    if settings.needs_client_auth and not settings.clients and not settings.sandbox_client:
+        problems.append("clients: client authentication needs at least one [[clients]] table, got none")
+    issuers = [client.issuer for client in settings.clients]
+    if len(set(issuers)) < len(issuers):
+        problems.append("clients: expected one [[clients]] table for each issuer")
+    for number, client in enumerate(settings.clients):
+        problems += [f"clients.{number}.{problem}" for problem in _problems_of_client(client, settings)]
+    return problems
+
+
+def _problems_of_client(client: Client, settings: Settings) -> list[str]:
+    problems = []
+    if client.jwks_file is None and client.jku is None:
+        problems.append("jku: expected jku or jwks_file")
+    if client.jku is not None and not _may_be_fetched(client.jku, settings):
+        problems.append("jku: expected a plain https address (http on loopback in development only)")
+    for name in client.fhir_servers:
+        address = read_address(name)
+        if address is None or not any(address.is_at_or_below(base) for base in settings.allowed_fhir_servers):
+            problems.append(f"fhir_servers: expected addresses at or below those of the setting, got {name}")
+    return problems
+
+
+def _may_be_fetched(jku: str, settings: Settings) -> bool:
+    address = read_address(jku)
+    if address is None:
+        return False
+    return address.scheme == "https" or (address.is_loopback and not settings.is_production)
+
+
 def _production_problems(settings: Settings) -> list[str]:
     problems = []
-    if not settings.require_client_auth:
+    if not settings.needs_client_auth:
+        problems.append(f"{PREFIX}REQUIRE_CLIENT_AUTH: production needs client authentication: expected true")
+    if settings.sandbox_client:
+        problems.append(f"{PREFIX}SANDBOX_CLIENT: expected false in production")
+    if settings.public_url is None or not settings.public_url.startswith("https://"):
         problems.append(
-            f"{PREFIX}MODE: production needs client authentication, which this version does not have yet: "
-            "expected development"
+            f"{PREFIX}PUBLIC_URL: production needs the https address that clients call: their tokens must name it"
         )
     if not settings.fhir_servers:
         problems.append(f"{PREFIX}FHIR_SERVERS: production needs the list of FHIR servers that may be called")
@@ -269,6 +315,13 @@ def _production_problems(settings: Settings) -> list[str]:
             f"{PREFIX}TERMINOLOGY_SERVER: expected https in production, got {settings.terminology_server}"
         )
     return problems
+
+
+def _is_loopback_host(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_private(name: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from flask import Flask
 
+from cds_service.web.admission import add_admission
 from cds_service.web.call_log import add_call_log
 from cds_service.web.cors import add_cors
 from cds_service.web.documents import add_document_routes
@@ -23,6 +24,7 @@ def add_routes(app: Flask, site: Site) -> None:
     """All paths of the service, and what goes for each of them."""
     add_call_log(app)
     add_cors(app, site.settings.allowed_origins)
+    add_admission(app, site)
     add_service_routes(app, site)
     add_health_routes(app)
     add_document_routes(app, site)

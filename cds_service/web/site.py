@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from cds_service.fhir_access import FhirPolicy
+from cds_service.security.gate import Gate
 from cds_service.services import Service
 from cds_service.settings import Settings
 from cds_service.terminology import TerminologyClient
@@ -15,9 +16,12 @@ from cds_service.trd.parameters import Definition
 
 @dataclass(frozen=True)
 class Site:
+    """`gate` lets callers in; without one, anybody may call."""
+
     settings: Settings
     services: tuple[Service, ...]
     policy: FhirPolicy
     terminology: TerminologyClient | None
     definitions: Mapping[str, Definition]
     today: Callable[[], date]
+    gate: Gate | None = None

@@ -253,7 +253,7 @@ def test_stopping_finishes_the_requests_at_hand(fhir: StubServer, tmp_path: Path
         ["demo", "--once", "--port", "{taken}", "--fhir-port", "0"],
         ["demo", "--once", "--port", "0", "--fhir-port", "{taken}"],
         ["fixtures", "serve", "--port", "{taken}"],
-        ["serve", "--port", "0", "--host", "nowhere.invalid"],
+        ["fixtures", "serve", "--port", "0", "--host", "nowhere.invalid"],
     ],
     ids=" ".join,
 )

@@ -99,7 +99,7 @@ def test_a_file_may_hold_arrays_and_clients(monkeypatch: pytest.MonkeyPatch, tmp
         ("TRD_CDS_TERMINOLOGY_SECONDS", "0", ["TRD_CDS_TERMINOLOGY_SECONDS", "greater than 0"]),
         ("TRD_CDS_CORS_ORIGINS", "https://a.example.org/x", ["TRD_CDS_CORS_ORIGINS", "origins"]),
         ("TRD_CDS_PUBLIC_URL", "cds.example.org", ["TRD_CDS_PUBLIC_URL", "http(s) address"]),
-        ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["TRD_CDS_REQUIRE_CLIENT_AUTH", "cannot check"]),
+        ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["[[clients]]"]),
     ],
 )
 def test_a_wrong_variable_stops_the_start(
