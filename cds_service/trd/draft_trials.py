@@ -36,6 +36,7 @@ def renewed_by(draft: Draft, trials: Sequence[JudgedTrial], max_gap_days: int) -
         if judged.trial.agent == draft.drug.agent
         and judged.trial.use.answer is not Answer.NOT_MET
         and judged.outcome.trial.stop_reason is StopReason.NONE_GIVEN
+        and judged.trial.exposure.first_day <= draft.first_day
         and uncovered_days(judged.trial.exposure.last_day, draft.first_day) <= max_gap_days
     )
 
@@ -166,9 +167,9 @@ def cuts_short(draft: Draft, trials: Sequence[JudgedTrial], assessment: Assessme
         return
     for judged in trials:
         if judged.trial.drug is not None and judged.trial.agent != draft.drug.agent:
-            answer = _can_be_awaited(judged)
-            due = judged.trial.long_enough_on
-            if answer is not Answer.NOT_MET and due is not None and due > draft.first_day:
+            answer, due = _can_be_awaited(judged), judged.trial.long_enough_on
+            has_begun = judged.trial.exposure.first_day <= draft.first_day
+            if has_begun and answer is not Answer.NOT_MET and due is not None and due > draft.first_day:
                 yield _cut_short(draft, judged, answer, judged.outcome.judgeable_from or due)
 
 

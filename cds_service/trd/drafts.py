@@ -33,7 +33,9 @@ class Draft:
 
     @property
     def highest_mg(self) -> float | None:
-        """The most it ever asks for, mg a day; None where the dose of any of its days has no known upper end."""
+        """The most it ever asks for, mg a day; None where any of its days has no known upper end, or one is assumed."""
+        if self.order.assumed:
+            return None
         doses = [segment.high_mg for segment in self.order.segments]
         return None if None in doses else max((dose for dose in doses if dose is not None), default=None)
 
