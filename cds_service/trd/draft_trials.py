@@ -66,7 +66,9 @@ def _same_drug(draft: Draft, judged: JudgedTrial, answer: Answer) -> Told:
     trial, days = judged.trial, most_days(judged)
     verb = "failed" if _failed(judged) is Answer.MET else "may have failed"
     at = f" at up to {mg_per_day(trial.max_mg)}" if trial.max_mg is not None else ""
-    text = f"{draft.name} {verb} in this episode{at}, {days} days: {judged.failed.text}"
+    text = f"{draft.name} {verb}{at}, {days} days: {judged.failed.text}"
+    if judged.in_scope.answer is Answer.MET:
+        text += f"; {judged.in_scope.text}"
     if draft.dose:
         text += f"; this order: {draft.dose}"
     values = {

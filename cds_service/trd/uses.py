@@ -30,8 +30,8 @@ class Use:
 def uses_up_to(orders: Iterable[Prescription], on: date) -> tuple[Use, ...]:
     """What was taken up to the day `on`, by agent; what a record denies or does not identify is left out."""
     return _by_agent(
-        (order, (segment.first_day, min(segment.last_day, on)), segment.days_certain)
-        for order in _known(orders)
+        (drug, order, (segment.first_day, min(segment.last_day, on)), segment.days_certain)
+        for drug, order in _known(orders)
         for segment in order.segments
         if segment.first_day <= on
     )
@@ -39,7 +39,11 @@ def uses_up_to(orders: Iterable[Prescription], on: date) -> tuple[Use, ...]:
 
 def uses_ahead(orders: Iterable[Prescription], on: date) -> tuple[Use, ...]:
     """As `uses_up_to`, and the days after `on`: up to the end that the order names, else perhaps for ever."""
-    return _by_agent(day for order in _known(orders) for day in (*_as_read(order), *_going_on(order, on)))
+    return _by_agent(
+        (drug, order, stretch, is_certain)
+        for drug, order in _known(orders)
+        for stretch, is_certain in (*_as_read(order), *_going_on(order, on))
+    )
 
 
 def use_as_drafted(draft: Prescription, drug: Drug, on: date) -> Use:
@@ -52,45 +56,40 @@ def use_as_drafted(draft: Prescription, drug: Drug, on: date) -> Use:
     return Use(drug, possible, certain, draft.references)
 
 
-_Days = tuple[Prescription, Stretch, bool]
+def _known(orders: Iterable[Prescription]) -> Iterator[tuple[Drug, Prescription]]:
+    return ((order.drug, order) for order in orders if order.drug is not None and not order.is_denial)
 
 
-def _known(orders: Iterable[Prescription]) -> Iterator[Prescription]:
-    return (order for order in orders if order.drug is not None and not order.is_denial)
-
-
-def _as_read(order: Prescription) -> Iterator[_Days]:
+def _as_read(order: Prescription) -> Iterator[tuple[Stretch, bool]]:
     for segment in order.segments:
         if segment.first_day <= segment.last_day:
-            yield order, (segment.first_day, segment.last_day), segment.days_certain
+            yield (segment.first_day, segment.last_day), segment.days_certain
 
 
-def _going_on(order: Prescription, on: date) -> Iterator[_Days]:
+def _going_on(order: Prescription, on: date) -> Iterator[tuple[Stretch, bool]]:
     """The days after today of an order that runs today for certain."""
     last = max(order.segments, key=_by_end, default=None)
     if last is None or last.last_day != on or not last.days_certain:
         return
     if order.stated_end is not None:
         if order.stated_end > on:
-            yield order, (on, order.stated_end), True
+            yield (on, order.stated_end), True
     elif order.stop_reason is StopReason.NONE_GIVEN:
-        yield order, (on, date.max), False
+        yield (on, date.max), False
 
 
 def _by_end(segment: DoseSegment) -> tuple[date, bool]:
     return segment.last_day, segment.days_certain
 
 
-def _by_agent(days: Iterable[_Days]) -> tuple[Use, ...]:
+def _by_agent(days: Iterable[tuple[Drug, Prescription, Stretch, bool]]) -> tuple[Use, ...]:
     possible: dict[str, list[Stretch]] = defaultdict(list)
     certain: dict[str, list[Stretch]] = defaultdict(list)
     evidence: dict[str, list[str]] = defaultdict(list)
     drugs: dict[str, Drug] = {}
-    for order, stretch, is_certain in days:
-        if order.drug is None:
-            continue
-        agent = order.drug.agent
-        drugs.setdefault(agent, order.drug)
+    for drug, order, stretch, is_certain in days:
+        agent = drug.agent
+        drugs.setdefault(agent, drug)
         possible[agent].append(stretch)
         evidence[agent] += order.references
         if is_certain:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -90,7 +91,7 @@ def of(concern: Concern, found: Sequence[DraftConcern]) -> list[DraftConcern]:
     return [each for each in found if each.concern is concern]
 
 
-def record(*orders: Prescription, **given: object) -> History:
+def record(*orders: Prescription, **given: Any) -> History:
     return history(prescriptions=orders, **given)
 
 
@@ -372,7 +373,7 @@ def failed(name: str, first: int, last: int, reply: float = 19, mg: float = -1.0
     return record(order(name, first, last, mg, **given), score_list=totals)  # type: ignore[arg-type]
 
 
-def several(*people: History, **given: object) -> History:
+def several(*people: History, **given: Any) -> History:
     """One person with all their orders and scores."""
     return record(
         *(order for person in people for order in person.prescriptions),
@@ -425,10 +426,10 @@ def test_the_same_drug(row: dict[str, str]) -> None:
 
 def test_both_doses_are_told() -> None:
     (one,) = told(draft("sertraline", mg=200.0), failed("sertraline", -200, -100))
-    assert one.finding.text.startswith(
-        "sertraline failed in this episode at up to 100 mg/day, 101 days: PHQ-9 20"
+    assert one.finding.text.startswith("sertraline failed at up to 100 mg/day, 101 days: PHQ-9 20")
+    assert one.finding.text.endswith(
+        "; in the current episode, as far as is recorded; this order: 200 mg/day"
     )
-    assert one.finding.text.endswith("; this order: 200 mg/day")
     assert {name: one.values[name] for name in ("drug", "dose", "failed_dose", "days", "weeks", "day")} == {
         "drug": "sertraline",
         "dose": "200 mg/day",
