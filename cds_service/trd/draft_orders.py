@@ -77,7 +77,8 @@ def judge_drafts(
 ) -> tuple[DraftConcern, ...]:
     """All concerns about each draft, in the order of `Concern`; a draft without a readable drug has none.
 
-    `history` does not hold the drafts. The days of a draft are those it orders, after `on` too. Total.
+    `history` does not hold the drafts. The days of a draft are all that it orders, not only those up to `on`: a later
+    step of a titration decides whether its dose is too low. Total: never raises.
     Of a draft that does not treat depression only MAOI is told. Two drafts that do not go together are told of
     each.
     """
