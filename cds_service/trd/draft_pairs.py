@@ -125,7 +125,7 @@ def _is_doubled(draft: Use, other: Use, most: int) -> Answer:
     if days_in(in_both(draft.certain, other.certain)) > most:
         return Answer.MET
     first, second = sorted((draft.possible[-1], other.possible[-1]))
-    is_change = first[1] < second[1] if first[0] < second[0] else first[1] != second[1]
+    is_change = first[1] < second[1]
     return Answer.NOT_MET if is_change and days_in(together) <= most else Answer.UNKNOWN
 
 

@@ -188,8 +188,16 @@ def test_the_words_of_a_washout() -> None:
 
 def test_an_maoi_that_is_ordered_for_later_is_told() -> None:
     (one,) = told(draft("sertraline", 0, 27), record(order("phenelzine", 30, 60)))
-    assert "phenelzine (an MAOI) is to begin on 2026-07-30" in one.finding.text
+    assert (
+        "sertraline would begin on 2026-06-30; phenelzine (an MAOI) is to begin on 2026-07-30"
+        in one.finding.text
+    )
     assert one.values["day"] == "" and one.values["days"] == "14"
+    old, later = order("phenelzine", -400, -300), order("phenelzine", 70, 90)
+    (same,) = of(
+        Concern.MAOI, told(draft("sertraline", 0, 27), record(old, order("phenelzine", 30, 60), later))
+    )
+    assert "phenelzine (an MAOI) is to begin on 2026-07-30" in same.finding.text
     assert not told(draft("sertraline", 0, 15), record(order("phenelzine", 30, 60)))
     (perhaps,) = told(draft("sertraline", 0, 0), record(order("phenelzine", 30, 60)))
     assert perhaps.finding.answer is Answer.UNKNOWN
@@ -248,6 +256,7 @@ def test_the_later_of_two_drafts_is_told_its_first_allowed_day() -> None:
     assert (first.values["day"], second.values["day"]) == ("", "2026-08-11")
     both = told((draft("sertraline", 0, 0), draft("phenelzine", 0, 0)), record())
     assert [each.values["day"] for each in both] == ["", ""]
+    assert "taken from 2026-06-30 on, without a recorded end" in both[0].finding.text
 
 
 # --- two serotonergic drugs -----------------------------------------------------------------------------
@@ -320,6 +329,7 @@ def test_the_words_of_a_duplicate() -> None:
         ((0, 27), (28, 83), []),
         ((0, 27), (20, 83), []),
         ((0, 83), (20, 40), ["unknown", "unknown"]),
+        ((0, 27), (10, 27), ["unknown", "unknown"]),
     ],
 )
 def test_two_drafts_of_serotonergic_drugs(
@@ -327,6 +337,24 @@ def test_two_drafts_of_serotonergic_drugs(
 ) -> None:
     found = told((draft("sertraline", *first), draft("citalopram", *second)), record())
     assert [e.finding.answer.value for e in of(Concern.DUPLICATE_SEROTONERGIC, found)] == answers
+
+
+def test_of_several_uses_of_the_other_drug_the_one_that_goes_on_is_meant() -> None:
+    old = order("sertraline", -700, -600, reference="MedicationRequest/old")
+    running = order("sertraline", stated_end=day(40))
+    (one,) = told(draft("citalopram", 0, 20), record(old, running))
+    assert one.finding.answer is Answer.UNKNOWN and "ordered until 2026-08-09" in one.finding.text
+    assert one.finding.evidence == ("MedicationRequest/old", "MedicationRequest/sertraline")
+
+
+def test_a_draft_with_a_pause_is_one_order() -> None:
+    steps = (DoseSegment(day(0), day(6), 20.0, 20.0), DoseSegment(day(10), day(83), 20.0, 20.0))
+    paused = replace(draft("citalopram"), segments=steps)
+    assert not told(paused, record(order("sertraline", stated_end=day(20))))
+    assert (
+        in_words(told(paused, record(order("sertraline", stated_end=day(40)))))
+        == "DUPLICATE_SEROTONERGIC met"
+    )
 
 
 def test_the_length_of_a_cross_taper_is_the_definitions() -> None:
