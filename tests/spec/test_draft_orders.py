@@ -471,6 +471,18 @@ def test_both_doses_are_told() -> None:
     assert "this order" not in unknown.finding.text and unknown.values["dose"] == ""
 
 
+def test_the_day_of_a_trial_is_its_last_adequate_one() -> None:
+    tapered = replace(order("sertraline", -99, -90, 25.0), reference="MedicationRequest/taper")
+    person = several(failed("sertraline", -200, -100), record(tapered))
+    (one,) = of(Concern.FAILED_BEFORE, told(draft("sertraline"), person))
+    assert one.values["day"] == str(day(-100))
+
+
+def test_an_order_that_began_today_is_renewed_today() -> None:
+    begun = replace(TWO, prescriptions=(*TWO.prescriptions, order("mirtazapine", 0, 0)))
+    assert not told(draft("mirtazapine"), begun)
+
+
 def test_a_use_that_is_open_leaves_it_open() -> None:
     found = told(draft("sertraline", use=Answer.UNKNOWN), failed("sertraline", -200, -100))
     assert in_words(found) == "FAILED_BEFORE unknown"
@@ -518,6 +530,20 @@ def test_intolerance(row: dict[str, str]) -> None:
         assert each.finding.answer is Answer.MET and "nausea" in each.values["outcome"]
         assert f"{row['resource']}/1" in each.finding.evidence
     assert not of(Concern.NOT_TOLERATED, told(draft("citalopram"), person))
+
+
+def test_the_words_of_intolerance() -> None:
+    reaction = Reaction("sertraline", "rash", day(-300), Answer.MET, "AllergyIntolerance/1")
+    stopped = order("sertraline", -120, -100, stop_reason=StopReason.INTOLERANCE)
+    (one,) = told(draft("sertraline"), record(stopped, reactions=(reaction,)))
+    outcome = "stopped on 2026-03-22 for intolerance; an intolerance is on record: rash"
+    assert one.finding == Finding(
+        "not tolerated: sertraline",
+        Answer.MET,
+        f"sertraline was not tolerated before: {outcome}",
+        ("MedicationRequest/sertraline", "AllergyIntolerance/1"),
+    )
+    assert one.values == {"drug": "sertraline", "outcome": outcome}
 
 
 def test_of_several_uses_the_last_tells() -> None:
@@ -568,6 +594,10 @@ def test_a_third_drug_of_a_class(row: dict[str, str]) -> None:
         assert (each.values["count"], each.values["class"]) == ("2", "SSRI")
         assert each.values["other"] in ("sertraline and citalopram", "citalopram and sertraline")
         assert {"MedicationRequest/sertraline", "MedicationRequest/citalopram"} <= set(each.finding.evidence)
+        have = "have failed" if row["answer"] == "met" else "have failed or may have"
+        assert each.finding.text == (
+            f"fluoxetine would be one more SSRI: {each.values['other']} {have} at an adequate dose and duration"
+        )
 
 
 def test_a_class_is_not_held_against_a_draft_whose_use_is_open_or_that_is_a_renewal() -> None:
@@ -666,6 +696,27 @@ def test_a_running_trial_of_mirtazapine(row: dict[str, str]) -> None:
         assert each.values["other"] == "mirtazapine"
         assert each.finding.evidence == ("MedicationRequest/mirtazapine",)
         assert f"{each.values['days']} days" in each.finding.text and each.values["day"] in each.finding.text
+
+
+def test_the_words_of_a_running_trial_and_the_day_on_which_a_last_score_counts() -> None:
+    running = record(order("mirtazapine", -19, 0))
+    (one,) = told(draft("bupropion", mg=300.0), running)
+    assert one.finding.text == (
+        "mirtazapine has run for 20 days at an adequate dose and can be judged from 2026-07-22; "
+        "bupropion would begin on 2026-06-30"
+    )
+    assert one.values == {
+        "drug": "bupropion",
+        "other": "mirtazapine",
+        "days": "20",
+        "weeks": "2",
+        "day": "2026-07-22",
+    }
+    late = a_definition(last_score_from_day=60)
+    (later,) = told(draft("bupropion", mg=300.0), running, late)
+    assert later.values["day"] == "2026-08-09"
+    (open_dose,) = told(draft("bupropion", mg=300.0), record(order("mirtazapine", -19, 0, None)))
+    assert "for 20 days at a dose that may be adequate" in open_dose.finding.text
 
 
 def young(**given: object) -> History:
