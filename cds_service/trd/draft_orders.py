@@ -13,7 +13,7 @@ from datetime import date
 from enum import Enum
 
 from cds_service.trd.answers import Answer, Finding
-from cds_service.trd.draft_pairs import doubled, maoi_too_close
+from cds_service.trd.draft_pairs import doubled, maoi_too_close, once_for_each
 from cds_service.trd.draft_trials import (
     antidepressant_trials,
     below_minimum,
@@ -110,11 +110,13 @@ class _Judge:
 
     def __call__(self, draft: Draft) -> Iterator[tuple[Concern, Told]]:
         others = (*self._on_record, *self._uses_of_others(draft))
-        yield from _as(Concern.MAOI, maoi_too_close(draft, others, self._precautions, self._on))
+        too_close = maoi_too_close(draft, others, self._precautions, self._on)
+        yield from _as(Concern.MAOI, once_for_each(too_close))
         if draft.drug.add_on is not None or draft.treats_depression is Answer.NOT_MET:
             return
         most = self._definition.cross_taper_days
-        yield from _as(Concern.DUPLICATE_SEROTONERGIC, doubled(draft, others, self._precautions, most))
+        too_many = doubled(draft, others, self._precautions, most)
+        yield from _as(Concern.DUPLICATE_SEROTONERGIC, once_for_each(too_many))
         renewed = renewed_by(draft, self._trials, self._definition.max_gap_days)
         yield from _as(Concern.FAILED_BEFORE, failed_before(draft, self._trials, renewed))
         if not renewed:

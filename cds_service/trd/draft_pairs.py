@@ -6,7 +6,7 @@ an order without an end may be stopped or go on, so what rests on that is open, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from cds_service.trd.answers import Answer, Finding
@@ -17,6 +17,16 @@ from cds_service.trd.overlap import Stretch, days_in, in_both
 from cds_service.trd.precautions import MAOI_MECHANISM, Effect, Precaution
 from cds_service.trd.record import Drug
 from cds_service.trd.uses import Use
+
+
+def once_for_each(told: Iterable[Told]) -> tuple[Told, ...]:
+    """One for each other drug: what is on record and drafted too is said once, the certain before the open."""
+    best: dict[str, Told] = {}
+    for each in told:
+        known = best.get(each.values["other"])
+        if known is None or (each.finding.answer, known.finding.answer) == (Answer.MET, Answer.UNKNOWN):
+            best[each.values["other"]] = each
+    return tuple(best.values())
 
 
 def maoi_too_close(

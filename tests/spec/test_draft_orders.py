@@ -357,6 +357,22 @@ def test_a_draft_with_a_pause_is_one_order() -> None:
     )
 
 
+def test_a_drug_on_record_and_drafted_too_is_told_once_and_as_certain_as_it_is() -> None:
+    running = record(order("sertraline"))
+    on_record_and_open = (draft("citalopram"), draft("sertraline", 0, 0))
+    (first,) = [e for e in told(on_record_and_open, running) if e.draft is on_record_and_open[0]]
+    assert (first.finding.answer, first.finding.evidence) == (
+        Answer.UNKNOWN,
+        ("MedicationRequest/sertraline",),
+    )
+    longer = (draft("citalopram"), draft("sertraline", 0, 82))
+    (first,) = [e for e in told(longer, running) if e.draft is longer[0]]
+    assert (first.finding.answer, first.finding.evidence) == (
+        Answer.MET,
+        ("MedicationRequest/draft-sertraline",),
+    )
+
+
 def test_the_length_of_a_cross_taper_is_the_definitions() -> None:
     running = order("sertraline", stated_end=day(14))
     assert not told(draft("citalopram"), record(running))
