@@ -90,8 +90,16 @@ def _check(row: Row, precaution: Precaution) -> None:
         row.reject("then", "what to do, unless the rule is a washout")
     if washout and precaution.days_after_maoi is None and precaution.days_before_maoi is None:
         row.reject("days_after_maoi", "days, or days_before_maoi")
+    if precaution.effect is Effect.DUPLICATE and not _is_of_drugs(precaution):
+        row.reject("shows", "drugs being taken, such as running=class:SSRI, beside agents")
     if (precaution.effect is Effect.CEILING) != (precaution.ceiling_mg is not None):
         row.reject("ceiling_mg", "a dose for a ceiling, and only there")
+
+
+def _is_of_drugs(precaution: Precaution) -> bool:
+    """Whether it says of which drugs two are too many: its agents, and the running drugs beside them."""
+    are_running = all(sign.kind is SignKind.RUNNING and not sign.is_hint for sign in precaution.signs)
+    return bool(precaution.agents) and are_running
 
 
 def _days(row: Row, column: str) -> int | None:

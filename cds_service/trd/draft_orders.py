@@ -7,15 +7,28 @@ failed already, that a monoamine oxidase inhibitor (MAOI) is too close, that ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from enum import Enum
 
-from cds_service.trd.answers import Finding
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.draft_pairs import doubled, maoi_too_close, once_for_each
+from cds_service.trd.draft_trials import (
+    antidepressant_trials,
+    below_minimum,
+    class_failed,
+    criteria_met,
+    cuts_short,
+    failed_before,
+    not_tolerated,
+    renewed_by,
+)
+from cds_service.trd.drafts import Draft, Told, as_draft
 from cds_service.trd.model import Assessment
 from cds_service.trd.precautions import Precaution
 from cds_service.trd.record import History, Prescription
+from cds_service.trd.uses import Use, uses_ahead
 
 
 class Concern(Enum):
@@ -24,6 +37,7 @@ class Concern(Enum):
     MAOI = "MAOI"  # taken together, or the washout is not over
     DUPLICATE_SEROTONERGIC = "duplicate serotonergic"
     FAILED_BEFORE = "same drug failed before"
+    NOT_TOLERATED = "not tolerated before"
     FAILED_CLASS = "class failed before"
     TWO_FAILED = "criteria met"
     CUTS_TRIAL_SHORT = "running trial cut short"
@@ -34,13 +48,24 @@ class Concern(Enum):
 class DraftConcern:
     """One concern about one draft. `finding` has the answer (MET, or UNKNOWN where it may be so), words, evidence.
 
-    `values` fill the words of the card: plain text, by name (`drug`, `dose`, `day`, ...).
+    `values` fill the words of the card: plain text by name, empty where it is not known. `drug` is the drafted drug,
+    `dose` the highest dose of the draft (`50 mg/day`); a day is `2026-06-30`.
+
+        MAOI                    drug, other, days (the washout; empty: none is told), day (the first allowed day),
+                                reason
+        DUPLICATE_SEROTONERGIC  drug, other, days (together as ordered), most (days of a cross-taper), day (the start)
+        FAILED_BEFORE           drug, dose, failed_dose, days and weeks (of the trial), day (its last), outcome
+        NOT_TOLERATED           drug, outcome
+        FAILED_CLASS            drug, other (those that failed), count (of these), class
+        TWO_FAILED              drug, count (failed trials), needed, definition
+        CUTS_TRIAL_SHORT        drug, other (the running drug), days and weeks (adequate so far), day (to judge it)
+        BELOW_MINIMUM           drug, dose, minimum
     """
 
     concern: Concern
     draft: Prescription
     finding: Finding
-    values: dict[str, str]
+    values: dict[str, str] = field(hash=False)
 
 
 def judge_drafts(
@@ -50,6 +75,72 @@ def judge_drafts(
     precautions: Sequence[Precaution],
     on: date,
 ) -> tuple[DraftConcern, ...]:
-    """All concerns about each draft, in the order of `Concern`; a draft without a readable drug has none."""
-    del drafts, history, assessment, precautions, on
-    return ()
+    """All concerns about each draft, in the order of `Concern`; a draft without a readable drug has none.
+
+    `history` does not hold the drafts. The days of a draft are all that it orders, not only those up to `on`: a later
+    step of a titration decides whether its dose is too low. Total: never raises.
+    Of a draft that does not treat depression only MAOI is told. Two drafts that do not go together are told of
+    each.
+    """
+    known = [draft for order in drafts if (draft := as_draft(order, on)) is not None]
+    judge = _Judge(known, history, assessment, precautions, on)
+    return tuple(
+        DraftConcern(concern, draft.order, told.finding, told.values)
+        for draft in known
+        for concern, told in judge(draft)
+    )
+
+
+class _Judge:
+    """Judges the drafts of one request against one record and one another."""
+
+    def __init__(
+        self,
+        drafts: Sequence[Draft],
+        history: History,
+        assessment: Assessment,
+        precautions: Sequence[Precaution],
+        on: date,
+    ) -> None:
+        self._drafts, self._history, self._assessment = drafts, history, assessment
+        self._precautions, self._on = precautions, on
+        self._definition = assessment.definition
+        self._on_record = uses_ahead(history.prescriptions, on)
+        self._trials = antidepressant_trials(assessment)
+
+    def __call__(self, draft: Draft) -> Iterator[tuple[Concern, Told]]:
+        others = (*self._on_record, *self._uses_of_others(draft))
+        too_close = maoi_too_close(draft, others, self._precautions, self._on)
+        yield from _as(Concern.MAOI, once_for_each(too_close))
+        if draft.drug.add_on is not None or draft.treats_depression is Answer.NOT_MET:
+            return
+        most = self._definition.cross_taper_days
+        too_many = doubled(draft, others, self._precautions, most)
+        yield from _as(Concern.DUPLICATE_SEROTONERGIC, once_for_each(too_many))
+        renewed = renewed_by(draft, self._trials, self._definition.max_gap_days)
+        yield from _as(Concern.FAILED_BEFORE, failed_before(draft, self._trials, renewed))
+        if not renewed:
+            yield from self._about_a_new_drug(draft)
+        if draft.treats_depression is Answer.MET:
+            yield from _as(Concern.BELOW_MINIMUM, self._below_minimum(draft))
+
+    def _about_a_new_drug(self, draft: Draft) -> Iterator[tuple[Concern, Told]]:
+        """What is told where the drug is not being taken already: to go on with it is no new decision."""
+        yield from _as(Concern.NOT_TOLERATED, not_tolerated(draft, self._history, self._trials))
+        if draft.treats_depression is Answer.MET:
+            # Low doses for sleep or pain often tell no reason: they are neither a switch nor one more trial.
+            yield from _as(Concern.FAILED_CLASS, class_failed(draft, self._trials))
+            yield from _as(Concern.TWO_FAILED, criteria_met(draft, self._assessment))
+            yield from _as(Concern.CUTS_TRIAL_SHORT, cuts_short(draft, self._trials, self._assessment))
+
+    def _below_minimum(self, draft: Draft) -> Iterator[Told]:
+        return below_minimum(
+            draft, self._drafts, self._history, self._assessment, self._precautions, self._on
+        )
+
+    def _uses_of_others(self, draft: Draft) -> list[Use]:
+        return [other.use for other in self._drafts if other is not draft]
+
+
+def _as(concern: Concern, told: Iterable[Told]) -> Iterator[tuple[Concern, Told]]:
+    return ((concern, each) for each in told)

@@ -6,8 +6,7 @@ never an adequate combination, and where it is recent it is named before all els
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -17,6 +16,7 @@ from cds_service.trd.model import MaoiRisk
 from cds_service.trd.overlap import Stretch, days_in, in_both, joined
 from cds_service.trd.precautions import IRREVERSIBLE_MAOIS, MAOI_MECHANISM, Effect, Precaution, SignKind
 from cds_service.trd.record import Drug, History
+from cds_service.trd.uses import Use, uses_up_to
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,10 @@ class Pair:
         waits = ((self.days_after_maoi, self.maoi), (self.days_before_maoi, self.other))
         parts = [f"{days} days needed after {drug.ingredient}" for days, drug in waits if days]
         return "; ".join([Effect.CONTRAINDICATION.value] * forbidden + [", ".join(parts)] * bool(parts))
+
+    def wait_after(self, drug: Drug) -> int:
+        """The days that must lie between the last of this drug and the first of the other."""
+        return self.days_after_maoi if drug.agent == self.maoi.agent else self.days_before_maoi
 
 
 def pair_of(one: Drug | None, other: Drug | None, precautions: Iterable[Precaution]) -> Pair | None:
@@ -65,7 +69,8 @@ def _with_maoi(maoi: Drug, other: Drug, precautions: Sequence[Precaution]) -> Pa
 def _forbids(row: Precaution, maoi: Drug, other: Drug) -> bool:
     """A washout is one of irreversible MAOIs only; together, no MAOI is allowed."""
     if row.effect is Effect.WASHOUT_OF_ANY:
-        return row.is_about(maoi)
+        # The row is about antidepressants: an agent that is only added to such is none.
+        return row.is_about(maoi) and other.add_on is None
     if not row.is_about(other):
         return False
     if row.effect is Effect.WASHOUT:
@@ -75,17 +80,34 @@ def _forbids(row: Precaution, maoi: Drug, other: Drug) -> bool:
     return any(sign.kind is SignKind.MECHANISM and sign.value == MAOI_MECHANISM for sign in row.signs)
 
 
-# --- on record now or lately --------------------------------------------------------------------------
+# --- days at risk -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class _Use:
-    """All days up to today on which a drug was or may have been taken, and those that are certain."""
+class Risk:
+    """A pair with the days on which both are taken, or one while the washout of the other is not over.
 
-    drug: Drug
+    `possible` are all that may be such days, `certain` those on which both uses are certain.
+    """
+
+    pair: Pair
     possible: tuple[Stretch, ...]
     certain: tuple[Stretch, ...]
-    evidence: tuple[str, ...]
+
+
+def risk_of(one: Use, other: Use, precautions: Sequence[Precaution]) -> Risk | None:
+    """The days at risk of two drugs as they are taken or ordered; None where there are none, or no row forbids."""
+    pair = pair_of(one.drug, other.drug, precautions)
+    if pair is None:
+        return None
+    maoi, beside = (one, other) if one.drug.agent == pair.maoi.agent else (other, one)
+    possible = _days_at_risk(pair, maoi.possible, beside.possible)
+    if not possible:
+        return None
+    return Risk(pair, possible, _days_at_risk(pair, maoi.certain, beside.certain))
+
+
+# --- on record now or lately --------------------------------------------------------------------------
 
 
 def find_maoi_risks(history: History, precautions: Sequence[Precaution], on: date) -> tuple[MaoiRisk, ...]:
@@ -94,68 +116,40 @@ def find_maoi_risks(history: History, precautions: Sequence[Precaution], on: dat
     Lately is as many days ago as the longest wait after an MAOI in `precautions`, or fewer. Met where some of
     these days are certain for both. What either was ordered for, and its dose, is not asked.
     """
-    uses = _uses(history, on)
+    uses = uses_up_to(history.prescriptions, on)
     lately = shifted(on, -max((row.days_after_maoi or 0 for row in precautions), default=0))
     maois = [use for use in uses if use.drug.mechanism == MAOI_MECHANISM]
     return tuple(
-        risk
+        _on_record(risk, maoi, other, on)
         for maoi in maois
         for other in uses
-        if other is not maoi
-        for pair in [_with_maoi(maoi.drug, other.drug, precautions)]
-        if pair is not None
-        for risk in _risks(pair, maoi, other, lately, on)
+        for risk in [risk_of(maoi, other, precautions)]
+        if risk is not None and risk.pair.maoi is maoi.drug and risk.possible[-1][1] >= lately
     )
 
 
-def _uses(history: History, on: date) -> tuple[_Use, ...]:
-    possible: dict[str, list[Stretch]] = defaultdict(list)
-    certain: dict[str, list[Stretch]] = defaultdict(list)
-    evidence: dict[str, list[str]] = defaultdict(list)
-    drugs: dict[str, Drug] = {}
-    for order in history.prescriptions:
-        if order.drug is None or order.is_denial:
-            continue
-        for segment in order.segments:
-            if segment.first_day <= on:
-                agent, stretch = order.drug.agent, (segment.first_day, min(segment.last_day, on))
-                drugs.setdefault(agent, order.drug)
-                possible[agent].append(stretch)
-                evidence[agent] += order.references
-                if segment.days_certain:
-                    certain[agent].append(stretch)
-    return tuple(
-        _Use(drug, joined(possible[agent]), joined(certain[agent]), tuple(dict.fromkeys(evidence[agent])))
-        for agent, drug in drugs.items()
-    )
-
-
-def _risks(pair: Pair, maoi: _Use, other: _Use, lately: date, on: date) -> Iterator[MaoiRisk]:
-    possible = _days_at_risk(pair, maoi.possible, other.possible)
-    if not possible or possible[-1][1] < lately:
-        return
-    latest = possible[-1:]
-    certain = in_both(_days_at_risk(pair, maoi.certain, other.certain), latest)
-    answer = Answer.MET if certain else Answer.UNKNOWN
+def _on_record(risk: Risk, maoi: Use, other: Use, on: date) -> MaoiRisk:
+    latest = risk.possible[-1:]
+    answer = Answer.MET if in_both(risk.certain, latest) else Answer.UNKNOWN
     doubt = "" if answer is Answer.MET else "perhaps "
-    names = pair.maoi.ingredient, pair.other.ingredient
+    names = risk.pair.maoi.ingredient, risk.pair.other.ingredient
     both = in_both(in_both(maoi.possible, other.possible), latest)
     if both:
         text = f"{names[0]} (an MAOI) {doubt}together with {names[1]}, {_in_words(both, on)}"
     else:
         text = f"{names[0]} (an MAOI) and {names[1]} {doubt}too close, {_in_words(latest, on)}"
     evidence = tuple(dict.fromkeys((*maoi.evidence, *other.evidence)))
-    yield MaoiRisk(
+    return MaoiRisk(
         maoi=names[0],
         other=names[1],
-        finding=Finding(f"MAOI together with {names[1]}", answer, f"{text}; {pair.reason}", evidence),
+        finding=Finding(f"MAOI together with {names[1]}", answer, f"{text}; {risk.pair.reason}", evidence),
         goes_on=latest[0][1] == on,
         together_today=_taken_on(on, maoi, other),
-        sources=tuple(dict.fromkeys(row.source for row in pair.precautions)),
+        sources=tuple(dict.fromkeys(row.source for row in risk.pair.precautions)),
     )
 
 
-def _taken_on(day: date, *uses: _Use) -> Answer:
+def _taken_on(day: date, *uses: Use) -> Answer:
     """Whether all of them are taken on that day."""
     today = ((day, day),)
     if all(in_both(use.certain, today) for use in uses):

@@ -41,6 +41,7 @@ class Effect(Enum):
     WASHOUT_OF_ANY = (
         "washout of any"  # days between this MAOI and any antidepressant; only for pairs on record
     )
+    DUPLICATE = "duplicate"  # two drugs that should not both go on; asked of the order itself
 
 
 class SignKind(Enum):
@@ -94,6 +95,13 @@ class Precaution:
     def is_about(self, drug: Drug) -> bool:
         """Whether the drug is one of its agents, or of one of its classes."""
         return _is_one_of(drug, self.agents)
+
+    def is_with(self, drug: Drug) -> bool:
+        """Whether the drug is one that it looks for among those being taken."""
+        return any(
+            sign.kind is SignKind.RUNNING and not sign.is_hint and _is_one_of(drug, (sign.value,))
+            for sign in self.signs
+        )
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ def find_shown(precautions: Iterable[Precaution], record: Record) -> tuple[Shown
 
 
 def _findings(precaution: Precaution, record: Record) -> Iterator[Finding]:
-    if precaution.effect is Effect.WASHOUT_OF_ANY:
+    if precaution.effect in (Effect.WASHOUT_OF_ANY, Effect.DUPLICATE):
         return
     if precaution.effect is Effect.WASHOUT:
         yield from _washouts(precaution, record)

@@ -1,0 +1,70 @@
+"""The nouns of judging a drafted order: the draft with its first day and dose, and what is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date
+
+from cds_service.trd.answers import Answer, Finding
+from cds_service.trd.record import Drug, Prescription
+from cds_service.trd.uses import Use, use_as_drafted
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An order that is not signed yet, of a drug that is identified. No day of it lies before today."""
+
+    order: Prescription
+    drug: Drug
+    use: Use
+
+    @property
+    def name(self) -> str:
+        return self.drug.ingredient
+
+    @property
+    def first_day(self) -> date:
+        return self.use.certain[0][0]
+
+    @property
+    def treats_depression(self) -> Answer:
+        return self.order.treats_depression.answer
+
+    @property
+    def highest_mg(self) -> float | None:
+        """The most it ever asks for, mg a day; None where any of its days has no known upper end, or one is assumed."""
+        if self.order.assumed:
+            return None
+        doses = [segment.high_mg for segment in self.order.segments]
+        return None if None in doses else max((dose for dose in doses if dose is not None), default=None)
+
+    @property
+    def dose(self) -> str:
+        """Its highest dose in words; empty where that is not known."""
+        return mg_per_day(self.highest_mg)
+
+
+def as_draft(order: Prescription, on: date) -> Draft | None:
+    """The order as a draft; None where its drug is not identified, or it says that nothing is taken."""
+    if order.drug is None or order.is_denial:
+        return None
+    return Draft(order, order.drug, use_as_drafted(order, order.drug, on))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What is told of a draft, and the plain words by name that a card is filled with."""
+
+    finding: Finding
+    values: dict[str, str] = field(hash=False)
+
+
+def mg_per_day(dose: float | None) -> str:
+    return "" if dose is None else f"{dose:g} mg/day"
+
+
+def listed(names: Iterable[str]) -> str:
+    """`sertraline, citalopram and fluoxetine`."""
+    *first, last = [*names] or [""]
+    return f"{', '.join(first)} and {last}" if first else last
