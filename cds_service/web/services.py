@@ -7,6 +7,7 @@ from flask import Flask, Response, g
 
 from cds_service.hook_request import read_hook_request
 from cds_service.respond import respond
+from cds_service.security.callers import ANYONE
 from cds_service.services import discovery, find_service
 from cds_service.web.bodies import read_body
 from cds_service.web.replies import json_reply
@@ -32,7 +33,7 @@ def _answer_hook(site: Site, service_id: str) -> Response:
     g.hook_instance = call.hook_instance
     body, assessment = respond(
         call,
-        site.policy,
+        site.policy.limited_to(g.get("caller", ANYONE).fhir_servers),
         definition_id=site.settings.definition,
         on=site.today(),
         extension=site.settings.assessment_extension,
