@@ -21,7 +21,10 @@ _PRIVATE = (
     ip_network("fc00::/7"),
 )
 _NAT64 = IPv6Network("64:ff9b::/96")
-_LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")
+_NOT_PUBLIC = (  # IANA's registers of special addresses; not all versions of Python know these
+    *(ip_network(name) for name in ("192.0.0.0/24", "192.88.99.0/24")),
+    *(ip_network(name) for name in ("64:ff9b:1::/48", "2001::/23", "3fff::/20", "5f00::/16", "fec0::/10")),
+)
 
 
 class AddressRefused(Exception):
@@ -73,12 +76,11 @@ def _is_spelled_out(host: str) -> bool:
 
 def _is_public(address: IpAddress) -> bool:
     """Whether the address is one of the internet's. One that carries an IPv4 address is what that one is."""
-    if isinstance(address, IPv6Address):
-        carried = _carried(address)
-        if carried is not None:
-            return _is_public(carried)
-        if address.is_site_local or address in _LOCAL_NAT64:
-            return False
+    carried = _carried(address) if isinstance(address, IPv6Address) else None
+    if carried is not None:
+        return _is_public(carried)
+    if any(address in network for network in _NOT_PUBLIC):
+        return False
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
