@@ -83,10 +83,10 @@ class BackendService:
         if not self._lock.acquire(timeout=max(0.0, bounds.seconds_left)):
             raise FhirTemporaryError(f"{_SERVER} took too long for the {_WHAT}")
         try:
-            if self._kept is None or time.monotonic() >= self._kept.until:
-                self._kept = None
-                self._kept = self._fetch(bounds)
-            return self._kept
+            kept = self._kept
+            if kept is None or time.monotonic() >= kept.until:
+                kept = self._kept = self._fetch(bounds)
+            return kept
         finally:
             self._lock.release()
 

@@ -15,6 +15,7 @@ TOKEN = "marker-token-7f3a"
 CHART = bundle(patient(), medication_request(), observation(), condition(), type="transaction")
 
 
+@pytest.mark.conformance("CH-401", "CH-404", "CH-409")
 def test_what_is_not_prefetched_is_read_with_the_token_on_every_call(serve: Serve) -> None:
     with EmbeddedServer(require_token=TOKEN) as fhir:
         fhir.load(CHART)
@@ -50,6 +51,7 @@ def test_prefetch_and_fetch_give_the_same_answer(serve: Serve) -> None:
     assert fetched.get("extension") == service.post(hook_request(prefetch=prefetch)).json().get("extension")
 
 
+@pytest.mark.conformance("CH-401", "CH-408")
 def test_a_server_off_the_list_hears_nothing(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         body = hook_request(prefetch=None, fhirServer=fhir.base_url, fhirAuthorization=authorization(TOKEN))
@@ -58,6 +60,7 @@ def test_a_server_off_the_list_hears_nothing(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-401")
 def test_by_default_no_server_is_called(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         reply = serve().post(hook_request(prefetch=None, fhirServer=fhir.base_url))
@@ -65,6 +68,7 @@ def test_by_default_no_server_is_called(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-401")
 def test_the_embedded_server_is_called_when_it_is_set(serve: Serve) -> None:
     with EmbeddedServer() as fhir:
         fhir.load(CHART)
@@ -72,6 +76,7 @@ def test_the_embedded_server_is_called_when_it_is_set(serve: Serve) -> None:
         assert service.post(hook_request(prefetch=None, fhirServer=fhir.base_url)).status_code == 200
 
 
+@pytest.mark.conformance("CH-408")
 @pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/fhir/elsewhere", "/fhir/elsewhere"])
 def test_redirects_are_not_followed(serve: Serve, location: str) -> None:
     with (
@@ -86,6 +91,7 @@ def test_redirects_are_not_followed(serve: Serve, location: str) -> None:
         assert len(fhir.asked) == 11
 
 
+@pytest.mark.conformance("CH-402")
 def test_a_token_that_has_run_out_is_not_sent(serve: Serve) -> None:
     with EmbeddedServer() as fhir:
         fhir.load(CHART)
@@ -95,6 +101,7 @@ def test_a_token_that_has_run_out_is_not_sent(serve: Serve) -> None:
         assert all("Authorization" not in request.headers for request in fhir.requests)
 
 
+@pytest.mark.conformance("CH-402", "CH-407")
 def test_a_412_tells_that_the_token_had_run_out(serve: Serve) -> None:
     with EmbeddedServer(require_token=TOKEN) as fhir:
         access = authorization(TOKEN, expires_in=-1)
@@ -104,6 +111,7 @@ def test_a_412_tells_that_the_token_had_run_out(serve: Serve) -> None:
     assert "expires_in" in reply.text
 
 
+@pytest.mark.conformance("CH-403")
 def test_a_token_for_another_patient_is_refused(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         access = authorization(TOKEN, patient="p2")
@@ -112,6 +120,7 @@ def test_a_token_for_another_patient_is_refused(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-405")
 @pytest.mark.parametrize(
     "answer",
     [
