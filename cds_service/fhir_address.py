@@ -72,7 +72,7 @@ def _read_host(host: str) -> str | None:
             return str(IPv4Address(host))
     except ValueError:
         return None
-    return host
+    return None if host.startswith(".") or ".." in host else host
 
 
 def _is_dots(segment: str) -> bool:
