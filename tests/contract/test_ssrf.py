@@ -218,6 +218,7 @@ def name_leads_to(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             return [found for address in addresses for found in look_up(address, port, *rest, **options)]
 
         monkeypatch.setattr(socket, "getaddrinfo", answer)
+        monkeypatch.setenv("NO_PROXY", "*")
         return asked
 
     return set_up

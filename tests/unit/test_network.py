@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from cds_service.bounded_get import Bounds, get_once, send_nothing
+from cds_service.bounded_get import Bounds, _session, get_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirTemporaryError
 from cds_service.network import ANYWHERE, LOOPBACK, PUBLIC, AddressRefused, Network
 
@@ -254,10 +254,9 @@ def _tls(folder: Path, name: str) -> tuple[ssl.SSLContext, list[str]]:
 
 
 @pytest.fixture(autouse=True)
-def _own_connections() -> Iterator[None]:
-    """Connections that an earlier test left open are not used again."""
-    from cds_service.bounded_get import _session
-
+def _own_connections(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No proxy, and no connection that an earlier test left open."""
+    monkeypatch.setenv("NO_PROXY", "*")
     _session.cache_clear()
     yield
     _session.cache_clear()
