@@ -11,9 +11,12 @@ from datetime import date
 from flask import Flask
 
 from cards.suggestions import build_templates
+from cds_service.backend_services import open_backend_services
+from cds_service.bounded_get import Places
 from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.network import Network
 from cds_service.respond import assess_collected, reply
 from cds_service.security.gate import Gate, open_gate
 from cds_service.security.replay import UsedTokens
@@ -68,6 +71,11 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
             allow_plain_http=not settings.is_production,
             fetch_seconds=settings.fetch_seconds,
             include_medications=settings.prefetch_include,
+            fetch_pages=settings.fetch_pages,
+            fetch_mib=settings.fetch_mb,
+            network=Network(settings.allowed_networks),
+            places=Places(settings.fetches_at_once),
+            own=open_backend_services(settings),
         ),
         terminology=open_terminology(settings),
         definitions=definitions,

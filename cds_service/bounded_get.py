@@ -1,34 +1,81 @@
-"""One HTTP GET that cannot take longer, grow larger or lead elsewhere than it may.
+"""One HTTP call that cannot take longer, grow larger or lead elsewhere than it may.
 
 Failures are `FhirServerError`s that name the server in general, what was asked for in general, and no address.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
 from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.guarded_transport import GuardedAdapter
+from cds_service.network import PUBLIC, AddressRefused, Network
 
 _CHUNK_BYTES = 64 * 1024
+_SHORTEST_SECONDS = 0.001  # a time-out of 0 would mean none
 
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 
+class Places:
+    """So many calls at the same time: one of it for each process."""
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        self._free = threading.BoundedSemaphore(places)
+
+    @contextmanager
+    def take(self, seconds: float, what: str) -> Iterator[None]:
+        """Holds a place, for which it waits at most `seconds`. Raises FhirTemporaryError if none becomes free."""
+        if not self._free.acquire(timeout=seconds):
+            raise FhirTemporaryError(
+                f"the {what} took too long: all {self.places} calls allowed at once were under way"
+            )
+        try:
+            yield
+        finally:
+            self._free.release()
+
+
+class TotalSize:
+    """How many bytes all answers to one request's calls may hold together."""
+
+    def __init__(self, mib: float) -> None:
+        self.mib = mib
+        self._left = int(mib * 1024 * 1024)
+        self._lock = threading.Lock()
+
+    def take(self, size: int) -> bool:
+        """Whether so many more bytes are within the limit."""
+        with self._lock:
+            self._left -= size
+            return self._left >= 0
+
+
 @dataclass(frozen=True)
 class Bounds:
-    """`deadline` is a moment of `time.monotonic()`: no call starts, waits or goes on after it."""
+    """`deadline` is a moment of `time.monotonic()`: no call starts, waits or goes on after it.
+
+    `largest_mib` bounds one answer, `total` several together; `network` where a call may lead, `places` how many
+    there may be at once.
+    """
 
     deadline: float
-    largest_mib: int
+    largest_mib: float
+    network: Network = PUBLIC
+    places: Places | None = None
+    total: TotalSize | None = None
 
     @property
     def seconds_left(self) -> float:
@@ -72,14 +119,43 @@ def get_once(
     `sign` is given as `auth` even when it adds nothing, or a .netrc file would decide what is sent.
     Raises FhirTemporaryError (WorthRetrying where nothing came) and FhirFatalError.
     """
+    sent = {"headers": {"Accept": accept}, "auth": sign}
+    return _call_once("GET", url, bounds, what, server, is_loopback, sent)
+
+
+def post_form_once(
+    url: str, form: Mapping[str, str], bounds: Bounds, what: str, *, server: str, is_loopback: bool
+) -> HttpAnswer:
+    """The JSON answer to a form that is sent once; raises as `get_once` does."""
+    sent = {"headers": {"Accept": "application/json"}, "auth": send_nothing, "data": dict(form)}
+    return _call_once("POST", url, bounds, what, server, is_loopback, sent)
+
+
+def _call_once(
+    method: str, url: str, bounds: Bounds, what: str, server: str, is_loopback: bool, sent: Mapping[str, Any]
+) -> HttpAnswer:
     left = bounds.seconds_left
     if left <= 0:
         raise FhirTemporaryError(f"no time was left for the {what}")
+    with nullcontext() if bounds.places is None else bounds.places.take(left, what):
+        return _send(method, url, bounds, what, server, is_loopback, sent)
+
+
+def _send(
+    method: str, url: str, bounds: Bounds, what: str, server: str, is_loopback: bool, sent: Mapping[str, Any]
+) -> HttpAnswer:
+    session = _session(is_loopback, bounds.network)
+    left = max(bounds.seconds_left, _SHORTEST_SECONDS)
     try:
-        with _session(is_loopback).get(
-            url, auth=sign, timeout=left, stream=True, allow_redirects=False, headers={"Accept": accept}
+        with session.request(
+            method, url, timeout=left, stream=True, allow_redirects=False, **sent
         ) as response:
             return HttpAnswer(response.status_code, response.headers, _body(response, bounds, what, server))
+    except AddressRefused:
+        raise FhirFatalError(
+            f"{server} was not called for the {what}: its name leads to an address in a private or reserved "
+            "network that this service may not call"
+        ) from None
     except requests.Timeout:
         raise FhirTemporaryError(f"{server} took too long for the {what}") from None
     except requests.ConnectionError:
@@ -97,18 +173,22 @@ def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -
         body += chunk
         if bounds.seconds_left <= 0:
             raise FhirTemporaryError(f"{server} took too long for the {what}")
-        if len(body) > bounds.largest_mib << 20:
-            raise FhirFatalError(f"the answer to the {what} is larger than {bounds.largest_mib} MiB")
+        if len(body) > bounds.largest_mib * 1024 * 1024:
+            raise FhirFatalError(f"the answer to the {what} is larger than {bounds.largest_mib:g} MiB")
+        if bounds.total is not None and not bounds.total.take(len(chunk)):
+            raise FhirFatalError(
+                f"all answers up to the {what} are together larger than {bounds.total.mib:g} MiB"
+            )
     return bytes(body)
 
 
 @cache
-def _session(is_loopback: bool) -> requests.Session:
+def _session(is_loopback: bool, network: Network) -> requests.Session:
     """One pool of connections a process: no cookies, and no proxy between this machine and itself."""
     session = requests.Session()
     session.headers.update({"User-Agent": "trd-cds"})
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not is_loopback
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=8, pool_maxsize=32))
+        session.mount(scheme, GuardedAdapter(network, pool_connections=8, pool_maxsize=32))
     return session

@@ -188,10 +188,11 @@ def _with_names(patients: Iterable[Collected], address: str | None) -> Iterable[
     """What the terminology service at this address, if any, says of codes; kind, time and cache as set."""
     if not address:
         return patients
+    from cds_service.network import ANYWHERE
     from cds_service.settings import load_settings
     from cds_service.terminology import name_codes, open_terminology
 
-    terminology = open_terminology(load_settings(terminology_server=address))
+    terminology = open_terminology(load_settings(terminology_server=address), ANYWHERE)
     return (name_codes(collected, terminology) for collected in patients)
 
 

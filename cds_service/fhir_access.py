@@ -1,39 +1,63 @@
-"""Whether, and for what, the FHIR server of a request may be called; and several calls at the same time."""
+"""Whether, with which token, and for what, the FHIR server of a request may be called; and several calls at once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered
+from cds_service.bounded_get import Bounds, Places, TotalSize
+from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered, RequestError
 from cds_service.fhir_address import FhirAddress, read_address
-from cds_service.fhir_client import FhirClient
+from cds_service.fhir_client import MAX_PAGES, MAX_RESPONSE_MIB, FhirClient
 from cds_service.hook_request import HookRequest
+from cds_service.network import PUBLIC, Network
 from cds_service.smart_scopes import may_read, may_search
+
+if TYPE_CHECKING:
+    from cds_service.backend_services import BackendService
 
 _CALLS_AT_ONCE = 12  # more than there are needs: one that hangs must not keep another waiting
 _SHARE_OF_OPTIONAL = 0.75  # of the time: a search that is not required leaves some to read Medications
 _GRACE_SECONDS = 0.2  # for calls that end at the deadline to say so themselves
+_MARGIN = 0.1  # of a token's time, and at most
+_MARGIN_SECONDS = 2.0  # so long: it aged on the way here, and will on the way to the server
+_LONGEST_SECONDS = 366 * 86_400
 
 
 @dataclass(frozen=True)
 class FhirPolicy:
-    """Which FHIR servers may be called, and how. Addresses below an allowed one are allowed."""
+    """Which FHIR servers may be called, how, and how much. Addresses below an allowed one are allowed.
+
+    `own` are the servers that this service has a way into by itself; `callers_own` those that the caller of
+    this request may name, None where only `allowed` limits it.
+    """
 
     allowed: tuple[FhirAddress, ...] = ()
     allow_plain_http: bool = False
     fetch_seconds: float = 8.0
     include_medications: bool = False
+    fetch_pages: int = MAX_PAGES
+    fetch_mib: float = 64.0
+    network: Network = PUBLIC
+    places: Places = field(default_factory=lambda: Places(64))
+    own: tuple[BackendService, ...] = ()
+    callers_own: tuple[FhirAddress, ...] | None = None
+
+    def limited_to(self, servers: tuple[FhirAddress, ...] | None) -> FhirPolicy:
+        """The same for a caller that may name these servers only; None for one that is not limited."""
+        return self if servers is None else replace(self, callers_own=servers)
 
 
 @dataclass(frozen=True)
 class FhirAccess:
     """How the FHIR server can be called for this request. Without a client, `reason` says why not.
 
-    `deadline` is for all calls, `optional_deadline` for those of what is not required.
+    `deadline` is for all calls, `optional_deadline` for those of what is not required. With `own`, the calls are
+    made with this service's own token, which is asked for when the first call needs it.
     """
 
     client: FhirClient | None
@@ -42,27 +66,91 @@ class FhirAccess:
     deadline: float
     optional_deadline: float
     token_expired: bool
+    own: BackendService | None = None
+    network: Network = PUBLIC
 
     def client_for(self, resource_type: str, by_id: bool, is_required: bool = True) -> FhirClient:
-        """The client, if it may be used for this. Raises NotOffered with the reason if not."""
+        """The client, if it may be used for this. Raises NotOffered with the reason if not.
+
+        Raises FhirServerError if this service's own token cannot be had.
+        """
         if self.client is None:
             raise NotOffered(self.reason)
+        client, scopes = (self.client, self.scopes) if self.own is None else self._with_own_token(self.own)
         allows = may_read if by_id else may_search
-        if self.scopes is not None and not allows(self.scopes, resource_type):
+        if scopes is not None and not allows(scopes, resource_type):
             action = "read" if by_id else "search"
             raise NotOffered(f"the granted scopes do not cover the {action} of {resource_type}")
-        if is_required:
-            return self.client
-        return FhirClient(self.client.base, self.client.token, self.optional_deadline)
+        return client if is_required else client.until(self.optional_deadline)
+
+    def _with_own_token(self, own: BackendService) -> tuple[FhirClient, tuple[str, ...]]:
+        token = self._own_token
+        if isinstance(token, FhirServerError):
+            raise token
+        assert self.client is not None
+        return self.client.using(token.value, token.until, partial(own.forget, token.value)), token.scopes
+
+    @cached_property
+    def _own_token(self) -> Any:
+        """This service's own token, or the FhirServerError why there is none: asked for once a request."""
+        assert self.own is not None
+        ask = partial(self.own.token, Bounds(self.deadline, 1, self.network))
+        return run_together({"token": ask}, self.deadline)["token"]
 
 
 def find_access(request: HookRequest, policy: FhirPolicy) -> FhirAccess:
+    """The access that this request has. `expires_in` counts from now on.
+
+    Raises RequestError if the token was granted to another client than this service is at that server.
+    """
     begun = time.monotonic()
     deadline = begun + policy.fetch_seconds
     optional_deadline = begun + policy.fetch_seconds * _SHARE_OF_OPTIONAL
     base, reason = _callable_server(request.fhir_server, policy)
-    client = None if base is None else FhirClient(base, request.token, deadline)
-    return FhirAccess(client, reason, request.scopes, deadline, optional_deadline, request.token_expired)
+    own = None if base is None else _own_way_in(base, policy)
+    _check_subject(request, own)
+    return FhirAccess(
+        client=None if base is None else _client(base, request, policy, begun),
+        reason=reason,
+        scopes=request.scopes,
+        deadline=deadline,
+        optional_deadline=optional_deadline,
+        token_expired=request.token_expired,
+        own=own if request.scopes is None else None,
+        network=policy.network,
+    )
+
+
+def _client(base: FhirAddress, request: HookRequest, policy: FhirPolicy, begun: float) -> FhirClient:
+    bounds = Bounds(
+        deadline=begun + policy.fetch_seconds,
+        largest_mib=min(MAX_RESPONSE_MIB, policy.fetch_mib),
+        network=policy.network,
+        places=policy.places,
+        total=TotalSize(policy.fetch_mib),
+    )
+    seconds = usable_seconds(_LONGEST_SECONDS if request.expires_in is None else request.expires_in)
+    return FhirClient(base, request.token, bounds, max_pages=policy.fetch_pages, expires=begun + seconds)
+
+
+def usable_seconds(expires_in: float) -> float:
+    """How long a token that is good for `expires_in` seconds is used."""
+    seconds = min(max(expires_in, 0), _LONGEST_SECONDS)
+    return float(seconds - min(seconds * _MARGIN, _MARGIN_SECONDS))
+
+
+def _own_way_in(base: FhirAddress, policy: FhirPolicy) -> BackendService | None:
+    """The entry for this server, the closest if there are several above it."""
+    above = [service for service in policy.own if base.is_at_or_below(service.base)]
+    return max(above, key=lambda service: len(service.base.segments), default=None)
+
+
+def _check_subject(request: HookRequest, own: BackendService | None) -> None:
+    """A token of another client of the same server is not ours to use."""
+    if own is not None and request.subject not in (None, own.client_id):
+        raise RequestError(
+            "$.fhirAuthorization.subject: expected the client id that this service is registered with, got another"
+        )
 
 
 def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirAddress | None, str]:
@@ -75,11 +163,17 @@ def _callable_server(fhir_server: str | None, policy: FhirPolicy) -> tuple[FhirA
     base = read_address(fhir_server)
     if base is None:
         return None, "fhirServer is not a plain base address"
-    if not any(base.is_at_or_below(allowed) for allowed in policy.allowed):
+    if not _is_below_one(base, policy.allowed):
         return None, "fhirServer is not on this service's list of FHIR servers"
+    if policy.callers_own is not None and not _is_below_one(base, policy.callers_own):
+        return None, "fhirServer is not one of those that this client may name"
     if base.scheme == "http" and not (base.is_loopback or policy.allow_plain_http):
         return None, "fhirServer is not https"
     return base, ""
+
+
+def _is_below_one(base: FhirAddress, allowed: tuple[FhirAddress, ...]) -> bool:
+    return any(base.is_at_or_below(one) for one in allowed)
 
 
 _Key = TypeVar("_Key")

@@ -2,13 +2,14 @@
 
 Addresses come from callers and from servers, so they are matched against a strict form rather than
 parsed and repaired: whatever a URL library might read in a second way (user names, encoded dots,
-backslashes, `..`) is no address here.
+backslashes, `..`, numbers that stand for an IPv4 address in another way than 192.0.2.1) is no address here.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urljoin
 
 _ADDRESS = re.compile(
@@ -18,6 +19,7 @@ _ADDRESS = re.compile(
 )
 _QUERY = re.compile(r"[!$-~]*", re.ASCII)  # visible ASCII but the quotation mark and '#'
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*", re.ASCII)
 _LOOPBACK_V4 = re.compile(r"127(\.[0-9]{1,3}){3}", re.ASCII)
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
@@ -55,9 +57,27 @@ def read_address(text: object) -> FhirAddress | None:
     scheme = match["scheme"]
     port = int(match["port"]) if match["port"] else _DEFAULT_PORT[scheme]
     segments = tuple(match["path"].split("/")[1:])
-    if not 0 < port < 65536 or any(segment in (".", "..") for segment in segments):
+    host = _read_host(match["host"].lower())
+    if host is None or not 0 < port < 65536 or any(_is_dots(segment) for segment in segments):
         return None
-    return FhirAddress(scheme, match["host"].lower(), port, segments)
+    return FhirAddress(scheme, host, port, segments)
+
+
+def _read_host(host: str) -> str | None:
+    """The host in its one spelling. One that ends in a number is an IPv4 address to browsers and resolvers alike."""
+    try:
+        if host.startswith("["):
+            return f"[{IPv6Address(host[1:-1])}]"
+        if _NUMBER.fullmatch(host.rstrip(".").rpartition(".")[2]):
+            return str(IPv4Address(host))
+    except ValueError:
+        return None
+    return None if host.startswith(".") or ".." in host else host
+
+
+def _is_dots(segment: str) -> bool:
+    """Whether the segment leads upwards or nowhere, also for servers that cut off what follows a `;`."""
+    return segment.partition(";")[0] in (".", "..")
 
 
 def is_fhir_id(text: object) -> bool:

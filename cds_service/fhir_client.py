@@ -1,4 +1,4 @@
-"""HTTP to one FHIR server: reads and searches with all their pages, within one time budget.
+"""HTTP to one FHIR server: reads and searches with all their pages, within one request's bounds.
 
 Errors tell kind of request, status and issue code, never an address with a patient's id in it, an
 OperationOutcome's free text, or the token.
@@ -6,8 +6,10 @@ OperationOutcome's free text, or the token.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -32,16 +34,50 @@ _NOT_SUPPORTED = (400, 404, 405, 501)  # how servers answer a search of a type t
 class FhirClient:
     """Calls to one FHIR server on behalf of one request.
 
-    `deadline` is a moment of `time.monotonic()`: no call starts, waits or goes on after it.
+    `expires` is a moment of `time.monotonic()` from which on the token is not sent; `when_refused` is called
+    when the server does not take it (401).
     """
 
-    def __init__(self, base: FhirAddress, token: str | None, deadline: float) -> None:
+    def __init__(
+        self,
+        base: FhirAddress,
+        token: str | None,
+        bounds: Bounds,
+        *,
+        max_pages: int = MAX_PAGES,
+        expires: float = math.inf,
+        when_refused: Callable[[], None] = lambda: None,
+    ) -> None:
         self.base = base
         self.token = token
-        self._bounds = Bounds(deadline, MAX_RESPONSE_MIB)
+        self._bounds = bounds
+        self._max_pages = max_pages
+        self._expires = expires
+        self._when_refused = when_refused
 
     def __repr__(self) -> str:
         return f"FhirClient({self.base.url!r})"
+
+    def until(self, deadline: float) -> FhirClient:
+        """The same with another deadline."""
+        bounds = replace(self._bounds, deadline=deadline)
+        return self._with(self.token, bounds, self._expires, self._when_refused)
+
+    def using(self, token: str, expires: float, when_refused: Callable[[], None]) -> FhirClient:
+        """The same with another token."""
+        return self._with(token, self._bounds, expires, when_refused)
+
+    def _with(
+        self, token: str | None, bounds: Bounds, expires: float, when_refused: Callable[[], None]
+    ) -> FhirClient:
+        return FhirClient(
+            self.base,
+            token,
+            bounds,
+            max_pages=self._max_pages,
+            expires=expires,
+            when_refused=when_refused,
+        )
 
     def read(self, resource_type: str, logical_id: str) -> dict[str, Any]:
         """The resource `resource_type/logical_id`, as the server has it now."""
@@ -56,7 +92,10 @@ class FhirClient:
         resource_type = query.partition("?")[0]
         what = f"{resource_type} search"
         bundle = self._get(f"{self.base.url}/{query}&_count={PAGE_SIZE}", what)
-        return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
+        try:
+            return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
+        except NotOffered as refused:  # after a first page there is something, and a part of it is no whole
+            raise FhirFatalError(str(refused)) from None
 
     def follow(self, first: Page, resource_type: str, topics: tuple[Topic, ...]) -> Page:
         """`first` and all pages after it, joined; raises FhirFatalError if that is not the whole result."""
@@ -87,8 +126,12 @@ class FhirClient:
             raise FhirFatalError(
                 f"the next page of the {what} is not below the FHIR server's address, so it was not read"
             )
-        if url in seen or len(seen) >= MAX_PAGES:
+        if url in seen:
             raise FhirFatalError(f"the pages of the {what} do not end")
+        if len(seen) >= self._max_pages:
+            raise FhirFatalError(
+                f"the pages of the {what} do not end, or are more than {self._max_pages} (fetch_pages)"
+            )
         seen.add(url)
         return url
 
@@ -104,6 +147,8 @@ class FhirClient:
         return self._get_once(url, what)
 
     def _get_once(self, url: str, what: str) -> dict[str, Any]:
+        if self.token is not None and time.monotonic() >= self._expires:
+            raise FhirFatalError(f"the access token ran out (expires_in) before the {what}")
         answer = get_once(
             url,
             self._bounds,
@@ -112,6 +157,8 @@ class FhirClient:
             is_loopback=self.base.is_loopback,
             sign=self._sign,
         )
+        if answer.status == 401:
+            self._when_refused()
         return _read_reply(answer.status, answer.headers, answer.body, what)
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -39,9 +39,10 @@ class HookRequest:
     """One call of a hook.
 
     `prefetch` is as it came: nothing in it has been checked. `token` is None when none was granted
-    or `token_expired`; `scopes` is None when no authorization came, so that nothing limits an open
-    server, and empty when nothing was granted. `draft_orders` is None for hooks without drafts, `selections`
-    where the hook is about all of them; what either holds has not been checked.
+    or `token_expired`; `expires_in` is the seconds it was good for when the request came, `subject` the client
+    it was granted to. `scopes` is None when no authorization came, so that nothing limits an open server, and
+    empty when nothing was granted. `draft_orders` is None for hooks without drafts, `selections` where the hook
+    is about all of them; what either holds has not been checked.
     """
 
     hook: str
@@ -56,6 +57,8 @@ class HookRequest:
     prefetch: dict[str, Any] = field(default_factory=dict, repr=False, hash=False)
     draft_orders: dict[str, Any] | None = field(default=None, repr=False, hash=False)
     selections: tuple[Any, ...] | None = field(default=None, repr=False, hash=False)
+    expires_in: int | None = None
+    subject: str | None = None
 
 
 def read_hook_request(body: bytes, hook: str) -> HookRequest:
@@ -199,13 +202,15 @@ def _read_authorization(root: dict[str, Any], patient_id: str) -> dict[str, Any]
     _check_token_type(_required(granted, "token_type", path), f"{path}.token_type")
     expires_in = _whole_number(_required(granted, "expires_in", path), f"{path}.expires_in")
     scope = _any_text(_required(granted, "scope", path), f"{path}.scope")
-    _text(_required(granted, "subject", path), f"{path}.subject")
+    subject = _text(_required(granted, "subject", path), f"{path}.subject")
     _check_same_patient(_optional(granted, "patient", path, _text), patient_id)
     expired = expires_in <= 0
     return {
         "token": None if expired else token,
         "token_expired": expired,
         "scopes": tuple(scope.split()),
+        "expires_in": expires_in,
+        "subject": subject,
     }
 
 

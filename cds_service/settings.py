@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import tomllib
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -27,6 +28,7 @@ from pydantic_settings import (
 from cards.card import is_launch_address
 from cds_service.errors import SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
+from cds_service.network import LOOPBACK, IpNetwork
 
 PREFIX = "TRD_CDS_"
 CONFIG_VARIABLE = "TRD_CDS_CONFIG"
@@ -169,10 +171,16 @@ class Settings(BaseSettings):
         return tuple(address for name in names if (address := read_address(name)) is not None)
 
     @property
+    def allowed_networks(self) -> tuple[IpNetwork, ...]:
+        """Networks that are not of the internet and may be called; the machine itself is one in development."""
+        named = tuple(ip_network(name) for name in self.private_networks)
+        return named if self.is_production else (*LOOPBACK, *named)
+
+    @property
     def max_body_bytes(self) -> int:
         return int(self.max_body_mb * 1024 * 1024)
 
-    @field_validator("fhir_servers", "cors_origins", mode="before")
+    @field_validator("fhir_servers", "cors_origins", "private_networks", mode="before")
     @classmethod
     def _split_commas(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -185,6 +193,16 @@ class Settings(BaseSettings):
         for name in (value,) if isinstance(value, str) else value or ():
             if read_address(name) is None:
                 raise ValueError("plain http(s) base addresses without user, query or dots in the path")
+        return value
+
+    @field_validator("private_networks")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            try:
+                ip_network(name)
+            except ValueError:
+                raise ValueError("networks such as 10.2.0.0/16, with no bits set after the prefix") from None
         return value
 
     @field_validator("cors_origins")

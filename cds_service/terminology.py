@@ -20,6 +20,7 @@ from cds_service.fhir_access import run_together
 from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_reading.code_names import Code, KnownName, codes_without_name
 from cds_service.fhir_reading.collected import Collected
+from cds_service.network import PUBLIC, Network
 from cds_service.terminology_cache import Answer, TerminologyCache, default_cache_file
 from cds_service.terminology_questions import FAILED_SECONDS, ask_fhir, ask_rxnav, may_be_sent
 
@@ -38,13 +39,17 @@ _ACCEPT = {"fhir": "application/fhir+json", "rxnav": "application/json"}
 _JSON = ("application/fhir+json", "application/json")
 
 
-def open_terminology(settings: Settings) -> TerminologyClient | None:
-    """The service that the settings name, if they do. It is not called yet."""
+def open_terminology(settings: Settings, network: Network | None = None) -> TerminologyClient | None:
+    """The service that the settings name, if they do. It is not called yet.
+
+    `network` is where it may be, as the settings say unless given.
+    """
     base = read_address(settings.terminology_server)
     if base is None:
         return None
     file = settings.terminology_cache or default_cache_file()
-    return TerminologyClient(base, settings.terminology_kind, settings.terminology_seconds, file)
+    where = network or Network(settings.allowed_networks)
+    return TerminologyClient(base, settings.terminology_kind, settings.terminology_seconds, file, where)
 
 
 def name_codes(collected: Collected, terminology: TerminologyClient | None) -> Collected:
@@ -59,9 +64,15 @@ class TerminologyClient:
     """Calls to one terminology service, at most `seconds` for all codes of one look-up."""
 
     def __init__(
-        self, base: FhirAddress, kind: Literal["fhir", "rxnav"], seconds: float, cache_file: Path | None
+        self,
+        base: FhirAddress,
+        kind: Literal["fhir", "rxnav"],
+        seconds: float,
+        cache_file: Path | None,
+        network: Network = PUBLIC,
     ) -> None:
         self._base = base
+        self._network = network
         self._kind = kind
         self._seconds = seconds
         self._cache = TerminologyCache(base.url, cache_file)
@@ -89,7 +100,7 @@ class TerminologyClient:
 
     def _ask(self, code: Code, deadline: float) -> Answer:
         ask = ask_fhir if self._kind == "fhir" else ask_rxnav
-        return ask(partial(self._get, Bounds(deadline, LARGEST_MIB)), code, self._base.url)
+        return ask(partial(self._get, Bounds(deadline, LARGEST_MIB, self._network)), code, self._base.url)
 
     def _get(self, bounds: Bounds, path: str) -> bytes | None:
         answer = get_once(

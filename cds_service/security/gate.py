@@ -10,6 +10,7 @@ from typing import Any
 
 from cds_service.errors import NotAuthenticated, SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
+from cds_service.network import Network
 from cds_service.security.callers import Caller
 from cds_service.security.key_sets import (
     LARGEST_SET_MIB,
@@ -170,7 +171,10 @@ def _key_source(client: Client, settings: Settings) -> KeySource:
     if client.jwks_file is not None:
         return FixedKeys(_keys_of_file(client.jwks_file))
     jku = client.jku or ""
-    return FetchedKeys(jku, lambda: fetch_keys(jku), settings.key_cache_seconds, settings.key_outage_seconds)
+    network = Network(settings.allowed_networks)
+    return FetchedKeys(
+        jku, lambda: fetch_keys(jku, network), settings.key_cache_seconds, settings.key_outage_seconds
+    )
 
 
 def _keys_of_file(name: str) -> Keys:

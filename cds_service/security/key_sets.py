@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cds_service.bounded_get import Bounds, get_once, send_nothing
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import read_address
+from cds_service.network import Network
 
 logger = logging.getLogger("cds_service.security")
 
@@ -119,12 +120,12 @@ class FetchedKeys:
             self._tries += 1
 
 
-def fetch_keys(url: str) -> Keys:
+def fetch_keys(url: str, network: Network) -> Keys:
     """The keys behind a `jku`; the address comes from the settings. Raises FhirServerError and ValueError."""
     address = read_address(url)
     answer = get_once(
         url,
-        Bounds(time.monotonic() + _FETCH_SECONDS, LARGEST_SET_MIB),
+        Bounds(time.monotonic() + _FETCH_SECONDS, LARGEST_SET_MIB, network),
         "key set",
         server="the client's server",
         is_loopback=address is not None and address.is_loopback,

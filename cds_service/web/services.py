@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
 from flask import Flask, Response, g
 
-from cds_service.fhir_access import FhirPolicy
 from cds_service.hook_request import read_hook_request
 from cds_service.respond import respond
-from cds_service.security.callers import Caller
 from cds_service.services import discovery, find_service
 from cds_service.web.bodies import read_body
 from cds_service.web.replies import json_reply
@@ -36,7 +32,7 @@ def _answer_hook(site: Site, service_id: str) -> Response:
     g.hook_instance = call.hook_instance
     body, assessment = respond(
         call,
-        _policy_for(g.caller, site.policy),
+        site.policy.limited_to(g.caller.fhir_servers),
         definition_id=site.settings.definition,
         on=site.today(),
         extension=site.settings.assessment_extension,
@@ -47,17 +43,3 @@ def _answer_hook(site: Site, service_id: str) -> Response:
     )
     g.verdict = assessment.verdict.value if assessment else "not-asked"
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})
-
-
-def _policy_for(caller: Caller, policy: FhirPolicy) -> FhirPolicy:
-    """The policy with those of its FHIR servers that this caller may name."""
-    if caller.fhir_servers is None:
-        return policy
-    return replace(
-        policy,
-        allowed=tuple(
-            address
-            for address in caller.fhir_servers
-            if any(address.is_at_or_below(base) for base in policy.allowed)
-        ),
-    )

@@ -19,6 +19,8 @@ class Asked:
     path: str
     headers: dict[str, str]
     send: Callable[[bytes], None]
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class _Server(ThreadingHTTPServer):
 
 
 class StubServer:
-    """Answers every GET below `/fhir` by `answer`, which may also write to the socket by itself."""
+    """Answers every GET and POST below `/fhir` by `answer`, which may also write to the socket by itself."""
 
     def __init__(self, answer: Answer) -> None:
         self.asked: list[Asked] = []
@@ -60,13 +62,17 @@ class StubServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                asked = Asked(self.path.removeprefix("/fhir/"), dict(self.headers), self._send)
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                path = self.path.removeprefix("/fhir/")
+                asked = Asked(path, dict(self.headers), self._send, self.command, body)
                 stub.asked.append(asked)
                 reply = answer(asked)
                 if reply is None:
                     self.close_connection = True
                     return
                 _write(self, reply)
+
+            do_POST = do_GET
 
             def _send(self, raw: bytes) -> None:
                 self.wfile.write(raw)

@@ -15,6 +15,7 @@ TOKEN = "marker-token-7f3a"
 CHART = bundle(patient(), medication_request(), observation(), condition(), type="transaction")
 
 
+@pytest.mark.conformance("CH-401", "CH-404", "CH-409")
 def test_what_is_not_prefetched_is_read_with_the_token_on_every_call(serve: Serve) -> None:
     with EmbeddedServer(require_token=TOKEN) as fhir:
         fhir.load(CHART)
@@ -51,6 +52,7 @@ def test_prefetch_and_fetch_give_the_same_answer(serve: Serve) -> None:
     assert fetched.get("extension") == service.post(hook_request(prefetch=prefetch)).json().get("extension")
 
 
+@pytest.mark.conformance("CH-401", "CH-408")
 def test_a_server_off_the_list_hears_nothing(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         body = hook_request(prefetch=None, fhirServer=fhir.base_url, fhirAuthorization=authorization(TOKEN))
@@ -59,6 +61,7 @@ def test_a_server_off_the_list_hears_nothing(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-401")
 def test_by_default_no_server_is_called(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         reply = serve().post(hook_request(prefetch=None, fhirServer=fhir.base_url))
@@ -66,6 +69,7 @@ def test_by_default_no_server_is_called(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-401")
 def test_the_embedded_server_is_called_when_it_is_set(serve: Serve) -> None:
     with EmbeddedServer() as fhir:
         fhir.load(CHART)
@@ -73,6 +77,7 @@ def test_the_embedded_server_is_called_when_it_is_set(serve: Serve) -> None:
         assert service.post(hook_request(prefetch=None, fhirServer=fhir.base_url)).status_code == 200
 
 
+@pytest.mark.conformance("CH-408")
 @pytest.mark.parametrize("location", ["http://127.0.0.1:{port}/fhir/elsewhere", "/fhir/elsewhere"])
 def test_redirects_are_not_followed(serve: Serve, location: str) -> None:
     with (
@@ -87,6 +92,7 @@ def test_redirects_are_not_followed(serve: Serve, location: str) -> None:
         assert len(fhir.asked) == 12
 
 
+@pytest.mark.conformance("CH-402")
 def test_a_token_that_has_run_out_is_not_sent(serve: Serve) -> None:
     with EmbeddedServer() as fhir:
         fhir.load(CHART)
@@ -96,6 +102,7 @@ def test_a_token_that_has_run_out_is_not_sent(serve: Serve) -> None:
         assert all("Authorization" not in request.headers for request in fhir.requests)
 
 
+@pytest.mark.conformance("CH-402", "CH-407")
 def test_a_412_tells_that_the_token_had_run_out(serve: Serve) -> None:
     with EmbeddedServer(require_token=TOKEN) as fhir:
         access = authorization(TOKEN, expires_in=-1)
@@ -105,6 +112,7 @@ def test_a_412_tells_that_the_token_had_run_out(serve: Serve) -> None:
     assert "expires_in" in reply.text
 
 
+@pytest.mark.conformance("CH-403")
 def test_a_token_for_another_patient_is_refused(serve: Serve) -> None:
     with StubServer(lambda _: Reply(patient())) as fhir:
         access = authorization(TOKEN, patient="p2")
@@ -113,6 +121,7 @@ def test_a_token_for_another_patient_is_refused(serve: Serve) -> None:
         assert fhir.asked == []
 
 
+@pytest.mark.conformance("CH-405")
 @pytest.mark.parametrize(
     "answer",
     [

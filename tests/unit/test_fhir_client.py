@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from cds_service import fhir_client
+from cds_service.bounded_get import Bounds
 from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
 from cds_service.fhir_address import read_address
 from cds_service.fhir_client import FhirClient
@@ -142,10 +142,9 @@ def test_a_truncated_answer_is_a_failure() -> None:
         client(stub).search(QUERY, ())
 
 
-def test_an_endless_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir_client, "MAX_RESPONSE_MIB", 1)
+def test_an_endless_answer_is_cut_off() -> None:
     with StubServer(lambda _: Reply(b" " * (3 << 20))) as stub, pytest.raises(FhirFatalError, match="1 MiB"):
-        client(stub).search(QUERY, ())
+        client(stub, mib=1).search(QUERY, ())
 
 
 def test_a_server_that_is_down_is_named_as_unreachable() -> None:
@@ -163,11 +162,10 @@ def test_pages_that_loop_are_noticed() -> None:
         assert len(stub.asked) == 2
 
 
-def test_pages_without_end_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fhir_client, "MAX_PAGES", 5)
+def test_pages_without_end_are_left() -> None:
     with StubServer(lambda _: Reply(searchset(next_url=f"{stub.base_url}?p={len(stub.asked)}"))) as stub:
-        with pytest.raises(FhirFatalError, match="do not end"):
-            client(stub).search(QUERY, ())
+        with pytest.raises(FhirFatalError, match="more than 5"):
+            client(stub, max_pages=5).search(QUERY, ())
         assert len(stub.asked) == 6
 
 
@@ -196,10 +194,12 @@ def test_cookies_are_not_kept() -> None:
     assert "Cookie" not in stub.asked[1].headers
 
 
-def client(stub: StubServer, token: str | None = None, seconds: float = 5) -> FhirClient:
+def client(
+    stub: StubServer, token: str | None = None, seconds: float = 5, mib: float = 64, **options: Any
+) -> FhirClient:
     base = read_address(stub.base_url)
     assert base is not None
-    return FhirClient(base, token, time.monotonic() + seconds)
+    return FhirClient(base, token, Bounds(time.monotonic() + seconds, mib), **options)
 
 
 def assert_nothing_private(error: Any) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.bounded_get import Bounds
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_address import FhirAddress, read_address
@@ -558,7 +559,7 @@ def addresses(texts: Any) -> list[FhirAddress]:
 
 def client_of(address: FhirAddress, token: str) -> Any:
 
-    return FhirClient(address, token, 0)
+    return FhirClient(address, token, Bounds(0, 1))
 
 
 def without(key: str) -> dict[str, Any]:

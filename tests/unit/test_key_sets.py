@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cds_service.errors import FhirServerError, FhirTemporaryError
+from cds_service.network import LOOPBACK, Network
 from cds_service.security.key_sets import FetchedKeys, Keys, fetch_keys, read_key_set
 from tests.contract.signing import Signer, ec_signer, key_set, key_set_bytes, p256_signer, rsa_signer
 from tests.contract.stub_server import Asked, Reply, StubServer
@@ -257,7 +258,7 @@ def answering(reply: Reply | bytes) -> StubServer:
 
 def test_a_set_is_fetched() -> None:
     with answering(Reply(key_set(EC))) as stub:
-        assert set(fetch_keys(f"{stub.base_url}/jwks.json")) == {"key-1"}
+        assert set(fetch_keys(f"{stub.base_url}/jwks.json", Network(LOOPBACK))) == {"key-1"}
         (asked,) = stub.asked
     assert "json" in asked.headers["Accept"]
     assert "Authorization" not in asked.headers
@@ -267,7 +268,7 @@ def test_a_set_is_fetched() -> None:
 def test_another_status_is_no_set(status: int) -> None:
     with answering(Reply(key_set(EC), status, {"Location": "/fhir/elsewhere.json"})) as stub:
         with pytest.raises((ValueError, FhirServerError)):
-            fetch_keys(f"{stub.base_url}/jwks.json")
+            fetch_keys(f"{stub.base_url}/jwks.json", Network(LOOPBACK))
         assert stub.paths == ["jwks.json"], "no redirect is followed"
 
 
@@ -276,7 +277,7 @@ def test_a_set_without_end_is_given_up() -> None:
         answering(b" " * (1 << 20) + json.dumps(key_set(EC)).encode()) as stub,
         pytest.raises(FhirServerError),
     ):
-        fetch_keys(f"{stub.base_url}/jwks.json")
+        fetch_keys(f"{stub.base_url}/jwks.json", Network(LOOPBACK))
 
 
 def test_a_server_that_breaks_off() -> None:
@@ -284,4 +285,4 @@ def test_a_server_that_breaks_off() -> None:
         asked.send(b"HTTP/1.1 200 OK\r\nContent-Length: 900\r\n\r\n{")
 
     with StubServer(answer) as stub, pytest.raises(FhirServerError):
-        fetch_keys(f"{stub.base_url}/jwks.json")
+        fetch_keys(f"{stub.base_url}/jwks.json", Network(LOOPBACK))

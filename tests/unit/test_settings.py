@@ -98,6 +98,8 @@ def test_a_file_may_hold_arrays_and_clients(monkeypatch: pytest.MonkeyPatch, tmp
         ("TRD_CDS_TERMINOLOGY_KIND", "umls", ["TRD_CDS_TERMINOLOGY_KIND", "'fhir' or 'rxnav'", "'umls'"]),
         ("TRD_CDS_TERMINOLOGY_SECONDS", "0", ["TRD_CDS_TERMINOLOGY_SECONDS", "greater than 0"]),
         ("TRD_CDS_CORS_ORIGINS", "https://a.example.org/x", ["TRD_CDS_CORS_ORIGINS", "origins"]),
+        ("TRD_CDS_PRIVATE_NETWORKS", "10.2.0.1/16", ["TRD_CDS_PRIVATE_NETWORKS", "10.2.0.0/16"]),
+        ("TRD_CDS_PRIVATE_NETWORKS", "intranet", ["TRD_CDS_PRIVATE_NETWORKS", "networks such as"]),
         ("TRD_CDS_PUBLIC_URL", "cds.example.org", ["TRD_CDS_PUBLIC_URL", "http(s) address"]),
         ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["[[clients]]"]),
     ],
@@ -170,6 +172,17 @@ def test_production_may_ask_a_terminology_service_nobody_can_overhear(address: s
 def test_there_is_no_terminology_service_unless_one_is_named() -> None:
     assert open_terminology(Settings()) is None
     assert open_terminology(Settings(terminology_server="https://tx.example.org/fhir")) is not None
+
+
+def test_private_networks_are_those_named_and_in_development_the_machine_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TRD_CDS_PRIVATE_NETWORKS", "10.2.0.0/16, fd00:1::/32")
+    named = ["10.2.0.0/16", "fd00:1::/32"]
+    assert [str(one) for one in load_settings().allowed_networks] == ["127.0.0.0/8", "::1/128", *named]
+    assert [str(one) for one in Settings(mode="production").allowed_networks] == named
+    monkeypatch.delenv("TRD_CDS_PRIVATE_NETWORKS")
+    assert Settings(mode="production").allowed_networks == ()
 
 
 def test_the_app_itself_refuses_production_and_unknown_definitions() -> None:
