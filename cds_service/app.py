@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
-import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 
@@ -14,11 +12,13 @@ from cards.suggestions import build_templates
 from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.logs import open_log
 from cds_service.respond import assess_collected, reply
 from cds_service.services import find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
+from cds_service.tracing import switch_tracing
 from cds_service.trd.parameters import Definition
 from cds_service.web import add_routes
 from cds_service.web.site import Site
@@ -50,6 +50,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
 
     Raises SettingsError for settings that do not fit together, and for definitions of the site that are wrong.
     """
+    switch_tracing(settings.tracing)
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
@@ -74,7 +75,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
 def create_from_environment() -> Flask:
     """The entry for a WSGI server: `gunicorn 'cds_service.app:create_from_environment()'`."""
     settings = load_settings()
-    open_log(settings.log_level)
+    open_log(settings.log_level, settings.log_format)
     app = create_app(settings)
     settle_memory()
     return app
@@ -89,18 +90,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
-
-
-def open_log(level: str) -> None:
-    """Our own messages to standard error. Libraries stay silent: theirs may quote addresses with ids."""
-    ours = logging.getLogger("cds_service")
-    if not ours.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        ours.addHandler(handler)
-    ours.setLevel(level.upper())
-    ours.propagate = False
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

@@ -17,6 +17,7 @@ from requests.adapters import HTTPAdapter
 from requests.cookies import RequestsCookieJar
 
 from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.fetch_tally import counted
 
 _CHUNK_BYTES = 64 * 1024
 
@@ -57,6 +58,7 @@ def send_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+@counted
 def get_once(
     url: str,
     bounds: Bounds,

@@ -24,6 +24,7 @@ from cds_service.tables.definitions import load_definitions
 from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
+from cds_service.tracing import in_span
 from cds_service.trd.agreement import explain_difference
 from cds_service.trd.companions import find_companions
 from cds_service.trd.definitions import Judge, assess
@@ -97,6 +98,7 @@ def reply(
     return body
 
 
+@in_span("rules")
 def assess_collected(
     collected: Collected,
     definition_id: str,
