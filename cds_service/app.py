@@ -50,9 +50,9 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
 
     Raises SettingsError for settings that do not fit together, and for definitions of the site that are wrong.
     """
-    switch_tracing(settings.tracing)
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
+    switch_tracing(settings.tracing)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     site = Site(

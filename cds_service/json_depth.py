@@ -10,7 +10,8 @@ from array import array
 from itertools import accumulate
 
 _DROPPED = bytes(byte for byte in range(256) if byte not in b'{}[]"\\')
-_STEPS = bytes(1 if byte in b"{[" else 255 if byte in b"}]" else 0 for byte in range(256))  # 255: -1
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_STEPS = bytes(1 if byte == b"["[0] else 255 for byte in range(256))  # 255: -1
 _STRING = re.compile(rb'"[^"]*"')
 _WORTH_PEELING = 0.8  # while a pass leaves less than this, taking off the innermost pairs is the fastest
 
@@ -19,7 +20,7 @@ def is_deeper(text: bytes, most: int) -> bool:
     """Whether the text has more than `most` levels of objects and arrays."""
     brackets, peeled = _brackets(text), 0
     while brackets and peeled < most:
-        left = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        left = brackets.replace(b"[]", b"")
         if len(left) > len(brackets) * _WORTH_PEELING:
             break
         brackets, peeled = left, peeled + 1
@@ -27,10 +28,10 @@ def is_deeper(text: bytes, most: int) -> bool:
 
 
 def _brackets(text: bytes) -> bytes:
-    """The brackets of the text that stand in no string."""
-    found = text.translate(None, _DROPPED)
+    """The brackets of the text that stand in no string, all as square ones."""
+    found = text.translate(_ONE_KIND, _DROPPED)
     if b"\\" in found:
-        found = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _DROPPED)
+        found = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ONE_KIND, _DROPPED)
     found = found.replace(b'""', b"")
     return _STRING.sub(b"", found) if b'"' in found else found
 
