@@ -116,8 +116,7 @@ def _put_in_order(_: Any, __: str, event: _Event) -> _Event:
 
 def _iso_time(seconds: float) -> str:
     """UTC, to the millisecond."""
-    moment = datetime.fromtimestamp(seconds, UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _to_json(_: Any, __: str, event: _Event) -> str:
