@@ -7,6 +7,7 @@ checked, or made anew, where they are put in; a field that is not on the list is
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import traceback
 from collections.abc import MutableMapping
@@ -81,11 +82,17 @@ def drop_quoted(record: logging.LogRecord) -> bool:
     words = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
     args = record.args if isinstance(record.args, tuple) else (record.args,) if record.args else ()
     if args:
-        words %= tuple(arg if isinstance(arg, int | float) else type(arg).__name__ for arg in args)
+        words %= tuple(_own_word(arg) for arg in args)
     if record.exc_info and (error := record.exc_info[1]):
         words += f": {type(error).__name__}\n{where_in_code(error)}"
     record.msg, record.args, record.exc_info = words, (), None
     return True
+
+
+def _own_word(arg: Any) -> Any:
+    """Numbers and names of signals as they are, of all else the type."""
+    is_signal = isinstance(arg, str) and arg in signal.Signals.__members__
+    return arg if is_signal or isinstance(arg, int | float) else type(arg).__name__
 
 
 def where_in_code(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import socket
@@ -373,6 +374,36 @@ def test_stopping_finishes_many_fetching_calls_and_is_not_ready(
         slow_fhir.may_answer.set()
         assert calls.join() == [200] * 12
         assert service.process.wait(20) == 0
+
+
+def test_a_worker_that_is_killed_leaves_its_counts_and_no_call_in_flight(
+    tmp_path: Path, slow_fhir: SlowFhirServer
+) -> None:
+    with start(tmp_path, TRD_CDS_FHIR_SERVERS=slow_fhir.base_url, TRD_CDS_REQUESTS_PER_MINUTE="3") as service:
+        assert requests.post(service.url, json=hook_request(), timeout=20).ok
+        with pytest.raises(requests.ConnectionError):
+            kill_worker_during_a_call(service, slow_fhir)
+        wait_until(lambda: metrics_of(service)["trd_cds_calls_in_flight",] == 0)
+        assert metrics_of(service)[of_calls("trd-patient-view", "200", "not-met")] == 1
+        statuses = [requests.post(service.url, json=hook_request(), timeout=20).status_code for _ in range(2)]
+        assert statuses == [200, 429]
+        messages = [line["message"] for line in read_lines(service.log) if line["event"] == "message"]
+        assert any("SIGKILL" in message or "exited" in message for message in messages)
+
+
+def kill_worker_during_a_call(service: Process, fhir: SlowFhirServer) -> None:
+    (worker,) = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+
+    def kill() -> None:
+        wait_until(lambda: patients_asked_for(fhir) == 1)
+        os.kill(int(worker), signal.SIGKILL)
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        requests.post(service.url, json=fetching(fhir), timeout=20)
+    finally:
+        killing.join()
 
 
 def test_metrics_leave_no_files_behind(tmp_path: Path) -> None:
