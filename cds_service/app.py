@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 
@@ -16,6 +15,7 @@ from cds_service.bounded_get import Places
 from cds_service.errors import InputError, SettingsError
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.logs import open_log
 from cds_service.network import Network
 from cds_service.respond import assess_collected, reply
 from cds_service.security.gate import Gate, open_gate
@@ -25,6 +25,7 @@ from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.store.engine import open_store
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
+from cds_service.tracing import switch_tracing
 from cds_service.trd.parameters import Definition
 from cds_service.web import add_routes
 from cds_service.web.site import Site
@@ -60,6 +61,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
     """
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
+    switch_tracing(settings.tracing)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     services = find_services(settings.prefetch_include)
@@ -89,7 +91,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
 def create_from_environment() -> Flask:
     """The entry for a WSGI server: `gunicorn 'cds_service.app:create_from_environment()'`."""
     settings = load_settings()
-    open_log(settings.log_level)
+    open_log(settings.log_level, settings.log_format)
     app = create_app(settings)
     announce_mode(settings)
     settle_memory()
@@ -112,18 +114,6 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
-
-
-def open_log(level: str) -> None:
-    """Our own messages to standard error. Libraries stay silent: theirs may quote addresses with ids."""
-    ours = logging.getLogger("cds_service")
-    if not ours.handlers:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-        ours.addHandler(handler)
-    ours.setLevel(level.upper())
-    ours.propagate = False
-    logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 
 
 def _open_gate(settings: Settings, services: tuple[Service, ...]) -> Gate | None:

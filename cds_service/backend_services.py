@@ -101,9 +101,9 @@ class BackendService:
         asked = time.monotonic()
         answer = post_form_once(
             endpoint.url,
-            self._form(endpoint.url),
             bounds,
             _WHAT,
+            form=self._form(endpoint.url),
             server=_SERVER,
             is_loopback=endpoint.is_loopback,
         )

@@ -19,6 +19,7 @@ import urllib3
 from requests.cookies import RequestsCookieJar
 
 from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.fetch_tally import counted
 from cds_service.guarded_transport import GuardedAdapter
 from cds_service.network import PUBLIC, AddressRefused, Network
 
@@ -104,6 +105,7 @@ def send_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+@counted
 def get_once(
     url: str,
     bounds: Bounds,
@@ -123,8 +125,9 @@ def get_once(
     return _call_once("GET", url, bounds, what, server, is_loopback, sent)
 
 
+@counted
 def post_form_once(
-    url: str, form: Mapping[str, str], bounds: Bounds, what: str, *, server: str, is_loopback: bool
+    url: str, bounds: Bounds, what: str, *, form: Mapping[str, str], server: str, is_loopback: bool
 ) -> HttpAnswer:
     """The JSON answer to a form that is sent once; raises as `get_once` does."""
     sent = {"headers": {"Accept": "application/json"}, "auth": send_nothing, "data": dict(form)}

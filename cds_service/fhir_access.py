@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -190,7 +191,7 @@ def run_together(
     if not tasks:
         return {}
     pool = ThreadPoolExecutor(max_workers=min(len(tasks), _CALLS_AT_ONCE))
-    futures = {key: pool.submit(task) for key, task in tasks.items()}
+    futures = {key: pool.submit(copy_context().run, task) for key, task in tasks.items()}
     until = {futures[key]: (earlier or {}).get(key, deadline) for key in tasks}
     for moment in sorted(set(until.values())):
         waited_for = [future for future, end in until.items() if end == moment]

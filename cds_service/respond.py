@@ -29,6 +29,7 @@ from cds_service.tables.definitions import load_definitions
 from cds_service.tables.precautions import load_precautions
 from cds_service.tables.treatment_options import load_treatment_options
 from cds_service.terminology import TerminologyClient, name_codes
+from cds_service.tracing import in_span
 from cds_service.trd.agreement import explain_difference
 from cds_service.trd.assumptions import assume_one_unit_a_day
 from cds_service.trd.companions import find_companions
@@ -171,6 +172,7 @@ def assess_collected(
     return assess_history(history, known[definition_id], on, known)
 
 
+@in_span("rules")
 def assess_history(
     history: History,
     definition: Definition,

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.glogging import Logger
 from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
@@ -22,6 +23,7 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
+from cds_service.web.health import STOPPING
 from cds_service.web.replies import operation_outcome
 
 REQUEST_SECONDS = 20  # to send a request
@@ -41,6 +43,11 @@ class ServingWorker(ThreadWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._handled_since: dict[Any, float] = {}
+
+    def handle_exit(self, sig: Any, frame: Any) -> None:
+        """On SIGTERM: what has begun is finished, and whoever asks is told to go elsewhere."""
+        STOPPING.set()
+        super().handle_exit(sig, frame)
 
     def handle(self, conn: Any) -> Any:
         self._handled_since[conn] = time.monotonic()
@@ -68,6 +75,13 @@ class ServingWorker(ThreadWorker):
             client.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         except OSError:
             self.log.debug("The client has gone.")
+
+
+class ServingLog(Logger):
+    """gunicorn's messages, written as ours are (`open_log`): it adds no handlers of its own."""
+
+    def _set_handler(self, *_: Any, **__: Any) -> None:
+        pass
 
 
 def with_plain_body_errors(app: WsgiApp) -> WsgiApp:

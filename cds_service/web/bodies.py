@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from flask import request
+from collections.abc import Iterable
+from typing import Any
+
+from flask import g, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, UnsupportedMediaType
 
 from cds_service.errors import PayloadTooLarge, RequestError
+from cds_service.json_depth import is_deeper
 
 _DISCARD_TIMES = 4  # how many times the largest body is read and thrown away before the line is cut
 
 
-def read_body(largest: int) -> bytes:
+def read_body(largest: int, deepest: int = 100) -> bytes:
     """The body, whatever its declared type: some clients send JSON as text.
 
+    `largest` is in bytes, `deepest` in levels of objects and arrays. Raises RequestError.
     One byte more than allowed is let in, since of a chunked body werkzeug silently keeps what fits.
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
@@ -28,10 +33,19 @@ def read_body(largest: int) -> bytes:
     if len(body) < (request.content_length or 0):
         raise RequestError("$: expected as many bytes as Content-Length says, got fewer")
     if len(body) <= largest:
-        return body
+        g.request_bytes = len(body)
+        return _not_too_deep(body, deepest)
     if request.content_length is None:
         _discard_body(largest * _DISCARD_TIMES)
     raise PayloadTooLarge(_too_large(largest))
+
+
+def _not_too_deep(body: bytes, deepest: int) -> bytes:
+    if is_deeper(body, deepest):
+        raise RequestError(
+            f"$: expected at most {deepest} nested levels, the limit set by TRD_CDS_MAX_DEPTH, got more"
+        )
+    return body
 
 
 def _discard_body(left: int) -> None:
@@ -42,3 +56,12 @@ def _discard_body(left: int) -> None:
 
 def _too_large(largest: int) -> str:
     return f"The request body is larger than {largest} bytes, the limit set by TRD_CDS_MAX_BODY_MB."
+
+
+def refuse_too_many_resources(prefetched: Iterable[Any], most: int) -> None:
+    """Raises PayloadTooLarge where the Bundles among these values have more than `most` entries together."""
+    lists = (value.get("entry") for value in prefetched if isinstance(value, dict))
+    if sum(len(entries) for entries in lists if isinstance(entries, list)) > most:
+        raise PayloadTooLarge(
+            f"The prefetch and drafts hold more than {most} resources, the limit set by TRD_CDS_MAX_RESOURCES."
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 
 from flask import Flask, Response, g, request
@@ -19,6 +18,7 @@ from cds_service.errors import (
     TooManyRequests,
     UnknownService,
 )
+from cds_service.logs import where_in_code
 from cds_service.web.replies import refusal
 
 logger = logging.getLogger("cds_service.web")
@@ -49,7 +49,7 @@ def _answer_with(status: int, code: str) -> Callable[[Exception], Response]:
 
 def _answer_stranger(error: Exception) -> Response:
     """The reason goes to the log; whoever is not known gets the same answer for all of them."""
-    logger.warning("%s %s: not authenticated: %s", g.request_id, request.endpoint, error)
+    g.reason, g.refusal = str(error), getattr(error, "kind", None)
     reply = refusal(401, "login", "A valid client token is needed.")
     reply.headers["WWW-Authenticate"] = "Bearer"
     return reply
@@ -75,6 +75,6 @@ def _answer_http_error(error: Exception) -> Response:
 
 def _answer_bug(error: Exception) -> Response:
     """A mistake of ours. The traceback shows where; its last line, which may quote data, is left out."""
-    where = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+    where = where_in_code(error)
     logger.error("%s %s: internal error, %s\n%s", g.request_id, request.endpoint, type(error).__name__, where)
     return refusal(500, "exception", "Internal error. The service's log has the details.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import msgspec
 from flask import Response
 
@@ -18,3 +21,8 @@ def operation_outcome(code: str, diagnostics: str) -> bytes:
     """An OperationOutcome with one error, as JSON."""
     issue = {"severity": "error", "code": code, "diagnostics": diagnostics}
     return msgspec.json.encode({"resourceType": "OperationOutcome", "issue": [issue]})
+
+
+def topics_of(cards: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    """The topic of each card that is sent: what kind of card it is."""
+    return tuple(card["source"].get("topic", {}).get("code", "other") for card in cards)

@@ -8,9 +8,12 @@ from flask import Flask, Response, g
 from cds_service.hook_request import read_hook_request
 from cds_service.respond import respond
 from cds_service.services import discovery, find_service
-from cds_service.web.bodies import read_body
-from cds_service.web.replies import json_reply
+from cds_service.web.bodies import read_body, refuse_too_many_resources
+from cds_service.web.replies import json_reply, topics_of
 from cds_service.web.site import Site
+
+NOT_ASKED = "not-asked"
+"""What stands for a verdict in logs and metrics where a hook on orders needed none."""
 
 
 def add_service_routes(app: Flask, site: Site) -> None:
@@ -28,8 +31,9 @@ def add_service_routes(app: Flask, site: Site) -> None:
 def _answer_hook(site: Site, service_id: str) -> Response:
     service = find_service(site.services, service_id)
     g.service = service.id
-    call = read_hook_request(read_body(site.settings.max_body_bytes), service.hook)
-    g.hook_instance = call.hook_instance
+    call = read_hook_request(read_body(site.settings.max_body_bytes, site.settings.max_depth), service.hook)
+    g.hook_instance, g.patient_id = call.hook_instance, call.patient_id
+    refuse_too_many_resources((*call.prefetch.values(), call.draft_orders), site.settings.max_resources)
     body, assessment = respond(
         call,
         site.policy.limited_to(g.caller.fhir_servers),
@@ -41,5 +45,6 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         definitions=site.definitions,
         smart_app_url=site.settings.smart_app_url,
     )
-    g.verdict = assessment.verdict.value if assessment else "not-asked"
+    g.verdict = assessment.verdict.value if assessment else NOT_ASKED
+    g.cards = topics_of(body["cards"])
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})

@@ -21,6 +21,7 @@ import requests
 
 from fhir_fixtures.builders import patient, searchset
 from tests.contract.conftest import HOOK_PATH, authorization, hook_request
+from tests.contract.log_lines import read_lines
 from tests.contract.replies import assert_operation_outcome, assert_sound
 from tests.contract.stub_server import Asked, Reply, StubServer
 
@@ -219,6 +220,7 @@ def test_the_log_tells_of_a_call_and_of_nobody(served: Process, fhir: StubServer
     assert reply.status_code == 412
     requests.get(f"{served.url}?patient=secret-patient&token={TOKEN}", timeout=20)
     log = served.log
+    assert read_lines(log)
     assert body["hookInstance"] in log
     assert reply.headers["X-Request-Id"] in log
     for secret in (TOKEN, "secret-patient", "secret-user"):
