@@ -253,7 +253,7 @@ def _check_users(exam: Examination, entry: Entry) -> None:
     for user in users:
         request = exam.request(entry, patient, context=exam.context(entry, patient, user))
         reply = exam.post(entry, request, f"a user who is a {user.partition('/')[0]}")
-        exam.for_rules("CH-H26", hook.rule_id)(reply.is_served, reply, "200 or 412")
+        exam.for_rules("CH-H26")(reply.is_served, reply, "200 or 412")
 
 
 # --- what has to be refused -------------------------------------------------------------------------------

@@ -78,12 +78,20 @@ def _check_need(exam: Examination, stranger: Reply) -> None:
 
 
 def _try(exam: Examination, entry: Entry, body: Any, attempt: Attempt) -> Reply:
+    before = _requests_elsewhere(exam)
     reply = exam.post(entry, body, attempt.what, authorization=attempt.authorization)
+    if attempt.rule_id == "CH-809":
+        heard = _requests_elsewhere(exam) - before
+        exam.ledger.expect("CH-809", not heard, reply.what, "no request to that address", f"{heard} requests")
     if attempt.is_right:
         exam.for_rules(attempt.rule_id)(reply.is_served, reply, "200 or 412")
     else:
         exam.for_rules(attempt.rule_id)(reply.status == 401, reply, "401")
     return reply
+
+
+def _requests_elsewhere(exam: Examination) -> int:
+    return len(exam.fhir.elsewhere.requests) if exam.fhir else 0
 
 
 def _bearer(token: str) -> str:

@@ -20,6 +20,7 @@ OF_AN_ENTRY = (
     *("CH-105", "CH-106", "CH-107", "CH-108", "CH-109", "CH-110", "CH-111", "CH-112", "CH-308"),
     *TEMPLATE_RULES,
 )
+OF_DISCOVERY = ("CH-101", "CH-102", "CH-103", "CH-104", "CH-113", "CH-114", *OF_AN_ENTRY)
 BALLOT_VERSIONS = ("STU1", "STU2", "STU3")
 
 _MEMBERS = ("hook", "title", "description", "id", "prefetch", "usageRequirements", "extension")
@@ -32,9 +33,8 @@ def check_discovery(exam: Examination) -> tuple[Entry, ...]:
     """The services that can be called. An empty answer has its reason in the ledger."""
     reply = exam.client.call("GET", PATH, "discovery")
     if reply.status == 401 and exam.options.signer is None:
-        exam.ledger.not_tried(
-            ("CH-101", "CH-114", *OF_AN_ENTRY), "discovery needs a client token: give --jwk"
-        )
+        exam.why_no_service = "discovery needs a client token: give --jwk and --issuer"
+        exam.ledger.not_tried(OF_DISCOVERY, exam.why_no_service)
         return ()
     if not _has_answered(exam, reply):
         exam.ledger.not_tried(OF_AN_ENTRY, "discovery gave no list of services")

@@ -101,6 +101,7 @@ class Examination:
     patients: tuple[SyntheticPatient, ...]
     fhir: FhirSide | None
     why_no_fhir: str = ""
+    why_no_service: str = "discovery lists no service that can be called"
     notes: list[str] = field(default_factory=list)
     telling: dict[tuple[str, str], SyntheticPatient] = field(default_factory=dict)
     shown_cards: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -23,6 +23,7 @@ from cds_service.listening import cannot_listen
 from fhir_fixtures.server import EmbeddedServer
 
 DISCOVERY = "/cds-services"
+OF_A_SERVICE = (*OF_CALLS, *OF_CARDS, *OF_ACCESS, *OF_FEEDBACK, *OF_TOKENS, "CH-817")
 NO_FHIR_SERVER = (
     "the service runs elsewhere and could not call the checker's FHIR server: give --fhir-server-public-url"
 )
@@ -96,8 +97,7 @@ def _examine(exam: Examination) -> tuple[Entry, ...]:
     listed = check_discovery(exam)
     entries = _chosen(listed, exam.options.only_service)
     if not entries:
-        why = "discovery lists no service that can be called"
-        exam.ledger.not_tried((*OF_CALLS, *OF_CARDS, *OF_ACCESS, *OF_FEEDBACK, *OF_TOKENS, "CH-817"), why)
+        exam.ledger.not_tried(OF_A_SERVICE, exam.why_no_service)
         return entries
     check_only_listed_hooks(exam, listed)
     _check_entries(exam, entries)

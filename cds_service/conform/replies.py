@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from cds_service.conform.exchange import NO_ANSWER, NOT_JSON, Reply
@@ -10,6 +11,7 @@ from cds_service.conform.values import nothings
 
 # What is answered to a wrong address or method is often a proxy's or a framework's word, not the service's.
 _NOT_THE_SERVICES_WORD = (404, 405)
+_LOOSE = re.compile(rb"^\s*[{\[].*(//|/\*|,\s*[}\]])", re.DOTALL)
 
 
 def inspect_reply(ledger: Ledger, reply: Reply, secrets: Iterable[str], patient_ids: Iterable[str]) -> None:
@@ -44,7 +46,8 @@ def _inspect_json(ledger: Ledger, reply: Reply) -> None:
     body = reply.body
     if ledger.expect("CH-001", body is not NOT_JSON, reply.what, "a body that is JSON", reply.shown):
         _inspect_nothings(ledger, reply)
-    ledger.expect("CH-V17", body is not NOT_JSON, reply.what, "JSON without comments", reply.shown)
+    is_plain = body is not NOT_JSON or not _LOOSE.search(reply.content)
+    ledger.expect("CH-V17", is_plain, reply.what, "JSON without comments and trailing commas", reply.shown)
 
 
 def _inspect_nothings(ledger: Ledger, reply: Reply) -> None:

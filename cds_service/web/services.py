@@ -14,7 +14,7 @@ from cds_service.web.site import Site
 
 
 def add_service_routes(app: Flask, site: Site) -> None:
-    services = msgspec.json.encode(discovery(site.services))
+    services = msgspec.json.encode(discovery(site.services, site.settings.cds_hooks_version))
 
     @app.get("/cds-services", strict_slashes=False)
     def discover() -> Response:
