@@ -44,10 +44,23 @@ def test_ours_keeps_every_rule(report: Report) -> None:
     assert len(report.with_status(Status.PASSED)) >= 95
 
 
-def test_cards_and_the_fhir_server_were_looked_at(report: Report) -> None:
+@pytest.mark.conformance(
+    "CH-001", "CH-003", "CH-004", "CH-005", "CH-006", "CH-007", "CH-008", "CH-101", "CH-102", "CH-103",
+    "CH-105", "CH-106", "CH-107", "CH-108", "CH-109", "CH-110", "CH-111", "CH-112", "CH-113", "CH-201",
+    "CH-202", "CH-203", "CH-204", "CH-205", "CH-206", "CH-207", "CH-208", "CH-209", "CH-211", "CH-301",
+    "CH-302", "CH-303", "CH-304", "CH-305", "CH-306", "CH-307", "CH-308", "CH-310", "CH-311", "CH-312",
+    "CH-313", "CH-314", "CH-315", "CH-316", "CH-317", "CH-318", "CH-319", "CH-320", "CH-401", "CH-402",
+    "CH-403", "CH-404", "CH-406", "CH-407", "CH-408", "CH-409", "CH-410", "CH-501", "CH-502", "CH-504",
+    "CH-505", "CH-506", "CH-507", "CH-508", "CH-511", "CH-512", "CH-513", "CH-514", "CH-515", "CH-516",
+    "CH-517", "CH-518", "CH-601", "CH-602", "CH-603", "CH-604", "CH-606", "CH-607", "CH-608", "CH-611",
+    "CH-612", "CH-613", "CH-817", "CH-H01", "CH-H09", "CH-H26", "CH-901", "CH-902", "CH-903", "CH-V01",
+    "CH-V02", "CH-V03", "CH-V04", "CH-V07", "CH-V10", "CH-V17", "CH-W05",
+)  # fmt: skip
+def test_the_checker_saw_these_rules_hold(report: Report, request: pytest.FixtureRequest) -> None:
+    """So that none of them is green for want of a card or of a FHIR server that was called."""
+    marker = request.node.get_closest_marker("conformance")
     status = status_of(report)
-    for rule_id in ("CH-505", "CH-513", "CH-608", "CH-404", "CH-313", "CH-316", "CH-410", "CH-817"):
-        assert status[rule_id] is Status.PASSED, rule_id
+    assert {rule_id: status[rule_id] for rule_id in marker.args if status[rule_id] is not Status.PASSED} == {}
 
 
 def test_nothing_is_left_open_without_a_reason(report: Report) -> None:
