@@ -42,7 +42,7 @@ Versions of the hooks' pages that the tests are about: `patient-view` 1.0, `enco
 
 
 @cache
-def tests_of_rules() -> Mapping[str, tuple[str, ...]]:
+def rules_to_tests() -> Mapping[str, tuple[str, ...]]:
     """The tests (`path::name`) of each rule that some marker names, in order."""
     found: dict[str, set[str]] = defaultdict(set)
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
@@ -89,7 +89,7 @@ def exceptions() -> Mapping[str, str]:
 
 def unexplained() -> list[str]:
     """Rules with neither a test nor a reason."""
-    return [id for id in load_rules() if id not in tests_of_rules() and not exceptions().get(id)]
+    return [id for id in load_rules() if id not in rules_to_tests() and not exceptions().get(id)]
 
 
 # --- the page ---------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ def page_text() -> str:
     """The page, if every marked test passes."""
     tested, left = [], []
     for rule in load_rules().values():
-        tests = tests_of_rules().get(rule.id)
+        tests = rules_to_tests().get(rule.id)
         if tests:
             tested.append(f"{_row(rule)} holds | {_listed(tests)} |")
         else:
@@ -158,7 +158,7 @@ class ConformanceRun:
 
     def open_ends(self) -> Iterator[str]:
         """Why the page cannot be written, a line each."""
-        for test in sorted({test for tests in tests_of_rules().values() for test in tests}):
+        for test in sorted({test for tests in rules_to_tests().values() for test in tests}):
             outcomes = self._outcomes.get(test)
             if outcomes != {"passed"}:
                 yield f"{test}: {', '.join(sorted(outcomes)) if outcomes else 'not run'}"

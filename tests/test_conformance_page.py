@@ -9,7 +9,7 @@ import pytest
 
 from cds_service.conform.rules import LEVELS, load_rules
 from tests import conformance_page
-from tests.conformance_page import PAGE, ConformanceRun, exceptions, page_text, tests_of_rules, unexplained
+from tests.conformance_page import PAGE, ConformanceRun, exceptions, page_text, rules_to_tests, unexplained
 
 
 def test_there_are_all_rules() -> None:
@@ -24,7 +24,7 @@ def test_there_are_all_rules() -> None:
 
 
 def test_every_marker_names_a_rule() -> None:
-    assert set(tests_of_rules()) <= set(load_rules())
+    assert set(rules_to_tests()) <= set(load_rules())
 
 
 def test_every_rule_has_a_test_or_a_reason() -> None:
@@ -33,7 +33,7 @@ def test_every_rule_has_a_test_or_a_reason() -> None:
 
 def test_no_reason_is_left_for_a_rule_that_has_a_test() -> None:
     assert set(exceptions()) <= set(load_rules())
-    assert set(exceptions()) & set(tests_of_rules()) == set()
+    assert set(exceptions()) & set(rules_to_tests()) == set()
 
 
 def test_the_page_is_what_the_markers_say() -> None:
@@ -70,7 +70,7 @@ def test_a_marker_that_computes_its_rules_is_refused(tmp_path: Path, monkeypatch
 
 def test_what_did_not_run_or_pass_keeps_the_page_from_being_written() -> None:
     run = ConformanceRun()
-    tests = sorted({test for tests in tests_of_rules().values() for test in tests})
+    tests = sorted({test for tests in rules_to_tests().values() for test in tests})
     assert next(iter(run.open_ends())).endswith("not run")
     for test in tests:
         run.pytest_runtest_logreport(_report(test, "passed"))

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from cds_service.conform.results import FINDINGS_SHOWN, Report, Result, Status, as_json
 
 SUITE = "CDS Hooks conformance"
+FINDINGS_IN_TEXT = 3
 
 
 def render(report: Report, form: str, level: str) -> str:
@@ -22,8 +23,8 @@ def _text(report: Report, level: str) -> str:
     for result in report.with_status(Status.FAILED):
         rule = result.rule
         lines.append(f"FAILED {rule.id} ({rule.strength}) {rule.must_hold}")
-        lines += [f"    {finding}" for finding in result.findings[:FINDINGS_SHOWN]]
-        if (more := len(result.findings) - FINDINGS_SHOWN) > 0:
+        lines += [f"    {finding}" for finding in result.findings[:FINDINGS_IN_TEXT]]
+        if (more := len(result.findings) - FINDINGS_IN_TEXT) > 0:
             lines.append(f"    and {more} more")
     lines += _reasons(report)
     lines += ["", _summary(report, level)]
