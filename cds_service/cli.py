@@ -23,7 +23,7 @@ EXIT_USAGE, EXIT_INPUT, EXIT_SERVER = 2, 3, 4
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 2 wrong usage, 3 input unreadable, 4 server failed."""
+    """Run the command line. Exit status: 0 done, 1 rules failed, 2 wrong usage, 3 input unreadable, 4 server failed."""
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as exit_:
