@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check fix bench mutants clean
+.PHONY: demo test check fix conformance bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
@@ -20,6 +20,9 @@ check: $(STAMP)       ## lint, format, types
 fix: $(STAMP)         ## format, and mend what the linter can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+conformance: $(STAMP) ## docs/conformance.md, written by the tests that name a rule
+	$(BIN)/python -m pytest -n 2 -m conformance --write-conformance
 
 bench: $(STAMP)       ## requests a second against the floor, and growth
 	$(BIN)/python bench/hook_throughput.py

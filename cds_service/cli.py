@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cds_service import __version__
-from cds_service.errors import FhirServerError, InputError, MissingEvidence, TrdCdsError
+from cds_service.conform.command import conform
+from cds_service.errors import FhirServerError, InputError, MissingEvidence, ServiceUnreachable, TrdCdsError
 
 if TYPE_CHECKING:
     from cds_service.fhir_reading.collected import Collected
@@ -22,7 +23,7 @@ EXIT_USAGE, EXIT_INPUT, EXIT_SERVER = 2, 3, 4
 
 
 def main() -> None:
-    """Run the command line. Exit status: 0 done, 2 wrong usage, 3 input unreadable, 4 server failed."""
+    """Run the command line. Exit status: 0 done, 1 rules failed, 2 wrong usage, 3 input unreadable, 4 server failed."""
     try:
         commands(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -48,7 +49,7 @@ def _where_to_look(error: click.ClickException) -> str:
 def _exit_status(error: TrdCdsError) -> int:
     if isinstance(error, InputError):
         return EXIT_INPUT
-    if isinstance(error, FhirServerError | MissingEvidence):
+    if isinstance(error, FhirServerError | MissingEvidence | ServiceUnreachable):
         return EXIT_SERVER
     return EXIT_USAGE
 
@@ -58,6 +59,8 @@ def _exit_status(error: TrdCdsError) -> int:
 def commands() -> None:
     """Has this patient failed two adequate antidepressant trials? A CDS Hooks service and its tools."""
 
+
+commands.add_command(conform)
 
 DAY = click.DateTime(["%Y-%m-%d"])
 DEFINITIONS_DIR = click.option(

@@ -47,6 +47,10 @@ class StoreError(TrdCdsError):
     """The store of feedback could not be reached or written (HTTP 503): nothing was kept."""
 
 
+class ServiceUnreachable(TrdCdsError):
+    """The CDS service that is to be checked could not be reached (exit status 4)."""
+
+
 class InputError(TrdCdsError):
     """A file cannot be read as FHIR (exit status 3). The text names file, line or JSON path."""
 

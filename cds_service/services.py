@@ -8,6 +8,10 @@ from typing import Any
 from cds_service.errors import UnknownService
 from cds_service.fhir_source import needs
 
+BALLOT_VERSION = (
+    "STU3"  # what 3.0.0-ballot calls itself in discovery; strict clients of 2.x refuse the element
+)
+
 
 @dataclass(frozen=True)
 class Service:
@@ -95,8 +99,9 @@ def find_service(services: tuple[Service, ...], service_id: str) -> Service:
     raise UnknownService(f"There is no service with this id; there is: {known}.")
 
 
-def discovery(services: tuple[Service, ...]) -> dict[str, Any]:
-    """The body of GET /cds-services."""
+def discovery(services: tuple[Service, ...], cds_hooks_version: str = "2.0.1") -> dict[str, Any]:
+    """The body of GET /cds-services; the ballot of 3.0.0 adds to each entry which version the service keeps to."""
+    added = {"version": BALLOT_VERSION} if cds_hooks_version == "3.0.0-ballot" else {}
     return {
         "services": [
             {
@@ -106,6 +111,7 @@ def discovery(services: tuple[Service, ...]) -> dict[str, Any]:
                 "id": service.id,
                 "prefetch": dict(service.prefetch),
                 "usageRequirements": service.usage_requirements,
+                **added,
             }
             for service in services
         ]

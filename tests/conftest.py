@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.parameters import Definition
+from tests import conformance_page
 
 ON = date(2026, 6, 30)
 
@@ -34,3 +35,15 @@ def examples(number: int) -> int:
 @pytest.fixture
 def definition() -> Definition:
     return load_definitions()["default-configurable"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    conformance_page.add_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    is_worker = hasattr(
+        config, "workerinput"
+    )  # of pytest-xdist: the reports of all come to the first process
+    if config.getoption("--write-conformance") and not is_worker:
+        config.pluginmanager.register(conformance_page.ConformanceRun(), "conformance page")

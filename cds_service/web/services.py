@@ -17,7 +17,7 @@ NOT_ASKED = "not-asked"
 
 
 def add_service_routes(app: Flask, site: Site) -> None:
-    services = msgspec.json.encode(discovery(site.services))
+    services = msgspec.json.encode(discovery(site.services, site.settings.cds_hooks_version))
 
     @app.get("/cds-services", strict_slashes=False)
     def discover() -> Response:
