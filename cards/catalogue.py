@@ -14,6 +14,7 @@ from datetime import date
 from functools import lru_cache
 from uuid import UUID, uuid4
 
+from cards import facts
 from cards.around import is_pointed_to
 from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
 from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day
@@ -48,7 +49,7 @@ class Rung:
     """The card that is due: its kind, what fills its words, and what its requests are for.
 
     `blocks` fill whole sentences of the lead that are not data; `without` names requests of this kind
-    of card that do not help this patient.
+    of card that do not help this patient; `basis` are its facts besides those of all trials.
     """
 
     kind: str
@@ -57,6 +58,7 @@ class Rung:
     without: tuple[str, ...] = ()
     due: date | None = None
     note: str = ""
+    basis: tuple[object, ...] = ()
 
 
 # --- the ladder ---------------------------------------------------------------------------------------
@@ -66,7 +68,8 @@ def _safety(assessment: Assessment) -> Rung | None:
     if assessment.safety.answer is not Answer.MET:
         return None
     kind = "safety-acute" if assessment.suicidality_is_acute else "safety"
-    return Rung(kind, {"recorded": assessment.safety.text})
+    signs = (assessment.safety.text, *sorted(assessment.safety.evidence))
+    return Rung(kind, {"recorded": assessment.safety.text}, basis=signs)
 
 
 def _first_of_the_ladder(assessment: Assessment) -> Rung | None:
@@ -88,6 +91,7 @@ def _excluded(assessment: Assessment) -> Rung | None:
         "excluded",
         {"reasons": "; ".join(reason.text for reason in reasons) or pathway.why},
         {"why": pathway.why.format(**minimum_age), "advice": pathway.advice.format(**minimum_age)},
+        basis=(*sorted(reason.criterion for reason in reasons), facts.diagnoses(assessment)),
     )
 
 
@@ -119,6 +123,7 @@ def _indeterminate(assessment: Assessment) -> Rung | None:
         values,
         without=() if _lacks_a_score(assessment) else ("phq-9",),
         note=_to_clarify(assessment),
+        basis=tuple(facts.asked(assessment.missing)),
     )
 
 
@@ -156,6 +161,7 @@ def _too_short_yet(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
         values,
         without=() if scale == load_words().default_scale else ("phq-9",),
         due=day,
+        basis=(trial.agent, trial.first_day),
     )
 
 
@@ -174,7 +180,8 @@ def _below_minimum(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
         "then": words["then_not" if against else "then"],
     }
     advice = words["advice_not"].format(against=reasons) if against else words["advice"]
-    return Rung("dose-below-minimum", values, {"advice": advice})
+    basis = (trial.agent, trial.max_mg, trial.minimum_mg)
+    return Rung("dose-below-minimum", values, {"advice": advice}, basis=basis)
 
 
 def _against(judged: JudgedTrial, assessment: Assessment) -> list[Finding]:
@@ -288,7 +295,13 @@ def _card(rung: Rung, assessment: Assessment, encounter_id: str | None, new_uuid
         selection_behavior=SelectionBehavior.ANY if suggestions else None,
         override_reasons=words.override_reasons,
         links=(*_evidence(words, assessment.definition), *_links(words, assessment)),
+        facts=_facts(words, rung, assessment),
     )
+
+
+def _facts(words: CardWords, rung: Rung, assessment: Assessment) -> str:
+    """Those of a safety card are its signs alone: nothing else may bring it back or keep it away."""
+    return facts.hashed((rung.kind, *rung.basis, *(facts.of_trials(assessment) if words.has_trials else ())))
 
 
 def _summary(words: CardWords, rung: Rung) -> str:

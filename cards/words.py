@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -71,12 +72,30 @@ class CountWords:
         return f"{number:g} {self.one if number == 1 else self.many}"
 
 
+class HoldsUntil(Enum):
+    """What has to change until an answered card comes back before its quiet period has ended."""
+
+    FACTS = "facts"
+    DIAGNOSIS = "diagnosis"
+    FAILED_TRIALS = "failed-trials"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an override reason does. `withdraws` names requests not offered meanwhile, `instead` what is said."""
+
+    holds_until: HoldsUntil = HoldsUntil.FACTS
+    covers_all_cards: bool = False
+    withdraws: tuple[str, ...] = ()
+    instead: str = ""
+
+
 @dataclass(frozen=True)
 class Words:
     """All words. `levels` maps a wording level of an option to its words, most pressing first.
 
     `counts` are by the rule of the definition, `parameters` name those of a definition in plain words;
-    `optimise` says what to do with a dose below the minimum.
+    `optimise` says what to do with a dose below the minimum; `meanings` are by override reason.
     """
 
     source_label: str
@@ -94,6 +113,9 @@ class Words:
     pathways: tuple[PathwayWords, ...]
     other_pathway: PathwayWords
     age_pathway: PathwayWords
+    safety_topics: tuple[str, ...]
+    reason_system: str
+    meanings: dict[str, Meaning]
 
 
 def _words(found: dict[str, Any]) -> Words:
@@ -115,6 +137,9 @@ def _words(found: dict[str, Any]) -> Words:
         other_pathway=pathways.pop("other"),
         age_pathway=pathways.pop("age"),
         pathways=tuple(pathways.values()),
+        safety_topics=tuple(found["answers"]["safety_topics"]),
+        reason_system=found["override_reasons"]["system"],
+        meanings={code: _meaning(entry) for code, entry in found["answers"]["meanings"].items()},
     )
 
 
@@ -151,3 +176,12 @@ def _pathway(category: str, entry: dict[str, Any]) -> PathwayWords:
 
 def _override_reasons(entry: dict[str, Any]) -> dict[str, Coding]:
     return {code: Coding(code, entry["system"], display) for code, display in entry["reasons"].items()}
+
+
+def _meaning(entry: dict[str, Any]) -> Meaning:
+    return Meaning(
+        holds_until=HoldsUntil(entry["holds_until"]),
+        covers_all_cards=entry["covers"] == "all-cards",
+        withdraws=tuple(entry.get("withdraws", ())),
+        instead=entry.get("instead", ""),
+    )

@@ -12,11 +12,13 @@ from flask import Flask
 
 from cards.suggestions import build_templates
 from cds_service.errors import InputError, SettingsError
+from cds_service.feedback.memory import Memory
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.respond import assess_collected, reply
 from cds_service.services import find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
+from cds_service.store.engine import open_store
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.trd.parameters import Definition
@@ -48,7 +50,8 @@ _CHART = Collected(
 def create_app(settings: Settings, today: Callable[[], date] | None = None) -> Flask:
     """The service as a WSGI app. `today` tells the date that all windows are counted from.
 
-    Raises SettingsError for settings that do not fit together, and for definitions of the site that are wrong.
+    Raises SettingsError for settings that do not fit together, for definitions of the site that are wrong, and
+    for a store that cannot be opened.
     """
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
@@ -66,6 +69,11 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
         terminology=open_terminology(settings),
         definitions=definitions,
         today=today or date.today,
+        memory=Memory(
+            open_store(settings.store_url),
+            quiet_days=settings.quiet_days,
+            safety_quiet_days=settings.safety_quiet_days,
+        ),
     )
     add_routes(app, site)
     return app

@@ -7,12 +7,12 @@ Where a terminology service is set up, it names codes of the collected that our 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from cards.card import to_json
+from cards.card import Card, to_json
 from cards.catalogue import cards_for
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading import read_history
@@ -45,6 +45,9 @@ from cds_service.trd.record import History
 from cds_service.trd.staging import rests_on_companions
 from cds_service.trd.trials import find_trials
 
+Show = Callable[[tuple[Card, ...], Assessment], tuple[Card, ...]]
+"""Which of the cards that are due are sent: those answered already may stay away."""
+
 NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
 
 
@@ -58,11 +61,12 @@ def respond(
     assume_one_unit_daily: bool = False,
     terminology: TerminologyClient | None = None,
     definitions: Mapping[str, Definition] | None = None,
+    show: Show | None = None,
 ) -> tuple[dict[str, Any], Assessment]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
     `terminology` is the service that may name codes which our tables lack; `definitions` are all that are
-    looked at (ours, unless given).
+    looked at (ours, unless given); `show` takes the cards that are due and gives those to send.
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
@@ -74,7 +78,7 @@ def respond(
         assume_one_unit_daily=assume_one_unit_daily,
         definitions=definitions,
     )
-    return reply(assessment, request.user_reference, request.encounter_id, extension), assessment
+    return reply(assessment, request.user_reference, request.encounter_id, extension, show), assessment
 
 
 def reply(
@@ -82,6 +86,7 @@ def reply(
     user_reference: str = "",
     encounter_id: str | None = None,
     extension: bool = True,
+    show: Show | None = None,
 ) -> dict[str, Any]:
     """Cards, and the assessment itself as `extension`.
 
@@ -89,9 +94,8 @@ def reply(
     """
     if user_reference.startswith(NOT_PROFESSIONAL):
         return {"cards": []}
-    body: dict[str, Any] = {
-        "cards": [to_json(card) for card in cards_for(assessment, encounter_id=encounter_id)]
-    }
+    cards = cards_for(assessment, encounter_id=encounter_id)
+    body: dict[str, Any] = {"cards": [to_json(card) for card in (show(cards, assessment) if show else cards)]}
     if extension:
         body["extension"] = {EXTENSION_KEY: without_empty(assessment_json(assessment))}
     return body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -29,6 +30,14 @@ settings.load_profile("few examples" if FEW_EXAMPLES else "no deadline")
 def examples(number: int) -> int:
     """So many examples, or few where the profile says so."""
     return min(number, 12) if FEW_EXAMPLES else number
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The default store lies in a directory of this run, never in that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 @pytest.fixture

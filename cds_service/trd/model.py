@@ -19,6 +19,7 @@ from functools import cached_property
 from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.parameters import Definition, Rule
 from cds_service.trd.record import (
+    Diagnosis,
     DoseSegment,
     Drug,
     Measurement,
@@ -332,7 +333,8 @@ class Assessment:
     `suicidality_is_acute` tells that the sign lies within the acute window of the definition. `check_first` are
     confounders and mimics, each resting on its record; `context` values beyond mood, which change no verdict;
     `residual_impairment` says what is left in someone whose mood has remitted. `stage` names the stage of
-    treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to.
+    treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to; `diagnoses` are those of
+    depression, and those that may exclude.
     """
 
     patient: str
@@ -358,6 +360,7 @@ class Assessment:
     staging: tuple[Staging, ...] = ()
     stage: str = ""
     next_steps: tuple[NextStep, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:

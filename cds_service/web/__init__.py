@@ -14,6 +14,7 @@ from cds_service.web.call_log import add_call_log
 from cds_service.web.cors import add_cors
 from cds_service.web.documents import add_document_routes
 from cds_service.web.errors import add_error_answers
+from cds_service.web.feedback import add_feedback_routes
 from cds_service.web.health import add_health_routes
 from cds_service.web.services import add_service_routes
 from cds_service.web.site import Site
@@ -24,6 +25,7 @@ def add_routes(app: Flask, site: Site) -> None:
     add_call_log(app)
     add_cors(app, site.settings.allowed_origins)
     add_service_routes(app, site)
+    add_feedback_routes(app, site)
     add_health_routes(app)
     add_document_routes(app, site)
     add_error_answers(app)

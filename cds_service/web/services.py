@@ -5,9 +5,13 @@ from __future__ import annotations
 import msgspec
 from flask import Flask, Response, g
 
-from cds_service.hook_request import read_hook_request
-from cds_service.respond import respond
+from cards.card import Card
+from cds_service.feedback.memory import Chart
+from cds_service.hook_request import HookRequest, read_hook_request
+from cds_service.respond import Show, respond
+from cds_service.security.callers import ANYONE
 from cds_service.services import discovery, find_service
+from cds_service.trd.model import Assessment
 from cds_service.web.bodies import read_body
 from cds_service.web.replies import json_reply
 from cds_service.web.site import Site
@@ -39,6 +43,20 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         assume_one_unit_daily=site.settings.assume_one_unit_daily,
         terminology=site.terminology,
         definitions=site.definitions,
+        show=_shown_to(site, call, service.id),
     )
     g.verdict = assessment.verdict.value
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})
+
+
+def _shown_to(site: Site, call: HookRequest, service_id: str) -> Show:
+    """Which of the cards this caller is shown for this patient; the log tells how many are not."""
+    caller = g.get("caller", ANYONE)
+    chart = Chart(caller.issuer, caller.tenant, service_id, call.fhir_server, call.patient_id)
+
+    def show(cards: tuple[Card, ...], assessment: Assessment) -> tuple[Card, ...]:
+        shown = site.memory.show(cards, assessment, chart)
+        g.withheld = len(cards) - len(shown)
+        return shown
+
+    return show

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from cds_service.feedback.memory import Memory
 from cds_service.fhir_access import FhirPolicy
 from cds_service.services import Service
 from cds_service.settings import Settings
@@ -21,3 +22,4 @@ class Site:
     terminology: TerminologyClient | None
     definitions: Mapping[str, Definition]
     today: Callable[[], date]
+    memory: Memory
