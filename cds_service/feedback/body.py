@@ -79,7 +79,7 @@ class _Entry(msgspec.Struct):
     card: _Id
     outcome: str
     outcomeTimestamp: str
-    acceptedSuggestions: list[Any] | None = None
+    acceptedSuggestions: Any = None
     overrideReason: Any = None
 
 
@@ -89,7 +89,10 @@ class _Suggestion(msgspec.Struct):
 
 class _Reason(msgspec.Struct):
     reason: Any = None
-    userComment: Annotated[str, msgspec.Meta(max_length=LONGEST_COMMENT)] | None = None
+    userComment: Any = None
+
+
+_Comment = Annotated[str, msgspec.Meta(max_length=LONGEST_COMMENT)]
 
 
 class _Coding(msgspec.Struct):
@@ -125,8 +128,9 @@ def _answer(value: Any, path: str) -> Answer:
     raise RequestError(f"{path}.outcome: expected `{ACCEPTED}` or `{OVERRIDDEN}`, got another text")
 
 
-def _read_accepted(suggestions: list[Any] | None, path: str) -> tuple[str, ...]:
+def _read_accepted(value: Any, path: str) -> tuple[str, ...]:
     path = f"{path}.acceptedSuggestions"
+    suggestions = [] if value is None else _convert(value, list[Any], path)
     if not suggestions:
         raise RequestError(f"{path}: expected at least one suggestion with outcome `{ACCEPTED}`, got none")
     if len(suggestions) > MOST_SUGGESTIONS:
@@ -145,11 +149,15 @@ def _overridden(answer: Answer, value: Any, path: str) -> Answer:
         return answer
     path = f"{path}.overrideReason"
     given = _convert(value, _Reason, path)
-    if given.reason is None and not given.userComment:
+    comment = _read_comment(given.userComment, f"{path}.userComment")
+    if given.reason is None and not comment:
         raise RequestError(f"{path}: expected a reason, a userComment or both, got neither")
     code, system = _read_coding(given.reason, f"{path}.reason")
-    comment = _text(given.userComment or "", f"{path}.userComment")
     return Answer(answer.card, answer.outcome, answer.at, answer.instant, (), code, system, comment)
+
+
+def _read_comment(value: Any, path: str) -> str:
+    return "" if value is None else _text(_convert(value, _Comment, path), path)
 
 
 def _read_coding(value: Any, path: str) -> tuple[str, str]:

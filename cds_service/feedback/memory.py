@@ -163,10 +163,10 @@ class Memory:
         covered = same_topic or (answer.meaning.covers_all_cards and not _is_about_safety(_topic(card)))
         if not covered or not self._is_quiet(answer, _topic(card)):
             return False
-        if same_topic and card.facts and answer.facts == card.facts:
-            return True
         holds_until = answer.meaning.holds_until
-        return holds_until in of_all and answer.of_all[holds_until] == of_all[holds_until]
+        if holds_until in of_all:
+            return answer.of_all[holds_until] == of_all[holds_until]
+        return bool(card.facts) and answer.facts == card.facts
 
     def _without_withdrawn(self, card: Card, answers: list[_Given]) -> Card:
         """The card without suggestions that were answered as done already; that is said on it instead."""
@@ -235,14 +235,17 @@ def _given(row: RowMapping) -> _Given:
         topic=row["topic"],
         facts=row["facts"],
         of_all={HoldsUntil.DIAGNOSIS: row["diagnosis_facts"], HoldsUntil.FAILED_TRIALS: row["trial_facts"]},
-        meaning=_meaning(row["outcome"], row["reason_code"], row["reason_system"]),
+        meaning=_meaning(row),
     )
 
 
-def _meaning(outcome: str, code: str, system: str) -> Meaning:
+def _meaning(row: RowMapping) -> Meaning:
+    """That of the reason. On a safety card no reason has one: only its own signs bring it back."""
     words = load_words()
-    is_ours = outcome == OVERRIDDEN and system == words.reason_system
-    return words.meanings.get(code, _NO_MEANING) if is_ours else _NO_MEANING
+    is_ours = row["outcome"] == OVERRIDDEN and row["reason_system"] == words.reason_system
+    if not is_ours or _is_about_safety(row["topic"]):
+        return _NO_MEANING
+    return words.meanings.get(row["reason_code"], _NO_MEANING)
 
 
 def _topic(card: Card) -> str:
