@@ -13,10 +13,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Connection, RowMapping, and_, bindparam, select
+from sqlalchemy import Connection, RowMapping, and_, bindparam, or_, select
 
 from cards import facts
 from cards.card import Card
@@ -187,6 +187,20 @@ class Memory:
     def _is_quiet(self, answer: _Given, topic: str) -> bool:
         quiet = self._safety_quiet if _is_about_safety(topic) else self._quiet
         return self._now() - answer.at < quiet
+
+
+def delete_before(store: Store, day: date) -> tuple[int, int]:
+    """Forgets the cards fired before a day (in UTC) with all answers to them, and all answers received before it.
+
+    How many cards and answers these were. Raises StoreError, and then nothing is deleted.
+    """
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    forgotten = select(CARDS.c.uuid).where(CARDS.c.shown_at < start)
+    with store.writing(durable=True, seconds=60) as connection:
+        old = or_(FEEDBACK.c.received_at < start, FEEDBACK.c.card.in_(forgotten))
+        answers = connection.execute(FEEDBACK.delete().where(old)).rowcount
+        cards = connection.execute(CARDS.delete().where(CARDS.c.shown_at < start)).rowcount
+    return cards, answers
 
 
 @dataclass(frozen=True)
