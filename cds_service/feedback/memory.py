@@ -73,7 +73,7 @@ class Memory:
             cards = tuple(self._cards_to_show(cards, assessment, answers))
             if cards:
                 with self._store.writing(durable=False, seconds=_HOOK_SECONDS) as connection:
-                    connection.execute(CARDS.insert(), self._rows(cards, assessment, chart, patient))
+                    connection.execute(_SHOWN, self._rows(cards, assessment, chart, patient))
         except StoreError as error:
             self._rests_until = time.monotonic() + _REST_SECONDS
             logger.error("cards are shown without being remembered: %s", error)
@@ -216,6 +216,7 @@ class _Given:
     meaning: Meaning
 
 
+_SHOWN = CARDS.insert()
 _ANSWERS = (
     select(
         FEEDBACK.c.id,

@@ -186,8 +186,7 @@ def _forget_after_fork(engine: Engine) -> None:
 def _transaction(engine: Engine, durable: bool, seconds: float) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
-            connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            _set_sqlite(connection, durable, seconds)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
             connection.execute(
@@ -195,6 +194,15 @@ def _transaction(engine: Engine, durable: bool, seconds: float) -> Iterator[Conn
             )
         yield connection
         connection.commit()
+
+
+def _set_sqlite(connection: Connection, durable: bool, seconds: float) -> None:
+    """These settings stay with the connection; most writes are of one kind, and find them made."""
+    wanted = (durable, seconds)
+    if connection.info.get("set for") != wanted:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+        connection.info["set for"] = wanted
 
 
 _SERVER_SETTINGS = text(
