@@ -30,7 +30,7 @@ from cds_service.trd.model import Assessment
 
 logger = logging.getLogger("cds_service.feedback")
 
-_HOOK_SECONDS = 0.5  # how long a hook waits for another writer
+_HOOK_SECONDS = 0.5  # how long a hook waits for the store each time
 _REST_SECONDS = 10  # hooks leave a store alone that failed just now, which may take its time to fail again
 _NO_MEANING = Meaning()
 
@@ -68,7 +68,7 @@ class Memory:
             return cards
         try:
             patient = self._patient_key(chart)
-            with self._store.reading() as connection:
+            with self._store.reading(seconds=_HOOK_SECONDS) as connection:
                 answers = self._answers_about(connection, patient)
             cards = tuple(self._cards_to_show(cards, assessment, answers))
             if cards:

@@ -45,9 +45,11 @@ class Store:
     key: bytes = field(repr=False)
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection to read with; nobody waits for it. Raises StoreError."""
+    def reading(self, *, seconds: float | None = None) -> Iterator[Connection]:
+        """A connection to read with; nobody waits for it. Raises StoreError, after so many seconds if given."""
         with _as_store_errors(), self.engine.connect() as connection:
+            if seconds is not None and self.engine.dialect.name == "postgresql":
+                connection.execute(_SERVER_SETTINGS, {"wait": _milliseconds(seconds), "commit": "on"})
             yield connection
 
     @contextmanager
@@ -189,9 +191,8 @@ def _transaction(engine: Engine, durable: bool, seconds: float) -> Iterator[Conn
             _set_sqlite(connection, durable, seconds)
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         else:
-            connection.execute(
-                _SERVER_SETTINGS, {"wait": str(int(seconds * 1000)), "commit": "on" if durable else "off"}
-            )
+            settings = {"wait": _milliseconds(seconds), "commit": "on" if durable else "off"}
+            connection.execute(_SERVER_SETTINGS, settings)
         yield connection
         connection.commit()
 
@@ -200,9 +201,13 @@ def _set_sqlite(connection: Connection, durable: bool, seconds: float) -> None:
     """These settings stay with the connection; most writes are of one kind, and find them made."""
     wanted = (durable, seconds)
     if connection.info.get("set for") != wanted:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={int(seconds * 1000)}")
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={_milliseconds(seconds)}")
         connection.exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
         connection.info["set for"] = wanted
+
+
+def _milliseconds(seconds: float) -> str:
+    return str(int(seconds * 1000))
 
 
 _SERVER_SETTINGS = text(

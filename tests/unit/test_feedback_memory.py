@@ -434,3 +434,12 @@ def test_a_server_that_is_gone_fails_feedback_and_no_hook(postgresql: PostgreSQL
         assert topics(clinic.open("met")) == "met"
     finally:
         postgresql.start()
+
+
+def test_a_server_that_does_not_answer_holds_up_no_hook(postgresql: PostgreSQL) -> None:
+    """Without a limit the hook would wait for as long as the lock is held."""
+    clinic = Clinic(open_store(postgresql.new_database()))
+    with clinic.store.engine.begin() as connection:
+        connection.execute(text("LOCK TABLE cards, feedback IN ACCESS EXCLUSIVE MODE"))
+        assert topics(clinic.open("met")) == "met"
+    assert clinic.rows(CARDS) == []
