@@ -301,7 +301,9 @@ def _card(rung: Rung, assessment: Assessment, encounter_id: str | None, new_uuid
 
 def _facts(words: CardWords, rung: Rung, assessment: Assessment) -> str:
     """Those of a safety card are its signs alone: nothing else may bring it back or keep it away."""
-    return facts.hashed((rung.kind, *rung.basis, *(facts.of_trials(assessment) if words.has_trials else ())))
+    if words.has_trials:
+        return facts.hashed((rung.kind, *rung.basis, *facts.of_trials(assessment)))
+    return facts.hashed((rung.kind, *(rung.basis or sorted(rung.values.items()))))
 
 
 def _summary(words: CardWords, rung: Rung) -> str:

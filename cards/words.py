@@ -82,10 +82,14 @@ class HoldsUntil(Enum):
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an override reason does. `withdraws` names requests not offered meanwhile, `instead` what is said."""
+    """What an override reason does, on the cards `on` (all if empty).
+
+    `withdraws` names requests not offered meanwhile, `instead` what is said.
+    """
 
     holds_until: HoldsUntil = HoldsUntil.FACTS
     covers_all_cards: bool = False
+    on: tuple[str, ...] = ()
     withdraws: tuple[str, ...] = ()
     instead: str = ""
 
@@ -114,6 +118,7 @@ class Words:
     other_pathway: PathwayWords
     age_pathway: PathwayWords
     safety_topics: tuple[str, ...]
+    beyond_diagnosis: tuple[str, ...]
     reason_system: str
     meanings: dict[str, Meaning]
 
@@ -138,6 +143,7 @@ def _words(found: dict[str, Any]) -> Words:
         age_pathway=pathways.pop("age"),
         pathways=tuple(pathways.values()),
         safety_topics=tuple(found["answers"]["safety_topics"]),
+        beyond_diagnosis=tuple(found["answers"]["beyond_diagnosis"]),
         reason_system=found["override_reasons"]["system"],
         meanings={code: _meaning(entry) for code, entry in found["answers"]["meanings"].items()},
     )
@@ -182,6 +188,7 @@ def _meaning(entry: dict[str, Any]) -> Meaning:
     return Meaning(
         holds_until=HoldsUntil(entry["holds_until"]),
         covers_all_cards=entry["covers"] == "all-cards",
+        on=tuple(entry.get("on", ())),
         withdraws=tuple(entry.get("withdraws", ())),
         instead=entry.get("instead", ""),
     )

@@ -55,6 +55,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
     """
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
+    store = open_store(settings.store_url)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     site = Site(
@@ -70,7 +71,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
         definitions=definitions,
         today=today or date.today,
         memory=Memory(
-            open_store(settings.store_url),
+            store,
             quiet_days=settings.quiet_days,
             safety_quiet_days=settings.safety_quiet_days,
         ),

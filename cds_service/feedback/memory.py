@@ -160,7 +160,7 @@ class Memory:
     def _withholds(self, answer: _Given, card: Card, of_all: dict[HoldsUntil, str]) -> bool:
         """Whether the card stays away: the answer covers it, is young enough, and its facts still hold."""
         same_topic = answer.topic == _topic(card)
-        covered = same_topic or (answer.meaning.covers_all_cards and not _is_about_safety(_topic(card)))
+        covered = same_topic or (answer.meaning.covers_all_cards and not _stands_alone(_topic(card)))
         if not covered or not self._is_quiet(answer, _topic(card)):
             return False
         holds_until = answer.meaning.holds_until
@@ -260,7 +260,8 @@ def _meaning(row: RowMapping) -> Meaning:
     is_ours = row["outcome"] == OVERRIDDEN and row["reason_system"] == words.reason_system
     if not is_ours or _is_about_safety(row["topic"]):
         return _NO_MEANING
-    return words.meanings.get(row["reason_code"], _NO_MEANING)
+    meaning = words.meanings.get(row["reason_code"], _NO_MEANING)
+    return meaning if not meaning.on or row["topic"] in meaning.on else _NO_MEANING
 
 
 def _topic(card: Card) -> str:
@@ -269,6 +270,11 @@ def _topic(card: Card) -> str:
 
 def _is_about_safety(topic: str) -> bool:
     return topic in load_words().safety_topics
+
+
+def _stands_alone(topic: str) -> bool:
+    """Whether a card is shown whatever was answered to another."""
+    return _is_about_safety(topic) or topic in load_words().beyond_diagnosis
 
 
 def _said_second(detail: str, sentence: str) -> str:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select, text
 
-from cards.card import Card
+from cards.card import Card, Coding
 from cards.catalogue import cards_for
 from cards.words import load_words
 from cds_service.errors import StoreError
@@ -233,6 +233,41 @@ def test_a_card_without_facts_is_never_the_same(clinic: Clinic) -> None:
     (shown,) = clinic.memory.show(cards, assessment, CHART)
     clinic.answer(shown)
     assert len(clinic.memory.show(cards, assessment, CHART)) == 1
+
+
+def about(topic: str, facts: str) -> Card:
+    """A card of a kind that rests on a drafted order, say."""
+    (card,) = cards_for(assessed(MET))
+    source = replace(card.source, topic=Coding(topic, "urn:trd-cds:card"))
+    return replace(card, uuid=uuid4(), source=source, facts=facts)
+
+
+@pytest.mark.parametrize(
+    ("topic", "reason", "shown"),
+    [
+        ("order-failed-before", "stopped-for-intolerance", True),
+        ("order-failed-before", "not-mdd", False),
+        ("order-two-failed", "not-mdd", False),
+        ("order-not-tolerated", "not-now", True),
+        ("order-maoi", "not-mdd", True),
+        ("drug-safety", "not-mdd", True),
+    ],
+)
+def test_an_answer_about_one_draft_and_the_card_about_another(
+    clinic: Clinic, topic: str, reason: str, shown: bool
+) -> None:
+    one, other = about(topic, "sertraline"), about(topic, "venlafaxine")
+    assessment = assessed(MET)
+    clinic.memory.show((one,), assessment, CHART)
+    clinic.answer(one, reason=reason)
+    assert clinic.memory.show((about(topic, "sertraline"),), assessment, CHART) == ()
+    assert bool(clinic.memory.show((other,), assessment, CHART)) is shown
+
+
+@pytest.mark.parametrize("topic", ["order-not-tolerated", "order-maoi", "drug-safety-acute", "safety"])
+def test_what_stands_whatever_the_diagnosis_is_never_silenced_by_it(clinic: Clinic, topic: str) -> None:
+    clinic.answer(clinic.open("met")[0], reason="not-mdd")
+    assert len(clinic.memory.show((about(topic, "a"),), assessed(MET), CHART)) == 1
 
 
 # --- "already referred" -------------------------------------------------------------------------------------
