@@ -16,6 +16,7 @@ import multiprocessing
 import socket
 import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -158,7 +159,9 @@ def _serve_service(port: int) -> None:
     from cds_service.serving import serve
     from cds_service.settings import load_settings
 
-    serve(load_settings(port=port, workers=1, log_level="warning"))
+    with tempfile.TemporaryDirectory() as folder:
+        store_url = f"sqlite:///{folder}/feedback.sqlite3"
+        serve(load_settings(port=port, workers=1, log_level="warning", store_url=store_url))
 
 
 def _serve_floor(port: int, reply_bytes: int) -> None:

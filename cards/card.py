@@ -121,12 +121,16 @@ class Action:
 
 @dataclass(frozen=True)
 class Suggestion:
-    """One thing to accept with one click; all its actions are taken together."""
+    """One thing to accept with one click; all its actions are taken together.
+
+    `request` is what the catalogue calls it, empty where it has no name there; it is not sent.
+    """
 
     label: str
     uuid: UUID
     actions: tuple[Action, ...] = ()
     is_recommended: bool = False
+    request: str = ""
 
     def __post_init__(self) -> None:
         _require(bool(self.label), "a suggestion needs a label")

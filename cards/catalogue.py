@@ -14,6 +14,7 @@ from datetime import date
 from functools import lru_cache
 from uuid import UUID, uuid4
 
+from cards import facts
 from cards.around import is_pointed_to, with_references
 from cards.call import NO_CALL, Call, app_links
 from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
@@ -49,7 +50,8 @@ class Rung:
     """The card that is due: its kind, what fills its words, and what its requests are for.
 
     `blocks` fill whole sentences of the lead that are not data; `without` names requests of this kind
-    of card that do not help this patient; `sources` are what it rests on where that is not the definition.
+    of card that do not help this patient; `sources` are what it rests on where that is not the definition, `basis`
+    its facts besides those of all trials.
     """
 
     kind: str
@@ -59,6 +61,7 @@ class Rung:
     due: date | None = None
     note: str = ""
     sources: tuple[str, ...] = ()
+    basis: tuple[object, ...] = ()
 
 
 # --- the ladder ---------------------------------------------------------------------------------------
@@ -68,7 +71,8 @@ def _safety(assessment: Assessment) -> Rung | None:
     if assessment.safety.answer is not Answer.MET:
         return None
     kind = "safety-acute" if assessment.suicidality_is_acute else "safety"
-    return Rung(kind, {"recorded": assessment.safety.text})
+    signs = (assessment.safety.text, *sorted(assessment.safety.evidence))
+    return Rung(kind, {"recorded": assessment.safety.text}, basis=signs)
 
 
 def _drug_safety(assessment: Assessment) -> Rung | None:
@@ -84,6 +88,11 @@ def _drug_safety(assessment: Assessment) -> Rung | None:
         {"maoi": first.maoi, "other": first.other},
         {"pairs": bullets(pairs)},
         sources=tuple(dict.fromkeys(source for risk in going_on for source in risk.sources)),
+        basis=tuple(
+            part
+            for risk in going_on
+            for part in (risk.maoi, risk.other, risk.together_today.value, *sorted(risk.finding.evidence))
+        ),
     )
 
 
@@ -106,6 +115,7 @@ def _excluded(assessment: Assessment) -> Rung | None:
         "excluded",
         {"reasons": "; ".join(reason.text for reason in reasons) or pathway.why},
         {"why": pathway.why.format(**minimum_age), "advice": pathway.advice.format(**minimum_age)},
+        basis=(*sorted(reason.criterion for reason in reasons), facts.diagnoses(assessment)),
     )
 
 
@@ -137,6 +147,7 @@ def _indeterminate(assessment: Assessment) -> Rung | None:
         values,
         without=() if _lacks_a_score(assessment) else ("phq-9",),
         note=_to_clarify(assessment),
+        basis=tuple(facts.asked(assessment.missing)),
     )
 
 
@@ -174,6 +185,7 @@ def _too_short_yet(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
         values,
         without=() if scale == load_words().default_scale else ("phq-9",),
         due=day,
+        basis=(trial.agent, trial.first_day),
     )
 
 
@@ -192,7 +204,8 @@ def _below_minimum(judged: JudgedTrial, assessment: Assessment) -> Rung | None:
         "then": words["then_not" if against else "then"],
     }
     advice = words["advice_not"].format(against=reasons) if against else words["advice"]
-    return Rung("dose-below-minimum", values, {"advice": advice})
+    basis = (trial.agent, trial.max_mg, trial.minimum_mg)
+    return Rung("dose-below-minimum", values, {"advice": advice}, basis=basis)
 
 
 def _against(judged: JudgedTrial, assessment: Assessment) -> list[Finding]:
@@ -317,6 +330,7 @@ def _card(rung: Rung, assessment: Assessment, call: Call, new_uuid: Callable[[],
             *_evidence(words, assessment.definition),
             *_links(words, assessment),
         ),
+        facts=_facts(words, rung, assessment),
     )
 
 
@@ -330,6 +344,13 @@ def _occasion(rung: Rung, assessment: Assessment, call: Call, summary: str) -> O
         note=rung.note,
         requester=call.user_reference,
     )
+
+
+def _facts(words: CardWords, rung: Rung, assessment: Assessment) -> str:
+    """Those of a safety card are its signs alone: nothing else may bring it back or keep it away."""
+    if words.has_trials:
+        return facts.hashed((rung.kind, *rung.basis, *facts.of_trials(assessment)))
+    return facts.hashed((rung.kind, *(rung.basis or sorted(rung.values.items()))))
 
 
 def _summary(words: CardWords, rung: Rung) -> str:

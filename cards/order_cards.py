@@ -197,7 +197,7 @@ def _removal(concerns: Iterable[DraftConcern], new_uuid: Callable[[], UUID]) -> 
     words, draft = load_words().order_words, asking[0].draft
     description = words["remove_description"].format(drug=_name(draft))
     action = Action(ActionType.DELETE, description, resource_id=draft.reference)
-    return (Suggestion(words["remove_label"], new_uuid(), (action,)),)
+    return (Suggestion(words["remove_label"], new_uuid(), (action,), request="remove-order"),)
 
 
 def _facts(concerns: Sequence[DraftConcern], definition: Definition) -> str:

@@ -43,7 +43,7 @@ def suggestion_for(name: str, occasion: Occasion, new_uuid: Callable[[], UUID]) 
     """The suggestion whose request is called `name` in catalogue.json."""
     words = load_words().requests[name]
     action = Action(ActionType.CREATE, words.description, draft_request(words, occasion))
-    return Suggestion(words.label, new_uuid(), (action,), words.is_recommended)
+    return Suggestion(words.label, new_uuid(), (action,), words.is_recommended, name)
 
 
 def draft_request(words: RequestWords, occasion: Occasion) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -93,13 +94,35 @@ class CountWords:
         return f"{number:g} {self.one if number == 1 else self.many}"
 
 
+class HoldsUntil(Enum):
+    """What has to change until an answered card comes back before its quiet period has ended."""
+
+    FACTS = "facts"
+    DIAGNOSIS = "diagnosis"
+    FAILED_TRIALS = "failed-trials"
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What an override reason does, on the cards `on` (all if empty).
+
+    `withdraws` names requests not offered meanwhile, `instead` what is said.
+    """
+
+    holds_until: HoldsUntil = HoldsUntil.FACTS
+    covers_all_cards: bool = False
+    on: tuple[str, ...] = ()
+    withdraws: tuple[str, ...] = ()
+    instead: str = ""
+
+
 @dataclass(frozen=True)
 class Words:
     """All words. `levels` maps a wording level of an option to its words, most pressing first.
 
     `counts` are by the rule of the definition, `parameters` name those of a definition in plain words;
     `optimise` says what to do with a dose below the minimum. `orders` are by the name of the concern,
-    `intake` by the kind of card, with `summary` for all.
+    `intake` by the kind of card, with `summary` for all; `meanings` are by override reason.
     """
 
     source_label: str
@@ -124,6 +147,10 @@ class Words:
     orders: dict[str, OrderWords]
     order_words: dict[str, str]
     intake: dict[str, str]
+    safety_topics: tuple[str, ...]
+    beyond_diagnosis: tuple[str, ...]
+    reason_system: str
+    meanings: dict[str, Meaning]
 
 
 def _words(found: dict[str, Any]) -> Words:
@@ -155,6 +182,10 @@ def _words(found: dict[str, Any]) -> Words:
         orders={name: _order(entry, reasons) for name, entry in found["orders"]["concerns"].items()},
         order_words=found["orders"]["words"],
         intake=found["intake"],
+        safety_topics=tuple(found["answers"]["safety_topics"]),
+        beyond_diagnosis=tuple(found["answers"]["beyond_diagnosis"]),
+        reason_system=found["override_reasons"]["system"],
+        meanings={code: _meaning(entry) for code, entry in found["answers"]["meanings"].items()},
     )
 
 
@@ -208,3 +239,13 @@ def _pathway(category: str, entry: dict[str, Any]) -> PathwayWords:
 
 def _override_reasons(entry: dict[str, Any]) -> dict[str, Coding]:
     return {code: Coding(code, entry["system"], display) for code, display in entry["reasons"].items()}
+
+
+def _meaning(entry: dict[str, Any]) -> Meaning:
+    return Meaning(
+        holds_until=HoldsUntil(entry["holds_until"]),
+        covers_all_cards=entry["covers"] == "all-cards",
+        on=tuple(entry.get("on", ())),
+        withdraws=tuple(entry.get("withdraws", ())),
+        instead=entry.get("instead", ""),
+    )

@@ -13,6 +13,7 @@ from cards.suggestions import build_templates
 from cds_service.backend_services import open_backend_services
 from cds_service.bounded_get import Places
 from cds_service.errors import InputError, SettingsError
+from cds_service.feedback.memory import Memory
 from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.logs import open_log
@@ -22,7 +23,7 @@ from cds_service.security.gate import Gate, open_gate
 from cds_service.security.replay import UsedTokens
 from cds_service.services import Service, find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
-from cds_service.store.engine import open_store
+from cds_service.store.engine import Store, open_store
 from cds_service.tables.definitions import load_definitions
 from cds_service.terminology import open_terminology
 from cds_service.tracing import switch_tracing
@@ -57,11 +58,13 @@ _CHART = Collected(
 def create_app(settings: Settings, today: Callable[[], date] | None = None) -> Flask:
     """The service as a WSGI app. `today` tells the date that all windows are counted from.
 
-    Raises SettingsError for settings that do not fit together, and for definitions of the site that are wrong.
+    Raises SettingsError for settings that do not fit together, for definitions of the site that are wrong, and
+    for a store that cannot be opened.
     """
     definitions = _check(settings)
     _read_tables(settings.definition, definitions)
     switch_tracing(settings.tracing)
+    store = open_store(settings.store_url)
     app = Flask("cds_service", static_folder=None, template_folder="pages")
     app.url_map.merge_slashes = False  # a redirect would repeat the caller's Host header
     services = find_services(settings.prefetch_include)
@@ -82,7 +85,13 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
         terminology=open_terminology(settings),
         definitions=definitions,
         today=today or date.today,
-        gate=_open_gate(settings, services),
+        gate=_open_gate(settings, services, store),
+        store=store,
+        memory=Memory(
+            store,
+            quiet_days=settings.quiet_days,
+            safety_quiet_days=settings.safety_quiet_days,
+        ),
     )
     add_routes(app, site)
     return app
@@ -116,11 +125,10 @@ def settle_memory() -> None:
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
 
 
-def _open_gate(settings: Settings, services: tuple[Service, ...]) -> Gate | None:
+def _open_gate(settings: Settings, services: tuple[Service, ...], store: Store) -> Gate | None:
     if not settings.needs_client_auth:
         return None
-    used = UsedTokens(open_store(settings.store_url).engine)
-    return open_gate(settings, used, (service.id for service in services))
+    return open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

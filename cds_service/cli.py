@@ -12,10 +12,18 @@ import click
 
 from cds_service import __version__
 from cds_service.conform.command import conform
-from cds_service.errors import FhirServerError, InputError, MissingEvidence, ServiceUnreachable, TrdCdsError
+from cds_service.errors import (
+    FhirServerError,
+    InputError,
+    MissingEvidence,
+    ServiceUnreachable,
+    StoreError,
+    TrdCdsError,
+)
 
 if TYPE_CHECKING:
     from cds_service.fhir_reading.collected import Collected
+    from cds_service.store.engine import Store
     from cds_service.trd.model import Assessment
     from cds_service.trd.parameters import Definition
 
@@ -49,7 +57,7 @@ def _where_to_look(error: click.ClickException) -> str:
 def _exit_status(error: TrdCdsError) -> int:
     if isinstance(error, InputError):
         return EXIT_INPUT
-    if isinstance(error, FhirServerError | MissingEvidence | ServiceUnreachable):
+    if isinstance(error, FhirServerError | MissingEvidence | ServiceUnreachable | StoreError):
         return EXIT_SERVER
     return EXIT_USAGE
 
@@ -378,6 +386,60 @@ def check_definitions(files: tuple[Path, ...]) -> None:
         sys.exit(EXIT_INPUT)
     for line in summary(entries.values()):
         click.echo(line)
+
+
+@commands.group()
+def feedback() -> None:
+    """What clinicians answered to the cards: report it, or delete it."""
+
+
+STORE_URL = click.option(
+    "--store-url",
+    metavar="URL",
+    help="SQLAlchemy URL of the store.  [default: as set by TRD_CDS_STORE_URL]",
+)
+
+
+@feedback.command("report")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="csv is one line a month, service, card and reason.",
+)
+@click.option("--since", type=DAY, metavar="YYYY-MM-DD", help="Cards fired on this day or later (UTC).")
+@click.option("--until", type=DAY, metavar="YYYY-MM-DD", help="Cards fired on this day or earlier (UTC).")
+@STORE_URL
+def report_feedback(
+    format_: str, since: datetime | None, until: datetime | None, store_url: str | None
+) -> None:
+    """Count the cards fired, accepted and overridden, by month, service, card and reason."""
+    from cds_service.feedback.report import as_csv, as_json, as_table, build_report
+
+    report = build_report(_store(store_url), since and since.date(), until and until.date())
+    click.echo({"table": as_table, "csv": as_csv, "json": as_json}[format_](report))
+
+
+@feedback.command("delete")
+@click.option(
+    "--before", type=DAY, required=True, metavar="YYYY-MM-DD", help="Keep this day and later (UTC)."
+)
+@STORE_URL
+def delete_feedback(before: datetime, store_url: str | None) -> None:
+    """Delete the cards fired before a day with all answers to them, and answers received before it."""
+    from cds_service.feedback.memory import delete_before
+
+    cards, answers = delete_before(_store(store_url), before.date())
+    click.echo(f"{cards} cards and {answers} answers deleted")
+
+
+def _store(url: str | None) -> Store:
+    from cds_service.settings import load_settings
+    from cds_service.store.engine import open_store
+
+    return open_store(url or load_settings().store_url)
 
 
 @commands.group()

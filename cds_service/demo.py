@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -98,21 +99,24 @@ def _running_fhir_server(host: str, port: int) -> Iterator[EmbeddedServer]:
 
 @contextmanager
 def _running_service(host: str, port: int, fhir: EmbeddedServer) -> Iterator[str]:
-    with listen(host, port) as listening:
-        settings = load_settings(
-            host=host,
-            port=listening.getsockname()[1],
-            embedded_fhir_server=fhir.base_url,
-            require_client_auth=False,
-        )
-        app = create_app(settings, today=lambda: STORY_DAY)
-        server = make_server(
-            host, settings.port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno()
-        )
-    service = settings.own_address
-    _add_demo_page(app, service, fhir.base_url)
-    with _in_background(server):
-        yield service
+    """The store of a demonstration ends with it: every run shows all cards."""
+    with TemporaryDirectory() as folder:
+        with listen(host, port) as listening:
+            settings = load_settings(
+                host=host,
+                port=listening.getsockname()[1],
+                embedded_fhir_server=fhir.base_url,
+                require_client_auth=False,
+                store_url=f"sqlite:///{folder}/feedback.sqlite3",
+            )
+            app = create_app(settings, today=lambda: STORY_DAY)
+            server = make_server(
+                host, settings.port, app, threaded=True, request_handler=_Quiet, fd=listening.fileno()
+            )
+        service = settings.own_address
+        _add_demo_page(app, service, fhir.base_url)
+        with _in_background(server):
+            yield service
 
 
 @contextmanager

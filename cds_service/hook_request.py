@@ -63,7 +63,7 @@ class HookRequest:
 
 def read_hook_request(body: bytes, hook: str) -> HookRequest:
     """The request in `body`, which must be one for `hook`. Raises RequestError for anything else."""
-    root = _object(_parse(body), "$")
+    root = _object(parse_body(body), "$")
     _check_hook(root, hook)
     context = _object(_required(root, "context", "$"), "$.context")
     patient_id = _fhir_id(_required(context, "patientId", "$.context"), "$.context.patientId")
@@ -83,7 +83,8 @@ def read_hook_request(body: bytes, hook: str) -> HookRequest:
 # --- bytes to JSON ------------------------------------------------------------------------------------
 
 
-def _parse(body: bytes) -> Any:
+def parse_body(body: bytes) -> Any:
+    """The JSON of any request body. Raises RequestError for what is no plain JSON in UTF-8."""
     if not body:
         raise RequestError("$: expected a JSON object, got an empty body")
     if body.startswith(_BYTE_ORDER_MARKS):

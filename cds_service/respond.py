@@ -8,7 +8,7 @@ take the same line once a draft is of interest; their cards are about the drafts
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -53,6 +53,9 @@ from cds_service.trd.record import History, Prescription
 from cds_service.trd.staging import rests_on_companions
 from cds_service.trd.trials import find_trials
 
+Show = Callable[[tuple[Card, ...], Assessment], tuple[Card, ...]]
+"""Which of the cards that are due are sent: those answered already may stay away."""
+
 NOT_PROFESSIONAL = ("Patient/", "RelatedPerson/")
 
 
@@ -67,12 +70,14 @@ def respond(
     terminology: TerminologyClient | None = None,
     definitions: Mapping[str, Definition] | None = None,
     smart_app_url: str | None = None,
+    show: Show | None = None,
 ) -> tuple[dict[str, Any], Assessment | None]:
     """The body of a CDS Hooks reply, and the assessment it rests on. `on` is today.
 
     There is none where nothing was asked for: a hook on orders, none of which is of interest here.
     `terminology` is the service that may name codes which our tables lack; `definitions` are all that are
-    looked at (ours, unless given). `smart_app_url` is the launch URL of the app that cards link to.
+    looked at (ours, unless given). `smart_app_url` is the launch URL of the app that cards link to;
+    `show` takes the cards that are due and gives those to send.
 
     Raises MissingEvidence when required data came neither from the prefetch nor from the FHIR server.
     """
@@ -93,7 +98,7 @@ def respond(
         told = drafts.read(collected, on)
         told = assume_one_unit_a_day(told) if assume_one_unit_daily else told
         cards = draft_cards(told, history, assessment, call)
-    return _body(cards, assessment, call, extension), assessment
+    return _body(cards, assessment, call, extension, show), assessment
 
 
 def reply(assessment: Assessment, call: Call = NO_CALL, extension: bool = True) -> dict[str, Any]:
@@ -101,14 +106,16 @@ def reply(assessment: Assessment, call: Call = NO_CALL, extension: bool = True) 
     return _body(view_cards(assessment, call), assessment, call, extension)
 
 
-def _body(cards: tuple[Card, ...], assessment: Assessment, call: Call, extension: bool) -> dict[str, Any]:
+def _body(
+    cards: tuple[Card, ...], assessment: Assessment, call: Call, extension: bool, show: Show | None = None
+) -> dict[str, Any]:
     """Where cards become JSON.
 
     A user who is a Patient or RelatedPerson gets neither cards nor assessment: both are for professionals.
     """
     if call.user_reference.startswith(NOT_PROFESSIONAL):
         return {"cards": []}
-    body: dict[str, Any] = {"cards": [to_json(card) for card in cards]}
+    body: dict[str, Any] = {"cards": [to_json(card) for card in (show(cards, assessment) if show else cards)]}
     if extension:
         body["extension"] = {EXTENSION_KEY: without_empty(assessment_json(assessment))}
     return body

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -11,6 +13,7 @@ from hypothesis import settings
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.parameters import Definition
 from tests import conformance_page
+from tests.databases import KINDS, PostgreSQL, running_postgresql
 
 ON = date(2026, 6, 30)
 
@@ -30,6 +33,33 @@ settings.load_profile("few examples" if FEW_EXAMPLES else "no deadline")
 def examples(number: int) -> int:
     """So many examples, or few where the profile says so."""
     return min(number, 12) if FEW_EXAMPLES else number
+
+
+@pytest.fixture(scope="session", autouse=True)
+def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The default store lies in a directory of this run, never in that of the user."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """A PostgreSQL server of this run."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(params=KINDS)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database, of each kind in turn."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/store/feedback.sqlite3"
+        return
+    server: PostgreSQL = request.getfixturevalue("postgresql")
+    url = server.new_database()
+    yield url
+    server.drop(url)
 
 
 @pytest.fixture

@@ -33,8 +33,11 @@ CARDS = Table(
     Column("topic", String(64), nullable=False),  # the kind of card, as its source.topic code says
     Column("patient_key", String(64), nullable=False),
     Column("facts", String(64), nullable=False),
-    Column("suggestions", Text, nullable=False),  # a JSON array of the uuids offered
-    Index("cards_of_patient", "patient_key", "topic"),
+    Column("diagnosis_facts", String(64), nullable=False),
+    Column("trial_facts", String(64), nullable=False),
+    Column("suggestions", Text, nullable=False),  # a JSON object: the uuids offered, and what each offers
+    Index("cards_of_patient", "patient_key"),
+    Index("cards_by_day", "shown_at"),
 )
 """Cards that were sent, so that feedback about them can be told to belong to a patient and to facts."""
 
@@ -45,9 +48,10 @@ FEEDBACK = Table(
     Column("event_key", String(64), nullable=False, unique=True),  # the same event sent twice is kept once
     Column("received_at", DateTime(timezone=True), nullable=False),
     Column("client", String(300), nullable=False),
+    Column("tenant", String(300), nullable=False),
     Column("service", String(64), nullable=False),
     Column("card", String(200), nullable=False, index=True),
-    Column("card_is_known", Boolean, nullable=False),
+    Column("card_is_known", Boolean, nullable=False),  # sent by this service to this client and tenant
     Column("outcome", String(16), nullable=False),
     Column("outcome_at", DateTime(timezone=True), nullable=False),
     Column("reason_code", String(200), nullable=False),
@@ -68,3 +72,11 @@ USED_TOKENS = Table(
     Column("token_key", String(64), primary_key=True),  # hash of issuer and jti
     Column("expires_at", BigInteger, nullable=False, index=True),  # seconds since 1970
 )
+
+KEYS = Table(
+    "keys",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", String(64), nullable=False),
+)
+"""Secrets of this store: `patient`, which the hashes of patients are made with (hexadecimal)."""

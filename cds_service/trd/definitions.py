@@ -78,6 +78,9 @@ def assess(history: History, judgement: Judgement, on: date) -> Assessment:
         check_first=find_confounders(history, definition, on),
         context=latest_measurements(history, on),
         residual_impairment=find_residual_impairment(history, judgement.trials, on),
+        diagnoses=tuple(
+            d for d in history.diagnoses if _is_about_mood(d) or d.role is DiagnosisRole.EXCLUSION
+        ),
     )
 
 
@@ -350,13 +353,16 @@ def _youngest_age(history: History, on: date) -> int | None:
     return _age(history.born_latest, on) if history.born_latest else None
 
 
+_DEPRESSIVE = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.ALREADY_LABELLED)
+
+
+def _is_about_mood(diagnosis: Diagnosis) -> bool:
+    return diagnosis.role in _DEPRESSIVE or diagnosis.category in DEPRESSION_OF_ANOTHER_KIND
+
+
 def _concerns_depression(history: History) -> bool:
     """Whether anything in the record speaks of depression; antidepressants alone do not."""
-    depressive = (DiagnosisRole.DEPRESSION, DiagnosisRole.FULL_REMISSION, DiagnosisRole.ALREADY_LABELLED)
-    if any(
-        d.holds is not Answer.NOT_MET and (d.role in depressive or d.category in DEPRESSION_OF_ANOTHER_KIND)
-        for d in history.diagnoses
-    ):
+    if any(d.holds is not Answer.NOT_MET and _is_about_mood(d) for d in history.diagnoses):
         return True
     if unread_about(history, Topic.DIAGNOSIS) or history.unread_scores:
         return True

@@ -19,6 +19,7 @@ from functools import cached_property
 from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.parameters import Definition, Rule
 from cds_service.trd.record import (
+    Diagnosis,
     DoseSegment,
     Drug,
     Measurement,
@@ -350,7 +351,8 @@ class Assessment:
     confounders and mimics, each resting on its record; `context` values beyond mood, which change no verdict;
     `residual_impairment` says what is left in someone whose mood has remitted. `stage` names the stage of
     treatment (rows of `tables/treatment_options.csv`) that `next_steps` belong to. `open_requests` are those that
-    ask already for what a card may suggest; `maoi_risks` drugs on record that must not be taken together.
+    ask already for what a card may suggest; `maoi_risks` drugs on record that must not be taken together;
+    `diagnoses` are those of depression, and those that may exclude.
     """
 
     patient: str
@@ -378,6 +380,7 @@ class Assessment:
     next_steps: tuple[NextStep, ...] = ()
     open_requests: tuple[OpenRequest, ...] = ()
     maoi_risks: tuple[MaoiRisk, ...] = ()
+    diagnoses: tuple[Diagnosis, ...] = ()
 
     @property
     def other_verdicts(self) -> tuple[tuple[str, Verdict], ...]:

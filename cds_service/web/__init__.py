@@ -16,6 +16,7 @@ from cds_service.web.call_log import add_call_log
 from cds_service.web.cors import add_cors
 from cds_service.web.documents import add_document_routes
 from cds_service.web.errors import add_error_answers
+from cds_service.web.feedback import add_feedback_routes
 from cds_service.web.health import add_health_routes
 from cds_service.web.limits import add_concurrency_limit, add_rate_limit
 from cds_service.web.metrics import Metrics, add_metrics
@@ -39,6 +40,8 @@ def add_routes(app: Flask, site: Site) -> None:
     add_admission(app, site)
     add_rate_limit(app, settings)  # after admission: it counts by who was admitted
     add_service_routes(app, site)
-    add_health_routes(app, checks={})
+    add_feedback_routes(app, site)
+    # Without tokens to check, hooks do without the store: they had better answer than be taken out of service.
+    add_health_routes(app, checks={"store": site.store.is_reachable} if site.gate else {})
     add_document_routes(app, site)
     add_error_answers(app)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import msgspec
 from flask import Flask, Response, g
 
-from cds_service.hook_request import read_hook_request
-from cds_service.respond import respond
+from cards.card import Card
+from cds_service.feedback.memory import Chart
+from cds_service.hook_request import HookRequest, read_hook_request
+from cds_service.respond import Show, respond
 from cds_service.services import discovery, find_service
+from cds_service.trd.model import Assessment
 from cds_service.web.bodies import read_body, refuse_too_many_resources
 from cds_service.web.replies import json_reply, topics_of
 from cds_service.web.site import Site
@@ -44,7 +47,21 @@ def _answer_hook(site: Site, service_id: str) -> Response:
         terminology=site.terminology,
         definitions=site.definitions,
         smart_app_url=site.settings.smart_app_url,
+        show=_shown_to(site, call, service.id),
     )
     g.verdict = assessment.verdict.value if assessment else NOT_ASKED
     g.cards = topics_of(body["cards"])
     return json_reply(msgspec.json.encode(body), headers={"Cache-Control": "no-store"})
+
+
+def _shown_to(site: Site, call: HookRequest, service_id: str) -> Show:
+    """Which of the cards this caller is shown for this patient; the log tells how many are not."""
+    caller = g.caller
+    chart = Chart(caller.issuer, caller.tenant, service_id, call.fhir_server, call.patient_id)
+
+    def show(cards: tuple[Card, ...], assessment: Assessment) -> tuple[Card, ...]:
+        shown = site.memory.show(cards, assessment, chart)
+        g.withheld = len(cards) - len(shown)
+        return shown
+
+    return show

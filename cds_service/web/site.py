@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from cds_service.feedback.memory import Memory
 from cds_service.fhir_access import FhirPolicy
 from cds_service.security.gate import Gate
 from cds_service.services import Service
 from cds_service.settings import Settings
+from cds_service.store.engine import Store
 from cds_service.terminology import TerminologyClient
 from cds_service.trd.parameters import Definition
 
@@ -24,4 +26,6 @@ class Site:
     terminology: TerminologyClient | None
     definitions: Mapping[str, Definition]
     today: Callable[[], date]
+    store: Store
+    memory: Memory
     gate: Gate | None = None

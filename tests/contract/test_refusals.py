@@ -28,7 +28,7 @@ DEEP = b'{"prefetch":' + b'{"a":' * 100_000
         ("POST", HOOK_PATH, DEEP, 400, "nested"),
         ("POST", HOOK_PATH, b'{"hook": "order-sign"}', 400, "$.hook: expected"),
         ("POST", "/cds-services/nothing", b"{}", 404, "trd-patient-view"),
-        ("POST", f"{HOOK_PATH}/feedback", b"{}", 404, "404"),
+        ("POST", f"{HOOK_PATH}/feedback", b"{}", 400, "$.feedback: required"),
         ("POST", "/cds-services", b"{}", 405, "405"),
         ("PUT", HOOK_PATH, b"{}", 405, "405"),
         ("GET", HOOK_PATH, None, 405, "405"),

@@ -119,7 +119,7 @@ def test_an_error_leaves_no_word_in_a_span(monkeypatch: pytest.MonkeyPatch) -> N
 
     try:
         with running(Settings(tracing=True)) as service:
-            monkeypatch.setattr("cds_service.respond.read_history", fail)
+            monkeypatch.setattr("cds_service.respond.find_maoi_risks", fail)
             assert service.post(hook_request()).status_code == 500
     finally:
         tracing.switch_tracing(False)

@@ -1,0 +1,1 @@
+"""Brings a database to the state of `tables.py`, one file a step in `versions/`."""
