@@ -4,13 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check fix bench mutants clean
+.PHONY: demo test test-image check fix bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
 
 test: $(STAMP)        ## all tests
 	$(BIN)/python -m pytest -n 2
+
+test-image: $(STAMP)  ## build the container image and start it; needs root, buildah and debootstrap
+	{ command -v buildah && command -v debootstrap; } >/dev/null || { apt-get update --quiet --quiet; apt-get install --yes --quiet --quiet buildah debootstrap >/dev/null; }
+	$(BIN)/python -m pytest tests/image
 
 check: $(STAMP)       ## lint, format, types
 	$(BIN)/ruff check .
