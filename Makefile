@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: postgresql demo test check fix conformance bench mutants clean
+.PHONY: demo test postgresql test-image check fix conformance bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
@@ -18,6 +18,10 @@ postgresql:
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql || true; \
 	else echo "PostgreSQL is not installed: its tests are skipped"; fi
+
+test-image: $(STAMP)  ## build the container image and start it; needs root, buildah and debootstrap
+	{ command -v buildah && command -v debootstrap; } >/dev/null || { apt-get update --quiet --quiet; apt-get install --yes --quiet --quiet buildah debootstrap >/dev/null; }
+	$(BIN)/python -m pytest tests/image
 
 check: $(STAMP)       ## lint, format, types
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from importlib import resources
 import msgspec
 from flask import Flask, Response, render_template
 
+from cds_service.openapi import openapi_document
 from cds_service.web.replies import json_reply, refusal
 from cds_service.web.site import Site
 
@@ -23,6 +24,15 @@ def add_document_routes(app: Flask, site: Site) -> None:
         if name not in schemas:
             return refusal(404, "not-found", "There is no schema of this name; GET /schemas/ lists them.")
         return json_reply(schemas[name])
+
+    document = openapi_document(
+        site.services, site.settings.base_url, schemas, with_token=site.settings.needs_client_auth
+    )
+    openapi = msgspec.json.encode(document)
+
+    @app.get("/openapi.json")
+    def show_openapi() -> Response:
+        return json_reply(openapi)
 
     @app.get("/")
     def show_index() -> str:
