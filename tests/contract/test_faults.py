@@ -119,6 +119,7 @@ FAULTS: dict[str, Answer] = {
 }
 
 
+@pytest.mark.conformance("CH-210")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_412_in_time_and_tells_nothing(
     serve: Serve, caplog: pytest.LogCaptureFixture, fault: str

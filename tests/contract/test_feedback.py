@@ -121,6 +121,22 @@ def test_a_batch_about_several_cards_in_any_order_and_again(serve: Serve, store_
     assert len(kept(store_url)) == 3
 
 
+@pytest.mark.conformance("CH-W06", "CH-705", "CH-706")
+def test_what_the_public_sandbox_sends_is_kept(serve: Serve, store_url: str) -> None:
+    """One entry a call, milliseconds, and a reason without display or comment."""
+    service = serve(store_url=store_url)
+    (card,) = cards(service)
+    sent = {
+        "card": card["uuid"],
+        "outcome": "overridden",
+        "overrideReason": {"reason": {"code": "not-now", "system": OUR_REASONS}},
+        "outcomeTimestamp": "2026-06-30T10:05:31.123Z",
+    }
+    assert answer(service, sent).status_code == 200
+    (row,) = kept(store_url)
+    assert (row["reason_code"], row["comment"], row["card_is_known"]) == ("not-now", "", True)
+
+
 @pytest.mark.conformance("CH-702")
 def test_an_empty_batch_is_fine(service: RunningService) -> None:
     assert answer(service).json() == {"received": 0}

@@ -754,6 +754,7 @@ KEYS: dict[str, Callable[[str], bool]] = {
     "questionnaires": lambda kind: kind == "QuestionnaireResponse",
     "adverseEvents": lambda kind: kind == "AdverseEvent",
     "allergies": lambda kind: kind == "AllergyIntolerance",
+    "requests": lambda kind: kind == "ServiceRequest",
 }
 
 
