@@ -6,6 +6,8 @@ Labels are names of ours: services, routes, verdicts, statuses. None is ever as 
 from __future__ import annotations
 
 import os
+import struct
+import time
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -16,6 +18,8 @@ from cds_service.web.replies import refusal
 
 MULTIPROCESS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
+_READS = 5
+_READ_AGAIN_SECONDS = 0.02
 _SECONDS = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -113,6 +117,14 @@ class Metrics:
         if os.environ.get(MULTIPROCESS_VARIABLE):
             registry = CollectorRegistry()
             multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        for _ in range(_READS - 1):
+            try:
+                return generate_latest(registry), CONTENT_TYPE_LATEST
+            except (
+                struct.error,
+                RuntimeError,
+            ):  # another worker is just making its file, or making it larger
+                time.sleep(_READ_AGAIN_SECONDS)
         return generate_latest(registry), CONTENT_TYPE_LATEST
 
 

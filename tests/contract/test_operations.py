@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -438,3 +439,22 @@ def test_a_worker_that_was_told_to_stop_is_not_ready_but_alive(
     assert service.get("/health/live").status_code == 200
     reply = service.get("/health/ready")
     assert (reply.status_code, reply.json()["why"]) == (503, "stopping")
+
+
+def test_metrics_survive_a_worker_that_is_just_making_its_file(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file without its size yet cannot be unpacked; a moment later it can."""
+    import prometheus_client
+
+    tries, generate = [], prometheus_client.generate_latest
+
+    def generate_at_last(registry: Any) -> bytes:
+        tries.append(registry)
+        if len(tries) < 3:
+            raise struct.error("unpack_from requires a buffer of at least 4 bytes")
+        return generate(registry)
+
+    monkeypatch.setattr(prometheus_client, "generate_latest", generate_at_last)
+    assert serve().get("/metrics").status_code == 200
+    assert len(tries) == 3

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from cards import facts
+from cards.call import Call
 from cards.card import Card
 from cards.catalogue import cards_for
 from cds_service.fhir_reading import read_history
@@ -120,7 +121,7 @@ def by_kind(vignette: Vignette, on: date) -> dict[str, str]:
 
 def test_neither_uuids_nor_the_encounter_are_facts() -> None:
     assessment = assessed(MET)
-    assert cards_for(assessment, encounter_id="e1")[0].facts == cards_for(assessment)[0].facts
+    assert cards_for(assessment, call=Call(encounter_id="e1"))[0].facts == cards_for(assessment)[0].facts
 
 
 def with_row(text: str, after: str, *rows: str) -> str:

@@ -27,14 +27,20 @@ def test_ports_are_open_on_this_machine_only(services: dict[str, Any]) -> None:
 
 
 def test_the_service_would_start_with_these_settings(
-    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    services: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    """With one client in the settings file, which is all that is asked for."""
+    file = tmp_path / "trd-cds.toml"
+    file.write_text(
+        '[[clients]]\nissuer = "https://ehr.example.org"\njku = "https://ehr.example.org/jwks.json"\n'
+    )
     for name, value in services["trd-cds"]["environment"].items():
         monkeypatch.setenv(name, value.replace("${TRD_CDS_STORE_PASSWORD}", "secret"))
+    monkeypatch.setenv("TRD_CDS_CONFIG", str(file))
     monkeypatch.setenv("TRD_CDS_HOST", "0.0.0.0")
     settings = load_settings()
     assert settings.needs_client_auth
-    assert settings.sandbox_client
+    assert not settings.lets_anyone_call
 
 
 def test_it_runs_without_root_and_with_nothing_to_write_to(services: dict[str, Any]) -> None:
