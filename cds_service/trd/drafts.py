@@ -29,7 +29,17 @@ class Draft:
 
     @property
     def treats_depression(self) -> Answer:
-        return self.order.treats_depression.answer
+        """Not certain at a dose below every minimum of a drug that is often given so for sleep or pain, untold."""
+        answer, dose, minimums = self.order.treats_depression.answer, self.highest_mg, self.drug.minimum_mg
+        if answer is Answer.MET and self.drug.low_dose_use and not self.order.has_stated_use:
+            is_low = dose is not None and dose < min(minimums.values(), default=0)
+            return Answer.UNKNOWN if is_low else answer
+        return answer
+
+    @property
+    def stated_end(self) -> date | None:
+        """The day that the order names as its last. Supply is none: it is refilled."""
+        return self.order.stated_end
 
     @property
     def highest_mg(self) -> float | None:
