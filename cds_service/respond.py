@@ -140,17 +140,19 @@ def draft_cards(
     Drafts in the `background` are judged with the others, and have no card.
     """
     together = tuple(dict.fromkeys((*drafts, *background)))
-    others = without_drafts(history, together)
+    others = without_drafts(history, together, assessment.on)
     concerns = judge_drafts(together, others, assessment, load_precautions(), assessment.on)
     return order_cards([each for each in concerns if each.draft in drafts], assessment, call=call)
 
 
-def without_drafts(history: History, drafts: Sequence[Prescription]) -> History:
+def without_drafts(history: History, drafts: Sequence[Prescription], on: date) -> History:
     """The history without the orders that are signed again: the same reference, and of the same agent.
 
-    The ids of drafts may be temporary, and then name something else in the record.
+    The ids of drafts may be temporary, and then name something else in the record. One that is signed again to begin
+    later only is kept: until now it has been taken.
     """
-    own = {(draft.reference, draft.agent) for draft in drafts}
+    begun = [draft for draft in drafts if any(segment.first_day <= on for segment in draft.segments)]
+    own = {(draft.reference, draft.agent) for draft in begun}
 
     def others(orders: tuple[Prescription, ...]) -> tuple[Prescription, ...]:
         return tuple(order for order in orders if (order.reference, order.agent) not in own)

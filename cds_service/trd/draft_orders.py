@@ -24,6 +24,7 @@ from cds_service.trd.draft_trials import (
     is_taper,
     not_tolerated,
     renewed_by,
+    running_doses,
 )
 from cds_service.trd.drafts import Draft, Told, as_draft
 from cds_service.trd.model import Assessment
@@ -154,8 +155,9 @@ def _without_replaced(history: History, drafts: Iterable[Draft]) -> History:
 
 
 def _without_ending(history: History, drafts: Iterable[Draft], on: date) -> tuple[Prescription, ...]:
-    """Without the orders of a drug that is drafted from today on to a named last day: the draft says how it ends."""
-    ending = {draft.drug.agent for draft in drafts if draft.stated_end is not None and draft.first_day <= on}
+    """Without the orders of a drug that is drafted from today on to its end: the draft says how it ends."""
+    begun = [draft for draft in drafts if draft.first_day <= on]
+    ending = {draft.drug.agent for draft in begun if draft.ends_on(running_doses(draft, history, on))}
     return tuple(order for order in history.prescriptions if order.agent not in ending)
 
 

@@ -180,10 +180,8 @@ def cuts_short(
 
 
 def _is_kept_up(judged: JudgedTrial, drafts: Iterable[Draft], due: date) -> bool:
-    return any(
-        draft.drug.agent == judged.trial.agent and (draft.stated_end is None or draft.stated_end >= due)
-        for draft in drafts
-    )
+    ends = [d.ends_on((judged.trial.max_mg,)) for d in drafts if d.drug.agent == judged.trial.agent]
+    return any(end is None or end >= due for end in ends)
 
 
 def _can_be_awaited(judged: JudgedTrial) -> Answer:
@@ -254,11 +252,12 @@ def _asks_for_less(
     """
     doses = [draft.highest_mg]
     doses += [d.highest_mg for d in drafts if d is not draft and d.drug.agent == draft.drug.agent]
-    doses += [dose for dose in _running_doses(draft, history, on) if dose != draft.highest_mg]
+    doses += [dose for dose in running_doses(draft, history, on) if dose != draft.highest_mg]
     return None not in doses and sum(dose for dose in doses if dose is not None) < minimum_mg
 
 
-def _running_doses(draft: Draft, history: History, on: date) -> list[float | None]:
+def running_doses(draft: Draft, history: History, on: date) -> list[float | None]:
+    """The doses of the drug that are being taken, mg a day, one for each order on record that runs today."""
     return [
         segment.high_mg
         for order in history.prescriptions

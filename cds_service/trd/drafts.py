@@ -41,6 +41,17 @@ class Draft:
         """The day that the order names as its last. Supply is none: it is refilled."""
         return self.order.stated_end
 
+    def ends_on(self, running_mg: Iterable[float | None]) -> date | None:
+        """The day on which it ends the use of a drug that runs at these doses; None where the use may go on.
+
+        A length alone may be that of a supply, which is refilled, unless less is to be taken than until now.
+        """
+        if self.stated_end is not None:
+            return self.stated_end
+        last_day, dose = self.use.possible[-1][1], self.highest_mg
+        is_less = dose is not None and any(mg is not None and mg > dose for mg in running_mg)
+        return last_day if is_less and last_day != date.max else None
+
     @property
     def highest_mg(self) -> float | None:
         """The most it ever asks for, mg a day; None where any of its days has no known upper end, or one is assumed."""

@@ -580,6 +580,22 @@ def test_a_draft_that_the_record_holds_already_is_no_second_order(
     assert [trial["ingredient"] for trial in told] == ["sertraline", "venlafaxine"]
 
 
+def test_an_maoi_that_is_signed_again_to_begin_later_is_no_washout(service: RunningService) -> None:
+    """Its id stands for the order that has been taken until now."""
+    phenelzine = medication_request("rx1", "phenelzine 15 mg tablet", "2 tablets twice daily", "2026-03-01")
+    period = {"start": "2026-08-20", "end": "2026-11-20"}
+    later = [{"text": "2 tablets twice daily", "timing": {"repeat": {"boundsPeriod": period}}}]
+    few_days = {"repeat": {"boundsPeriod": {"start": "2026-06-30", "end": "2026-07-04"}}}
+    drafts = (
+        draft(dosageInstruction=[{"text": "1 tablet daily", "timing": few_days}]),
+        draft("rx1", "phenelzine 15 mg tablet", status="active", dosageInstruction=later),
+    )
+    prefetch = EMPTY_PREFETCH | {"medications": searchset(phenelzine)}
+    first, *_ = ask(service, order_request("order-sign", *drafts, prefetch=prefetch)).json()["cards"]
+    assert first["source"]["topic"]["code"] == "order-maoi"
+    assert first["summary"].startswith("Order of sertraline 50 mg: too close to phenelzine (MAOI washout)")
+
+
 @pytest.mark.conformance("CH-H21")
 def test_a_temporary_id_hides_no_other_order(service: RunningService, judged: Judged) -> None:
     stored = medication_request("d1", "venlafaxine 75 mg capsule", first_day="2026-06-01")

@@ -313,6 +313,8 @@ MEANT_TO_END = """
     sertraline   | sertraline drafted to day 40        | citalopram  | DUPLICATE_SEROTONERGIC met
     sertraline   | sertraline drafted without an end   | citalopram  | DUPLICATE_SEROTONERGIC met
     sertraline   | sertraline drafted from day 5 to 11 | citalopram  | DUPLICATE_SEROTONERGIC unknown
+    sertraline   | a week of less sertraline           | citalopram  |
+    sertraline   | a week of the same sertraline       | citalopram  | DUPLICATE_SEROTONERGIC unknown
     sertraline   |                                     | phenelzine  | MAOI met
     sertraline   | phenelzine replaces sertraline      | phenelzine  | MAOI met
     sertraline   | sertraline drafted to day 6         | phenelzine  | MAOI met
@@ -323,6 +325,8 @@ BESIDE: dict[str, tuple[Prescription, ...]] = {
     "sertraline drafted to day 27": (draft("sertraline", 0, 27, stated_end=day(27)),),
     "sertraline drafted to day 40": (draft("sertraline", 0, 40, stated_end=day(40)),),
     "sertraline drafted without an end": (draft("sertraline"),),
+    "a week of less sertraline": (draft("sertraline", 0, 6, 50.0),),
+    "a week of the same sertraline": (draft("sertraline", 0, 6),),
     "sertraline drafted from day 5 to 11": (draft("sertraline", 5, 11, stated_end=day(11)),),
 }
 
@@ -1065,6 +1069,14 @@ def test_a_running_drug_that_is_signed_again_is_not_cut_short(row: dict[str, str
     added = draft("bupropion", mg=300.0)
     found = told((added, *again), record(order("sertraline", -20)))
     assert in_words([each for each in found if each.draft is added]) == row["told"]
+
+
+def test_a_week_of_less_of_a_running_drug_is_its_end() -> None:
+    """The same dose for a week may be a supply."""
+    added, running = draft("bupropion", mg=300.0), record(order("sertraline", -20))
+    for mg, is_told in ((50.0, True), (100.0, False)):
+        found = told((added, draft("sertraline", 0, 6, mg)), running)
+        assert bool(of(Concern.CUTS_TRIAL_SHORT, found)) is is_told
 
 
 # sertraline 100 mg a day is running or ended yesterday; at least 50 mg are adequate.
