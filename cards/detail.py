@@ -71,14 +71,21 @@ def build_detail(
     return "\n\n".join(part for part in parts if part)
 
 
-def build_order_detail(assessment: Assessment, lead: tuple[str, ...]) -> str:
-    """The text of a card about an order: `lead`, then the trials of the assessment as they are judged."""
+def build_order_detail(
+    assessment: Assessment, lead: tuple[str, ...], *, names_definition: bool = True
+) -> str:
+    """The text of a card about an order: `lead`, then the trials of the assessment as they are judged.
+
+    It is read while an order is being signed, so the definition is named only, and not at all where nothing of the
+    card rests on it (not `names_definition`). What its parameters are is told when the chart is opened.
+    """
+    by = f"{_definition_name(assessment.definition)} " if names_definition else ""
     parts = [
         *lead,
         _trials(assessment) if assessment.trials else "",
         _unread(assessment.unread),
         _not_looked_at(assessment.not_looked_at),
-        f"{_definition(assessment.definition, '')} Assessed on {assessment.on}.",
+        f"{by}Assessed on {assessment.on}.",
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -252,15 +259,19 @@ def _rests_on(definition: Definition, has_trials: bool, sources: tuple[str, ...]
 @lru_cache(maxsize=64)
 def _definition(definition: Definition, about: str) -> str:
     """The definition and which parameters the project chose, of those whose name begins with `about`."""
-    name = f"Definition: {escaped(definition.id, 60)}, version {escaped(definition.version, 20)}"
-    if definition.content_hash:
-        name += f", content {escaped(definition.content_hash[:HASH_SHOWN], HASH_SHOWN)}"
     parts = [
-        sentence(f"{name}: {escaped(definition.title, 120)}"),
+        _definition_name(definition),
         _filled([filled for filled in definition.filled if filled[0].startswith(about)]),
         f"Parts of it are {_RECALLED}." if _is_recalled(definition) else "",
     ]
     return " ".join(part for part in parts if part)
+
+
+def _definition_name(definition: Definition) -> str:
+    name = f"Definition: {escaped(definition.id, 60)}, version {escaped(definition.version, 20)}"
+    if definition.content_hash:
+        name += f", content {escaped(definition.content_hash[:HASH_SHOWN], HASH_SHOWN)}"
+    return sentence(f"{name}: {escaped(definition.title, 120)}")
 
 
 def _is_recalled(definition: Definition) -> bool:

@@ -74,13 +74,18 @@ def _card(
     wanted = [name for name in words.requests if name not in requested.certain]
     requests = tuple(suggestion_for(for_age(name, assessment), occasion, new_uuid) for name in wanted)
     suggestions = (*_removal(concerns, new_uuid), *requests)
-    rests_on = tuple(trial for trial in assessment.trials if _is_named(trial, concerns))
+    by_definition = [concern for concern in concerns if not _words(concern).source_label]
+    rests_on = tuple(trial for trial in assessment.trials if _is_named(trial, by_definition))
     return Card(
         uuid=new_uuid(),
         summary=summary,
         indicator=_indicator(first),
         source=_source(words, assessment.definition),
-        detail=build_order_detail(replace(assessment, trials=rests_on), (*_lead(concerns), *requested.lines)),
+        detail=build_order_detail(
+            replace(assessment, trials=rests_on),
+            (*_lead(concerns), *requested.lines),
+            names_definition=bool(by_definition),
+        ),
         suggestions=suggestions,
         selection_behavior=SelectionBehavior.ANY if suggestions else None,
         override_reasons=words.override_reasons,
@@ -201,7 +206,10 @@ def _removal(concerns: Iterable[DraftConcern], new_uuid: Callable[[], UUID]) -> 
 
 
 def _facts(concerns: Sequence[DraftConcern], definition: Definition) -> str:
-    """A draft's id may be temporary, and today's date is no fact: neither is part of it."""
+    """A draft's id may be temporary, and today's date is no fact: neither is part of it.
+
+    Of another drug that is too close, or too much, the drug and its last day are the facts: it may be a draft too.
+    """
     draft = concerns[0].draft
     told = [
         part
@@ -209,7 +217,13 @@ def _facts(concerns: Sequence[DraftConcern], definition: Definition) -> str:
         for part in (
             concern.concern.name,
             concern.finding.answer.value,
-            *sorted(set(concern.finding.evidence) - {draft.reference}),
+            *_grounds(concern),
         )
     ]
     return hashed((definition.id, definition.content_hash, draft.agent, _dose_in_words(draft), *told))
+
+
+def _grounds(concern: DraftConcern) -> tuple[str, ...]:
+    if "until" in concern.values:
+        return concern.values.get("other", ""), concern.values["until"]
+    return tuple(sorted(set(concern.finding.evidence) - {concern.draft.reference}))

@@ -7,8 +7,8 @@ behind a reference to a Medication that did not come along may need the FHIR ser
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -29,18 +29,27 @@ logger = logging.getLogger("cds_service.drafts")
 class DraftsOfInterest:
     """Drafts of antidepressants and augmenting agents, with what is needed to read them.
 
-    `beside` are the Medications and whatever else came along, `unread` those that could not be had.
+    `orders` are those that the hook is about, `background` those that are not selected. `beside` are the
+    Medications and whatever else came along, `unread` those that could not be had.
     """
 
     orders: tuple[Entry, ...] = ()
+    background: tuple[Entry, ...] = ()
     beside: tuple[Entry, ...] = ()
     unread: tuple[Unread, ...] = ()
     names: Mapping[Code, KnownName] = field(default_factory=dict)
 
     def read(self, record: Collected, on: date) -> tuple[Prescription, ...]:
-        """Each draft as a prescription; `record` is all that is known of the patient."""
+        """Each draft that the hook is about as a prescription; `record` is all that is known of the patient."""
+        return self._read(self.orders, record, on)
+
+    def read_background(self, record: Collected, on: date) -> tuple[Prescription, ...]:
+        """The drafts that are not selected, as prescriptions: nothing is told of them, but they count beside others."""
+        return self._read(self.background, record, on)
+
+    def _read(self, orders: Iterable[Entry], record: Collected, on: date) -> tuple[Prescription, ...]:
         find = find_in(Collected(record.patient_id, self.beside, record.base_url), record)
-        told = [read_draft(order, find, on, self.names) for order in self.orders]
+        told = [read_draft(order, find, on, self.names) for order in orders]
         return tuple(draft for draft in told if draft and draft.drug)
 
 
@@ -48,6 +57,8 @@ def find_drafts_of_interest(
     request: HookRequest, access: FhirAccess, terminology: TerminologyClient | None, on: date
 ) -> DraftsOfInterest:
     """The drafts that there may be something to say about; none of them needs no data at all.
+
+    Those that are not selected are looked at only beside a selected one that is of interest.
 
     Raises MissingEvidence when an order about to be signed is of a Medication that cannot be had. While the
     order is still being put together (order-select) that is no more than an order without a drug.
@@ -71,7 +82,29 @@ def find_drafts_of_interest(
         raise MissingEvidence(
             ("draftOrders",), f"Required data cannot be had. draftOrders: a Medication: {gaps[0].problem}."
         )
-    return DraftsOfInterest(found, beside, gaps, collected.code_names)
+    known = DraftsOfInterest(found, (), beside, gaps, collected.code_names)
+    return _with_background(known, drafts.background, collected, access, terminology, on) if found else known
+
+
+def _with_background(
+    known: DraftsOfInterest,
+    orders: tuple[Entry, ...],
+    collected: Collected,
+    access: FhirAccess,
+    terminology: TerminologyClient | None,
+    on: date,
+) -> DraftsOfInterest:
+    """With the drafts of drugs of our tables among those that are not selected, and their Medications."""
+    possible = _possible(orders, known.beside, collected, on)
+    if not possible:
+        return known
+    fetched, gaps = fetch_medications((*possible, *known.beside), access)
+    beside = (*known.beside, *fetched)
+    at_hand = (*known.orders, *possible, *beside)
+    collected = name_codes(replace(collected, entries=at_hand), terminology)
+    found = _possible(possible, beside, collected, on, is_certain=True)
+    unread = tuple(dict.fromkeys((*known.unread, *gaps)))
+    return DraftsOfInterest(known.orders, found, beside, unread, collected.code_names)
 
 
 def _possible(

@@ -95,9 +95,10 @@ def respond(
     if drafts is None:
         cards = view_cards(assessment, call)
     else:
-        told = drafts.read(collected, on)
-        told = assume_one_unit_a_day(told) if assume_one_unit_daily else told
-        cards = draft_cards(told, history, assessment, call)
+        told, background = drafts.read(collected, on), drafts.read_background(collected, on)
+        if assume_one_unit_daily:
+            told, background = assume_one_unit_a_day(told), assume_one_unit_a_day(background)
+        cards = draft_cards(told, history, assessment, call, background)
     return _body(cards, assessment, call, extension, show), assessment
 
 
@@ -128,20 +129,30 @@ def view_cards(assessment: Assessment, call: Call) -> tuple[Card, ...]:
 
 
 def draft_cards(
-    drafts: Sequence[Prescription], history: History, assessment: Assessment, call: Call
+    drafts: Sequence[Prescription],
+    history: History,
+    assessment: Assessment,
+    call: Call,
+    background: Sequence[Prescription] = (),
 ) -> tuple[Card, ...]:
-    """The cards about drafted orders. The record's own copy of a draft is no second order beside it."""
-    others = without_drafts(history, drafts)
-    concerns = judge_drafts(drafts, others, assessment, load_precautions(), assessment.on)
-    return order_cards(concerns, assessment, call=call)
+    """The cards about drafted orders. The record's own copy of a draft is no second order beside it.
+
+    Drafts in the `background` are judged with the others, and have no card.
+    """
+    together = tuple(dict.fromkeys((*drafts, *background)))
+    others = without_drafts(history, together, assessment.on)
+    concerns = judge_drafts(together, others, assessment, load_precautions(), assessment.on)
+    return order_cards([each for each in concerns if each.draft in drafts], assessment, call=call)
 
 
-def without_drafts(history: History, drafts: Sequence[Prescription]) -> History:
+def without_drafts(history: History, drafts: Sequence[Prescription], on: date) -> History:
     """The history without the orders that are signed again: the same reference, and of the same agent.
 
-    The ids of drafts may be temporary, and then name something else in the record.
+    The ids of drafts may be temporary, and then name something else in the record. One that is signed again to begin
+    later only is kept: until now it has been taken.
     """
-    own = {(draft.reference, draft.agent) for draft in drafts}
+    begun = [draft for draft in drafts if any(segment.first_day <= on for segment in draft.segments)]
+    own = {(draft.reference, draft.agent) for draft in begun}
 
     def others(orders: tuple[Prescription, ...]) -> tuple[Prescription, ...]:
         return tuple(order for order in orders if (order.reference, order.agent) not in own)

@@ -37,10 +37,12 @@ PLACE = "context.draftOrders"
 class Drafts:
     """What came in `draftOrders`: the orders that the hook is about, in the elements of R4, and all else beside.
 
+    `background` are orders of the patient that are not selected: about to be signed too, but not asked about.
     `foreign` counts those left out because they are another patient's, or nobody's that is at hand.
     """
 
     orders: tuple[Entry, ...] = ()
+    background: tuple[Entry, ...] = ()
     beside: tuple[Entry, ...] = ()
     foreign: int = 0
 
@@ -51,17 +53,21 @@ def find_drafts(
     patient_id: str,
     base_url: str | None = None,
 ) -> Drafts:
-    """The patient's drafts of drugs; of them those that `selections` name, all where it is None."""
+    """The patient's drafts of drugs. The hook is about those that `selections` name, all where it is None."""
     entries = tuple(_entries_in(bundle))
     beside = tuple(entry for entry in entries if entry.resource.get("resourceType") not in ORDERS)
     orders = [entry for entry in entries if entry.resource.get("resourceType") in ORDERS]
-    if selections is not None:
-        chosen = frozenset(_plain(name) for name in selections if isinstance(name, str))
-        orders = [order for order in orders if not chosen.isdisjoint(_names_of(order))]
     index = index_resources(Collected(patient_id, beside, base_url))
-    in_r4 = [replace(order, resource=to_r4(order.resource)) for order in orders]
-    own = tuple(order for order in in_r4 if _is_own(order.resource, index))
-    return Drafts(own, beside, len(orders) - len(own))
+    in_r4 = [(order, replace(order, resource=to_r4(order.resource))) for order in orders]
+    own = [(order, read) for order, read in in_r4 if _is_own(read.resource, index)]
+    chosen = frozenset(_plain(name) for name in selections or () if isinstance(name, str))
+    about = [selections is None or not chosen.isdisjoint(_names_of(order)) for order, _ in own]
+    return Drafts(
+        tuple(read for (_, read), is_asked in zip(own, about, strict=True) if is_asked),
+        tuple(read for (_, read), is_asked in zip(own, about, strict=True) if not is_asked),
+        beside,
+        len(orders) - len(own),
+    )
 
 
 def read_draft(
@@ -78,7 +84,7 @@ def read_draft(
     as_signed = replace(order, resource=_as_signed(order.resource, on))
     reading = read_medication_requests((as_signed,), find, shifted(on, DAYS_AHEAD), names)
     told = next(iter((*reading.prescriptions, *reading.add_ons)), None)
-    return _from_today(told, on) if told else None
+    return _from_today(replace(told, replaces=_replaced_by(order.resource)), on) if told else None
 
 
 def find_in(*collections: Collected) -> Find:
@@ -136,10 +142,20 @@ def _is_own(order: dict[str, Any], index: Index) -> bool:
 
 
 def _as_signed(order: dict[str, Any], on: date) -> dict[str, Any]:
-    """The order as it will stand once it is signed today: what it replaces, or why it was stopped, says nothing."""
+    """The order as it will stand once it is signed today: why it was stopped says nothing.
+
+    What it replaces is told apart: read with it, it would seem to replace an order among the drafts.
+    """
     left_out = ("statusReason", "priorPrescription")
     kept = {name: value for name, value in order.items() if name not in left_out}
     return {**kept, "status": "active", "intent": "order", "authoredOn": on.isoformat()}
+
+
+def _replaced_by(order: dict[str, Any]) -> str:
+    """`Type/id` of the order that this one says it replaces; empty where it names none that way."""
+    prior = order.get("priorPrescription")
+    reference = prior.get("reference") if isinstance(prior, dict) else None
+    return _plain(reference) if isinstance(reference, str) else ""
 
 
 def _from_today(told: Prescription, on: date) -> Prescription | None:

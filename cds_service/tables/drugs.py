@@ -132,7 +132,7 @@ def load_antidepressants() -> dict[str, Antidepressant]:
 ANTIDEPRESSANT_COLUMNS = (
     "ingredient", "agent", "dose_component", "rxcui", "atc", "class", "mechanism_group", "who_ddd_mg",
     "label_max_mg", "label_source", *DOSE_COLUMNS.values(), "default_rationale", "counting_form",
-    "non_trial_rule", "counts_as_trial", "indication_rule",
+    "non_trial_rule", "counts_as_trial", "indication_rule", "low_dose_use",
 )  # fmt: skip
 
 
@@ -149,6 +149,7 @@ def _antidepressant(row: Row, rows: Mapping[str, Row]) -> Antidepressant:
         minimum_mg=minimum_mg,
         minimum_source=row.required("default_rationale") if minimum_mg else "",
         non_trial_rule=row.text("non_trial_rule"),
+        low_dose_use=row.text("low_dose_use"),
     )
     counts = row.one_of("counts_as_trial", ("yes", "no", "conditional", "special"))
     form = row.text("counting_form")

@@ -8,7 +8,7 @@ failed already, that a monoamine oxidase inhibitor (MAOI) is too close, that ser
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import Enum
 
@@ -21,8 +21,10 @@ from cds_service.trd.draft_trials import (
     criteria_met,
     cuts_short,
     failed_before,
+    is_taper,
     not_tolerated,
     renewed_by,
+    running_doses,
 )
 from cds_service.trd.drafts import Draft, Told, as_draft
 from cds_service.trd.model import Assessment
@@ -52,8 +54,9 @@ class DraftConcern:
     `dose` the highest dose of the draft (`50 mg/day`); a day is `2026-06-30`.
 
         MAOI                    drug, other, days (the washout; empty: none is told), day (the first allowed day),
-                                reason
-        DUPLICATE_SEROTONERGIC  drug, other, days (together as ordered), most (days of a cross-taper), day (the start)
+                                reason, until (the last day of the other; empty: none is known)
+        DUPLICATE_SEROTONERGIC  drug, other, days (together as ordered), most (days of a cross-taper), day (the start),
+                                until
         FAILED_BEFORE           drug, dose, failed_dose, days and weeks (of the trial), day (its last), outcome
         NOT_TOLERATED           drug, outcome
         FAILED_CLASS            drug, other (those that failed), count (of these), class
@@ -102,26 +105,29 @@ class _Judge:
         precautions: Sequence[Precaution],
         on: date,
     ) -> None:
-        self._drafts, self._history, self._assessment = drafts, history, assessment
+        self._drafts, self._history, self._assessment = tuple(drafts), history, assessment
         self._precautions, self._on = precautions, on
         self._definition = assessment.definition
         self._on_record = uses_ahead(history.prescriptions, on)
+        self._kept = _without_replaced(history, drafts)
+        self._going_on = uses_ahead(_without_ending(self._kept, drafts, on), on)
         self._trials = antidepressant_trials(assessment)
 
     def __call__(self, draft: Draft) -> Iterator[tuple[Concern, Told]]:
-        others = (*self._on_record, *self._uses_of_others(draft))
-        too_close = maoi_too_close(draft, others, self._precautions, self._on)
+        drafted = self._uses_of_others(draft)
+        # That a drug is meant to be stopped changes nothing of its washout.
+        too_close = maoi_too_close(draft, (*self._on_record, *drafted), self._precautions, self._on)
         yield from _as(Concern.MAOI, once_for_each(too_close))
         if draft.drug.add_on is not None or draft.treats_depression is Answer.NOT_MET:
             return
         most = self._definition.cross_taper_days
-        too_many = doubled(draft, others, self._precautions, most)
+        too_many = doubled(draft, (*self._going_on, *drafted), self._precautions, most)
         yield from _as(Concern.DUPLICATE_SEROTONERGIC, once_for_each(too_many))
         renewed = renewed_by(draft, self._trials, self._definition.max_gap_days)
         yield from _as(Concern.FAILED_BEFORE, failed_before(draft, self._trials, renewed))
         if not renewed:
             yield from self._about_a_new_drug(draft)
-        if draft.treats_depression is Answer.MET:
+        if draft.treats_depression is Answer.MET and not is_taper(draft, renewed):
             yield from _as(Concern.BELOW_MINIMUM, self._below_minimum(draft))
 
     def _about_a_new_drug(self, draft: Draft) -> Iterator[tuple[Concern, Told]]:
@@ -131,15 +137,28 @@ class _Judge:
             # Low doses for sleep or pain often tell no reason: they are neither a switch nor one more trial.
             yield from _as(Concern.FAILED_CLASS, class_failed(draft, self._trials))
             yield from _as(Concern.TWO_FAILED, criteria_met(draft, self._assessment))
-            yield from _as(Concern.CUTS_TRIAL_SHORT, cuts_short(draft, self._trials, self._assessment))
+            short = cuts_short(draft, self._drafts, self._trials, self._assessment)
+            yield from _as(Concern.CUTS_TRIAL_SHORT, short)
 
     def _below_minimum(self, draft: Draft) -> Iterator[Told]:
-        return below_minimum(
-            draft, self._drafts, self._history, self._assessment, self._precautions, self._on
-        )
+        return below_minimum(draft, self._drafts, self._kept, self._assessment, self._precautions, self._on)
 
     def _uses_of_others(self, draft: Draft) -> list[Use]:
         return [other.use for other in self._drafts if other is not draft]
+
+
+def _without_replaced(history: History, drafts: Iterable[Draft]) -> History:
+    """The history without the orders that a draft says it replaces: they end when it is signed."""
+    replaced = {draft.order.replaces for draft in drafts if draft.order.replaces}
+    kept = tuple(order for order in history.prescriptions if order.reference not in replaced)
+    return replace(history, prescriptions=kept)
+
+
+def _without_ending(history: History, drafts: Iterable[Draft], on: date) -> tuple[Prescription, ...]:
+    """Without the orders of a drug that is drafted from today on to its end: the draft says how it ends."""
+    begun = [draft for draft in drafts if draft.first_day <= on]
+    ending = {draft.drug.agent for draft in begun if draft.ends_on(running_doses(draft, history, on))}
+    return tuple(order for order in history.prescriptions if order.agent not in ending)
 
 
 def _as(concern: Concern, told: Iterable[Told]) -> Iterator[tuple[Concern, Told]]:

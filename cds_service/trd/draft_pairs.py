@@ -51,7 +51,7 @@ def _too_close(draft: Draft, other: Use, pair: Pair, answer: Answer, on: date) -
     allowed = _allowed(draft, other, before, wait, on)
     parts = [
         f"{_marked(draft.drug)} would begin on {draft.first_day}",
-        _how_taken(other, before, draft.first_day, answer),
+        _how_taken(other, before, draft.first_day, answer, on),
         pair.reason,
         *([allowed[1]] if allowed else ()),
     ]
@@ -61,6 +61,7 @@ def _too_close(draft: Draft, other: Use, pair: Pair, answer: Answer, on: date) -
         "days": str(wait) if wait else "",
         "day": str(allowed[0]) if allowed else "",
         "reason": pair.reason,
+        "until": _last_day((before or other.possible[-1])[1]),
     }
     criterion = f"MAOI: {draft.name} and {other.drug.ingredient}"
     return Told(Finding(criterion, answer, "; ".join(parts), other.evidence), values)
@@ -89,15 +90,20 @@ def _allowed(
     return day, f"if {other.drug.ingredient} is stopped on {on}, {draft.name} not before {day}"
 
 
-def _how_taken(other: Use, before: Stretch | None, begin: date, answer: Answer) -> str:
+def _how_taken(other: Use, before: Stretch | None, begin: date, answer: Answer, on: date) -> str:
     name = _marked(other.drug)
     doubt = "perhaps " if answer is Answer.UNKNOWN else ""
     if before is None:
         first_day = min((first for first, _ in other.possible if first > begin), default=begin)
         return f"{name} is {doubt}to begin on {first_day}"
     if before[1] == date.max:
-        return f"{name} is {doubt}taken from {before[0]} on, without a recorded end"
+        how = "taken" if before[0] < on else "ordered"
+        return f"{name} is {doubt}{how} from {before[0]} on, without a recorded end"
     return f"the last day of {name} is {doubt}{before[1]}"
+
+
+def _last_day(day: date) -> str:
+    return "" if day == date.max else str(day)
 
 
 def _marked(drug: Drug) -> str:
@@ -141,15 +147,15 @@ def _is_doubled(draft: Use, other: Use, most: int) -> Answer:
 
 def _duplicate(draft: Draft, other: Use, row: Precaution, answer: Answer, most: int) -> Told:
     """Words of a question: nobody but the prescriber knows whether the other is going to be stopped."""
-    name, last_day = other.drug.ingredient, other.possible[-1][1]
-    until = "" if last_day == date.max else f" until {last_day}"
+    name, last_day = other.drug.ingredient, _last_day(other.possible[-1][1])
+    until = f" until {last_day}" if last_day else ""
     days = days_in(in_both(draft.use.certain, other.certain)) if answer is Answer.MET else None
     how = f"{days} days with {name}, which is ordered{until}" if days else f"with {name}, ordered{until}"
     if not until:
         how += " without a recorded end"
     text = (
-        f"{draft.name} from {draft.first_day} would be taken {how}; is it a change from one to the other"
-        f" (at most {most} days together)? {row.effect_text}"
+        f"{draft.name} from {draft.first_day} would be taken {how}"
+        f" (a cross-taper is at most {most} days together): {row.effect_text}"
     )
     values = {
         "drug": draft.name,
@@ -157,5 +163,6 @@ def _duplicate(draft: Draft, other: Use, row: Precaution, answer: Answer, most: 
         "days": str(days or ""),
         "most": str(most),
         "day": str(draft.first_day),
+        "until": last_day,
     }
     return Told(Finding(f"duplicate: {draft.name} and {name}", answer, text, other.evidence), values)

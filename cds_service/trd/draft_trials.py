@@ -6,7 +6,7 @@ is judged again here. A draft that continues a use which is going on is a renewa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from cds_service.trd.answers import Answer, Finding, all_of
@@ -99,11 +99,11 @@ def not_tolerated(draft: Draft, history: History, trials: Sequence[JudgedTrial])
     for reaction in history.reactions:
         is_allergy = reaction.reference.startswith(_ALLERGY) and reaction.holds is Answer.MET
         if is_allergy and reaction.agent == draft.drug.agent and reaction.reference not in evidence:
-            texts.append(f"an intolerance is on record: {reaction.text}")
+            texts.append(reaction.text)
             evidence.append(reaction.reference)
     if texts:
         outcome = "; ".join(dict.fromkeys(texts))
-        text = f"{draft.name} was not tolerated before: {outcome}"
+        text = f"{draft.name}: {outcome}"
         finding = Finding(f"not tolerated: {draft.name}", Answer.MET, text, tuple(dict.fromkeys(evidence)))
         yield Told(finding, {"drug": draft.name, "outcome": outcome})
 
@@ -145,7 +145,7 @@ def criteria_met(draft: Draft, assessment: Assessment) -> Iterator[Told]:
     definition, count = assessment.definition, assessment.failed_at_least
     is_of_trials = definition.rule is Rule.FAILED_TRIALS
     failed = f"{in_words(count, assessment.failed_at_most, 'failed trial')}; " if is_of_trials else ""
-    text = f"{failed}the criteria of {definition.title} are met: consider an assessment before {draft.name} is begun"
+    text = f"{failed}{definition.title}; consider an assessment before {draft.name} is begun"
     values = {
         "drug": draft.name,
         "count": str(assessment.certainly_failed),
@@ -159,9 +159,12 @@ def criteria_met(draft: Draft, assessment: Assessment) -> Iterator[Told]:
 # --- what runs ----------------------------------------------------------------------------------------
 
 
-def cuts_short(draft: Draft, trials: Sequence[JudgedTrial], assessment: Assessment) -> Iterator[Told]:
+def cuts_short(
+    draft: Draft, drafts: Sequence[Draft], trials: Sequence[JudgedTrial], assessment: Assessment
+) -> Iterator[Told]:
     """Each running trial of another drug that the draft would not let be judged.
 
+    Not one whose drug is drafted as well, to be taken until it can be judged: it is not going to be stopped.
     Nothing is held against a change while suicidality is recorded, nor where the running drug made things worse
     or an adverse effect of it is on record: then waiting is no advice.
     """
@@ -171,8 +174,14 @@ def cuts_short(draft: Draft, trials: Sequence[JudgedTrial], assessment: Assessme
         if judged.trial.drug is not None and judged.trial.agent != draft.drug.agent:
             answer, due = _can_be_awaited(judged), judged.trial.long_enough_on
             has_begun = judged.trial.exposure.first_day <= draft.first_day
-            if has_begun and answer is not Answer.NOT_MET and due is not None and due > draft.first_day:
+            is_early = has_begun and due is not None and due > draft.first_day
+            if is_early and answer is not Answer.NOT_MET and due and not _is_kept_up(judged, drafts, due):
                 yield _cut_short(draft, judged, answer, judged.outcome.judgeable_from or due)
+
+
+def _is_kept_up(judged: JudgedTrial, drafts: Iterable[Draft], due: date) -> bool:
+    ends = [d.ends_on((judged.trial.max_mg,)) for d in drafts if d.drug.agent == judged.trial.agent]
+    return any(end is None or end >= due for end in ends)
 
 
 def _can_be_awaited(judged: JudgedTrial) -> Answer:
@@ -205,6 +214,14 @@ def _cut_short(draft: Draft, judged: JudgedTrial, answer: Answer, day: date) -> 
 # --- which dose counts --------------------------------------------------------------------------------
 
 
+def is_taper(draft: Draft, renewed: Iterable[JudgedTrial]) -> bool:
+    """Whether it goes on with less of a drug up to a named last day: it is being stopped, not tried."""
+    dose = draft.highest_mg
+    if draft.stated_end is None or dose is None:
+        return False
+    return any(judged.trial.max_mg is not None and judged.trial.max_mg > dose for judged in renewed)
+
+
 def below_minimum(
     draft: Draft,
     drafts: Sequence[Draft],
@@ -235,11 +252,12 @@ def _asks_for_less(
     """
     doses = [draft.highest_mg]
     doses += [d.highest_mg for d in drafts if d is not draft and d.drug.agent == draft.drug.agent]
-    doses += [dose for dose in _running_doses(draft, history, on) if dose != draft.highest_mg]
+    doses += [dose for dose in running_doses(draft, history, on) if dose != draft.highest_mg]
     return None not in doses and sum(dose for dose in doses if dose is not None) < minimum_mg
 
 
-def _running_doses(draft: Draft, history: History, on: date) -> list[float | None]:
+def running_doses(draft: Draft, history: History, on: date) -> list[float | None]:
+    """The doses of the drug that are being taken, mg a day, one for each order on record that runs today."""
     return [
         segment.high_mg
         for order in history.prescriptions

@@ -29,7 +29,28 @@ class Draft:
 
     @property
     def treats_depression(self) -> Answer:
-        return self.order.treats_depression.answer
+        """Not certain at a dose below every minimum of a drug that is often given so for sleep or pain, untold."""
+        answer, dose, minimums = self.order.treats_depression.answer, self.highest_mg, self.drug.minimum_mg
+        if answer is Answer.MET and self.drug.low_dose_use and not self.order.has_stated_use:
+            is_low = dose is not None and dose < min(minimums.values(), default=0)
+            return Answer.UNKNOWN if is_low else answer
+        return answer
+
+    @property
+    def stated_end(self) -> date | None:
+        """The day that the order names as its last. Supply is none: it is refilled."""
+        return self.order.stated_end
+
+    def ends_on(self, running_mg: Iterable[float | None]) -> date | None:
+        """The day on which it ends the use of a drug that runs at these doses; None where the use may go on.
+
+        A length alone may be that of a supply, which is refilled, unless less is to be taken than until now.
+        """
+        if self.stated_end is not None:
+            return self.stated_end
+        last_day, dose = self.use.possible[-1][1], self.highest_mg
+        is_less = dose is not None and any(mg is not None and mg > dose for mg in running_mg)
+        return last_day if is_less and last_day != date.max else None
 
     @property
     def highest_mg(self) -> float | None:

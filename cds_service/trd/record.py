@@ -49,7 +49,8 @@ class Drug:
     counts as when agents are told apart (olanzapine with fluoxetine is a fluoxetine trial).
     `minimum_mg` maps a dose column (`lenient`, `default`, `strict`) to mg per day; a column that is
     missing is unknown. `minimum_source` is the citation behind these figures. `non_trial_rule` tells in
-    words which uses of the drug are no treatment of depression (low doses for sleep, for pain).
+    words which uses of the drug are no treatment of depression (low doses for sleep, for pain); `low_dose_use`
+    what doses below every minimum are commonly given for instead, without a word of it in the order.
     """
 
     ingredient: str
@@ -60,6 +61,7 @@ class Drug:
     minimum_mg: dict[str, float] = field(default_factory=dict, hash=False)
     minimum_source: str = ""
     non_trial_rule: str = ""
+    low_dose_use: str = ""
     add_on: AddOn | None = None
 
 
@@ -137,7 +139,8 @@ class Prescription:
     `assumed` says what the dose rests on that no record says. `stated_end` is a day
     after which the record itself says it was over; `has_stated_use` tells that it says to treat depression.
     `named_by` is the address of the terminology service that says which drug it is; empty when the record and
-    our tables tell.
+    our tables tell. `replaces` is the reference of the order that a draft says it replaces: the end of that one is
+    meant. On record such an order has ended already.
     """
 
     reference: str
@@ -162,6 +165,7 @@ class Prescription:
     has_stated_use: bool = False
     assumed: str = ""
     named_by: str = ""
+    replaces: str = ""
 
     @property
     def agent(self) -> str:

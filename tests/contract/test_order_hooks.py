@@ -390,13 +390,47 @@ def test_an_augmenting_agent_is_of_interest(service: RunningService, judged: Jud
         ),
     ],
 )
-def test_only_the_selected_draft_is_judged(
+def test_only_the_selected_draft_has_a_card(
     service: RunningService, judged: Judged, row: dict[str, Any], selection: str
 ) -> None:
+    """The other is judged with it: it is about to be signed too, and the two may not go together."""
     content = {"entry": [{"resource": draft("d1", "venlafaxine 75 mg capsule")}, row]}
     reply = ask(service, about_bundle("order-select", content, [selection, "ServiceRequest/1"]))
-    assert len(reply.json()["cards"]) == 1
-    assert [drug for _, drug in judged.seen] == ["sertraline"]
+    (card,) = reply.json()["cards"]
+    assert card["summary"].startswith("Order of sertraline 50 mg: ")
+    assert [drug for _, drug in judged.seen] == ["sertraline", "venlafaxine"]
+
+
+@pytest.mark.conformance("CH-H02")
+@pytest.mark.parametrize("selected", ["MedicationRequest/d1", "MedicationRequest/d2"])
+def test_an_maoi_that_is_drafted_but_not_selected_is_seen(service: RunningService, selected: str) -> None:
+    drafts = drafts_of(draft("d1"), draft("d2", "phenelzine 15 mg tablet"))
+    (card,) = ask(service, about_bundle("order-select", drafts, [selected])).json()["cards"]
+    other = {"MedicationRequest/d1": "phenelzine", "MedicationRequest/d2": "sertraline"}[selected]
+    assert (card["indicator"], card["source"]["topic"]["code"]) == ("critical", "order-maoi")
+    assert other in card["summary"]
+    assert [action["resourceId"] for action in card["suggestions"][0]["actions"]] == [selected]
+
+
+@pytest.mark.conformance("CH-H02")
+def test_a_medication_behind_a_draft_that_is_not_selected(
+    serve: Serve, fhir: EmbeddedServer, judged: Judged
+) -> None:
+    """It is asked for beside a selected draft of interest, and not beside any other."""
+    service = serve(fhir_servers=(fhir.base_url,))
+    other = by_reference("Medication/sertraline-50", id="d2")
+    for chosen in (draft(medication="lisinopril 10 mg tablet"), NOT_CHOSEN_YET):
+        body = about_bundle(
+            "order-select", drafts_of(chosen, other), ["MedicationRequest/d1"], **access_to(fhir)
+        )
+        assert_silent(service, body)
+    assert not fhir.requests
+    chosen = draft("d1", "venlafaxine 75 mg capsule")
+    ask(
+        service,
+        about_bundle("order-select", drafts_of(chosen, other), ["MedicationRequest/d1"], **access_to(fhir)),
+    )
+    assert [drug for _, drug in judged.seen] == ["venlafaxine", "sertraline"]
 
 
 @pytest.mark.conformance("CH-H03")
@@ -544,6 +578,22 @@ def test_a_draft_that_the_record_holds_already_is_no_second_order(
     assert [order.reference for order in judged.history.prescriptions] == ["MedicationRequest/rx2"]
     told = reply["extension"][EXTENSION_KEY]["trials"]
     assert [trial["ingredient"] for trial in told] == ["sertraline", "venlafaxine"]
+
+
+def test_an_maoi_that_is_signed_again_to_begin_later_is_no_washout(service: RunningService) -> None:
+    """Its id stands for the order that has been taken until now."""
+    phenelzine = medication_request("rx1", "phenelzine 15 mg tablet", "2 tablets twice daily", "2026-03-01")
+    period = {"start": "2026-08-20", "end": "2026-11-20"}
+    later = [{"text": "2 tablets twice daily", "timing": {"repeat": {"boundsPeriod": period}}}]
+    few_days = {"repeat": {"boundsPeriod": {"start": "2026-06-30", "end": "2026-07-04"}}}
+    drafts = (
+        draft(dosageInstruction=[{"text": "1 tablet daily", "timing": few_days}]),
+        draft("rx1", "phenelzine 15 mg tablet", status="active", dosageInstruction=later),
+    )
+    prefetch = EMPTY_PREFETCH | {"medications": searchset(phenelzine)}
+    first, *_ = ask(service, order_request("order-sign", *drafts, prefetch=prefetch)).json()["cards"]
+    assert first["source"]["topic"]["code"] == "order-maoi"
+    assert first["summary"].startswith("Order of sertraline 50 mg: too close to phenelzine (MAOI washout)")
 
 
 @pytest.mark.conformance("CH-H21")

@@ -22,7 +22,7 @@ from cards.order_cards import order_cards
 from cards.words import load_words
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.draft_orders import Concern, DraftConcern
-from cds_service.trd.model import Assessment
+from cds_service.trd.model import Assessment, JudgedTrial
 from cds_service.trd.record import DoseSegment, Drug, Prescription, Unread
 from tests.conftest import examples
 from tests.spec.assessments import ON, SUICIDALITY, a_definition, a_trial, an_assessment
@@ -109,7 +109,7 @@ def test_the_most_pressing_concern_leads_and_the_others_are_told() -> None:
     assert card.source.topic.code == "order-two-failed"
     told = [line for line in visible(card).splitlines() if "(MedicationRequest/1)" in line]
     assert [line.partition(":")[0] for line in told] == [
-        "Criteria met, consider an assessment first",
+        "Criteria met",
         "May have failed before",
         "Dose below the minimum",
     ]
@@ -160,7 +160,7 @@ def test_what_is_not_certain_is_worded_as_may(kind: Concern) -> None:
 SUMMARIES = """
     concern                | values                               | summary
     MAOI                   | other=phenelzine day=2026-07-15      | too close to phenelzine (MAOI washout), not before 2026-07-15
-    MAOI                   | other=phenelzine day=                | not to be taken with, or too soon after, phenelzine (MAOI)
+    MAOI                   | other=phenelzine day=                | not to be taken with, or too soon after, phenelzine (MAOI interaction)
     MAOI                   |                                      | not to be taken with an MAOI, or within its washout
     DUPLICATE_SEROTONERGIC | other=venlafaxine                    | venlafaxine is being taken as well, and both act on serotonin
     FAILED_BEFORE          | failed_dose=100mg/day weeks=12       | it has failed already, at up to 100mg/day for 12 weeks
@@ -185,11 +185,14 @@ def test_a_long_name_leads_to_a_shorter_wording() -> None:
     assert card.summary == "Order of sertraline 50 mg: another serotonergic antidepressant is being taken"
 
 
-def test_the_workings_are_the_trials_that_a_concern_rests_on() -> None:
+def a_trial_of(reference: str) -> JudgedTrial:
     trial = a_trial("sertraline")
-    exposure = replace(trial.trial.exposure, prescriptions=(a_draft(reference="MedicationRequest/1"),))
-    named = replace(trial, trial=replace(trial.trial, exposure=exposure))
-    assessment = an_assessment(trials=(named, a_trial("venlafaxine")))
+    exposure = replace(trial.trial.exposure, prescriptions=(a_draft(reference=reference),))
+    return replace(trial, trial=replace(trial.trial, exposure=exposure))
+
+
+def test_the_workings_are_the_trials_that_a_concern_rests_on() -> None:
+    assessment = an_assessment(trials=(a_trial_of("MedicationRequest/1"), a_trial("venlafaxine")))
     card = only_card(a_concern(evidence=("MedicationRequest/1", "Observation/2")), assessment=assessment)
     assert "| sertraline | 100 mg (min 50) | 85 days" in card.detail
     assert "| venlafaxine" not in card.detail
@@ -208,7 +211,19 @@ def test_what_was_not_read_and_by_which_rule_is_told() -> None:
     assert "Medication/9: it is gone" in text
     assert "Not looked at: what was dispensed." in text
     assert "Definition: test-rule, version 1" in text
+    assert "Chosen by this project" not in text
     assert "Assessed on 2026-06-30." in text
+
+
+@pytest.mark.parametrize("kind", [Concern.MAOI, Concern.DUPLICATE_SEROTONERGIC])
+def test_what_rests_on_no_definition_names_none_and_shows_no_trials(kind: Concern) -> None:
+    """A washout holds whatever came of the trial: what was scored then would only hide it."""
+    assessment = an_assessment(trials=(a_trial_of("MedicationRequest/1"),))
+    alone = only_card(a_concern(kind), assessment=assessment)
+    assert "Definition" not in alone.detail and "|" not in alone.detail
+    assert "Assessed on 2026-06-30." in visible(alone)
+    both = only_card(a_concern(kind), a_concern(), assessment=assessment)
+    assert "Definition" in both.detail and "|" in both.detail
 
 
 def test_more_evidence_than_fits_is_counted_and_the_draft_is_no_evidence() -> None:
@@ -312,6 +327,20 @@ def test_the_same_facts_on_another_day_under_another_temporary_id() -> None:
     assert only_card(later, assessment=an_assessment(on=date(2026, 7, 1))).facts == first.facts
     assert first.facts
     assert first.uuid != only_card(a_concern()).uuid
+
+
+PAIR = {"other": "phenelzine", "until": "2026-06-20"}
+
+
+@pytest.mark.parametrize("kind", [Concern.MAOI, Concern.DUPLICATE_SEROTONERGIC])
+def test_of_another_drug_its_name_and_last_day_are_the_facts(kind: Concern) -> None:
+    """The other may be a draft too, whose id is temporary; taken for longer, it makes another card."""
+    first = only_card(a_concern(kind, evidence=("MedicationRequest/tmp-1",), **PAIR)).facts
+    assert only_card(a_concern(kind, evidence=("MedicationRequest/tmp-2",), **PAIR)).facts == first
+    for changed in ({"until": "2026-06-28"}, {"until": ""}, {"other": "tranylcypromine"}):
+        assert (
+            only_card(a_concern(kind, evidence=("MedicationRequest/tmp-1",), **PAIR | changed)).facts != first
+        )
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -66,13 +67,29 @@ def test_all_its_steps_are_seen() -> None:
     assert (last[0], last[2]) == ("2026-07-07", 100)
 
 
-def test_what_it_replaces_or_why_it_was_stopped_says_nothing() -> None:
-    order = draft(
-        statusReason={"text": "not effective"}, priorPrescription={"reference": "MedicationRequest/d1"}
-    )
-    told = read(order)
+def test_why_it_was_stopped_says_nothing() -> None:
+    told = read(draft(statusReason={"text": "not effective"}))
     assert told is not None
     assert told == read(draft())
+
+
+@pytest.mark.parametrize(
+    ("prior", "replaces"),
+    [
+        ({"reference": "MedicationRequest/7"}, "MedicationRequest/7"),
+        ({"reference": "https://ehr.example.org/fhir/MedicationRequest/7"}, "MedicationRequest/7"),
+        ({"reference": "MedicationRequest/7/_history/2"}, "MedicationRequest/7"),
+        ({"identifier": {"value": "7"}}, ""),
+        ({"reference": 7}, ""),
+        ("MedicationRequest/7", ""),
+        (None, ""),
+    ],
+)
+def test_what_it_replaces_is_told_apart(prior: Any, replaces: str) -> None:
+    told = read(draft(priorPrescription=prior))
+    assert told is not None
+    assert told.replaces == replaces
+    assert replace(told, replaces="") == read(draft())
 
 
 @pytest.mark.parametrize("status", ["cancelled", "completed", "entered-in-error", "stopped"])
