@@ -139,7 +139,13 @@ class _Judge:
         )
 
     def _uses_of_others(self, draft: Draft) -> list[Use]:
-        return [other.use for other in self._drafts if other is not draft]
+        """Each use once: many drafts of one drug on the same days are told of as one anyway."""
+        uses: dict[tuple[str, object, object], Use] = {}
+        for other in self._drafts:
+            if other is not draft:
+                use = other.use
+                uses.setdefault((use.drug.ingredient, use.possible, use.certain), use)
+        return [*uses.values()]
 
 
 def _as(concern: Concern, told: Iterable[Told]) -> Iterator[tuple[Concern, Told]]:

@@ -8,6 +8,7 @@ Sources: the score windows and thresholds of the definition.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -228,7 +229,18 @@ def _reading(
 
 
 def _last_in(scores: Sequence[Score], window: Window) -> Score | None:
-    return next((score for score in reversed(scores) if window[0] <= score.day <= window[1]), None)
+    """`scores` are in order of their days."""
+    within = _scores_in(scores, window)
+    return within[-1] if within else None
+
+
+def _scores_in(scores: Sequence[Score], window: Window) -> Sequence[Score]:
+    first = bisect_left(scores, window[0], key=_day)
+    return scores[first : bisect_right(scores, window[1], lo=first, key=_day)]
+
+
+def _day(score: Score) -> date:
+    return score.day
 
 
 def _may_replace(chosen: Score | None, window: Window, unread: Iterable[UnreadScore]) -> bool:
@@ -246,8 +258,8 @@ MOST_PAIRS = 10_000
 
 def _is_same_whenever(scores: Sequence[Score], windows: _Windows, definition: Definition) -> bool:
     """Whether every baseline and last score that may count, on any possible day, give the same answer."""
-    baselines = [s for s in scores if windows.possible_baseline[0] <= s.day <= windows.possible_baseline[1]]
-    lasts = [s for s in scores if windows.possible_last[0] <= s.day <= windows.possible_last[1]]
+    baselines = _scores_in(scores, windows.possible_baseline)
+    lasts = _scores_in(scores, windows.possible_last)
     if not baselines and not lasts:
         return True
     if len(baselines) * len(lasts) > MOST_PAIRS or any(score.value <= 0 for score in baselines):
