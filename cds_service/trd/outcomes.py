@@ -9,6 +9,7 @@ Sources: the score windows and thresholds of the definition.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,6 +21,7 @@ from cds_service.trd.model import Outcome, Response, Trial
 from cds_service.trd.parameters import Definition
 from cds_service.trd.record import (
     History,
+    Reaction,
     Score,
     StopReason,
     UnreadScore,
@@ -40,13 +42,28 @@ def judge_outcomes(
     for unread in history.unread_scores:
         if unread.scale is None or unread.scale.has_percent_rule:
             series.setdefault(unread.scale.name if unread.scale else "", ())
-    return tuple(_outcome(trial, series, history, definition, on) for trial in trials)
+    reactions = _by_agent(history.reactions)
+    return tuple(_outcome(trial, series, reactions, history, definition, on) for trial in trials)
+
+
+def _by_agent(reactions: Iterable[Reaction]) -> dict[str, list[Reaction]]:
+    """Each reaction once: an event may name one drug many times."""
+    found: dict[str, list[Reaction]] = defaultdict(list)
+    for reaction in dict.fromkeys(reactions):
+        found[reaction.agent].append(reaction)
+    return found
 
 
 def _outcome(
-    trial: Trial, series: Mapping[str, Sequence[Score]], history: History, definition: Definition, on: date
+    trial: Trial,
+    series: Mapping[str, Sequence[Score]],
+    reactions: Mapping[str, Sequence[Reaction]],
+    history: History,
+    definition: Definition,
+    on: date,
 ) -> Outcome:
-    intolerance = judge_intolerance(trial, history.reactions, definition, on)
+    of_drug = reactions.get(trial.drug.agent, ()) if trial.drug else ()
+    intolerance = judge_intolerance(trial, of_drug, definition, on)
     if intolerance is not None and intolerance.answer is Answer.MET:
         trial = replace(trial, stop_reason=StopReason.INTOLERANCE)
     judgeable_from = _judgeable_from(trial, definition, on)

@@ -33,9 +33,7 @@ def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date)
     trials = [trial for exposure in exposures for trial in _trials_of(exposure, definition, on)]
     identified = _neighbours(trial for trial in trials if trial.drug is not None)
     unidentified = _neighbours(trial for trial in trials if trial.drug is None)
-    return tuple(
-        _with_possible_neighbours(trial, identified, unidentified, definition) for trial in trials
-    )
+    return tuple(_with_possible_neighbours(trial, identified, unidentified, definition) for trial in trials)
 
 
 def judge_dose(segment: DoseSegment, minimum_mg: float | None) -> Answer:
