@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 import requests
@@ -109,3 +108,8 @@ def test_hundreds_of_drafts_are_judged_at_once(service: RunningService) -> None:
     drugs = ("sertraline", "venlafaxine", "bupropion", "phenelzine")
     drafts = [draft(f"d{number}", f"{drugs[number % 4]} 50 mg tablet") for number in range(400)]
     assert seconds(service, order_request("order-sign", *drafts), path_of("order-sign")) < FAR_TOO_LONG
+
+
+def test_more_drafts_than_anybody_signs_at_once_are_413(service: RunningService) -> None:
+    drafts = [draft(f"d{number}") for number in range(501)]
+    assert service.post(order_request("order-sign", *drafts), path_of("order-sign")).status_code == 413
