@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
-from cds_service.errors import MissingEvidence
+from cds_service.errors import MissingEvidence, PayloadTooLarge
 from cds_service.fhir_access import FhirAccess
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Collected, Entry
@@ -21,6 +21,8 @@ from cds_service.hook_request import HookRequest
 from cds_service.referenced_medications import fetch_medications
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.record import Prescription, Unread
+
+MOST_DRAFTS = 500  # of interest in one request: each is judged beside each other
 
 logger = logging.getLogger("cds_service.drafts")
 
@@ -62,6 +64,7 @@ def find_drafts_of_interest(
 
     Raises MissingEvidence when an order about to be signed is of a Medication that cannot be had. While the
     order is still being put together (order-select) that is no more than an order without a drug.
+    Raises PayloadTooLarge for more than `MOST_DRAFTS`.
     """
     base_url = None if request.fhir_server is None else request.fhir_server.rstrip("/")
     drafts = find_drafts(request.draft_orders or {}, request.selections, request.patient_id, base_url)
@@ -78,6 +81,8 @@ def find_drafts_of_interest(
     beside = (*beside, *fetched)
     collected = name_codes(Collected(request.patient_id, (*possible, *beside), base_url), terminology)
     found = _possible(possible, beside, collected, on, is_certain=True)
+    if len(found) > MOST_DRAFTS:
+        raise PayloadTooLarge(f"More than {MOST_DRAFTS} drafted orders of antidepressants and the like.")
     if gaps and not found and request.selections is None:
         raise MissingEvidence(
             ("draftOrders",), f"Required data cannot be had. draftOrders: a Medication: {gaps[0].problem}."

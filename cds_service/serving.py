@@ -89,6 +89,8 @@ class _Gunicorn(BaseApplication):
                 REQUEST_SECONDS + self._settings.fetch_seconds + self._settings.terminology_seconds
             ),
             "preload_app": True,
+            "forwarded_allow_ips": "",  # no header of a client's says who it is or where the service is mounted
+            "forwarder_headers": "",
             "control_socket_disable": True,  # since gunicorn 25
             "loglevel": "warning",
             "logger_class": ServingLog,

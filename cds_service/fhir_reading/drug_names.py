@@ -361,8 +361,8 @@ def _two_figures(name: str) -> list[float] | None:
 
 # --- packs in names --------------------------------------------------------------------------------------
 
-PART_OF_PACK = re.compile(r"(\d+)\s*\(([^()]*)\)")
-PIECES_BEHIND = re.compile(r"(\d+(?:\.\d+)?)\s*mg\s*\((\d+)\)", re.IGNORECASE)
+PART_OF_PACK = re.compile(r"(?<!\d)(\d+)\s*\(([^()]*)\)")
+PIECES_BEHIND = re.compile(r"(?<!\d)(\d+(?:\.\d+)?)\s*mg\s*\((\d+)\)", re.IGNORECASE)
 PACK_WORDS = frozenset(("pack", "kit", "packs", "kits"))
 TITRATION_WORDS = frozenset(("starter", "starting", "titration", "initiation", "sample"))
 PACK_FIGURES = re.compile(r"(?<![\d.])\d+(?:\s*(?:mg)?\s*[/-]\s*\d+)+(?!\s*day)", re.IGNORECASE)

@@ -76,7 +76,8 @@ class Gate:
         """Who calls `endpoint` (the public address, without trailing slash), for which it needs `scope`.
 
         What costs nothing is checked first, so that only a token that could be good has keys fetched, and only
-        one that is good is remembered. Raises NotAuthenticated, and StoreError where a replay cannot be told.
+        one that is good is remembered. Raises NotAuthenticated, StoreError where a replay cannot be told, and
+        Overloaded where too many wait for keys.
         """
         token = read_token(authorization)
         try:

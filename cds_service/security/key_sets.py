@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from cds_service.bounded_get import Bounds, get_once, send_nothing
-from cds_service.errors import FhirServerError
+from cds_service.errors import FhirServerError, Overloaded
 from cds_service.fhir_address import read_address
 from cds_service.network import Network
 
@@ -31,6 +31,9 @@ _RSA_BITS = range(2048, 8192 + 1)
 _FETCH_SECONDS = 4
 _MOST_FETCHES = 5  # within _FETCHES_WITHIN, by each worker process, however many tokens name unknown keys
 _FETCHES_WITHIN = 60
+_MOST_WAITING = (
+    8  # threads of a process that fetch keys or wait for them: whoever sends tokens makes them wait
+)
 _PRIVATE_PARTS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "k"))
 _PARTS_OF = {"ES384": ("kty", "crv", "x", "y"), "RS384": ("kty", "n", "e")}
 
@@ -48,7 +51,13 @@ Keys = Mapping[str, PublicKey]
 
 class KeySource(Protocol):
     def find(self, key_id: str) -> PublicKey | None:
-        """The key with exactly this `kid`, None if there is none or none that may be used now."""
+        """The key with exactly this `kid`, None if there is none or none that may be used now.
+
+        Raises Overloaded where too many wait for keys that are being fetched.
+        """
+
+
+_WAITING = threading.BoundedSemaphore(_MOST_WAITING)
 
 
 class FixedKeys:
@@ -89,7 +98,20 @@ class FetchedKeys:
         return known or self._find_after_fetch(key_id)
 
     def _find_after_fetch(self, key_id: str) -> PublicKey | None:
-        """Whoever can do with the last set does not wait for another thread that is fetching."""
+        """Whoever can do with the last set does not wait for another thread that is fetching.
+
+        Nobody is known yet, so only a few may wait: Overloaded for all others.
+        """
+        if not _WAITING.acquire(blocking=False):
+            if known := self._kept(self._cache_seconds + self._outage_seconds).get(key_id):
+                return known
+            raise Overloaded("Too many calls wait for keys of clients.")
+        try:
+            return self._find_in_turn(key_id)
+        finally:
+            _WAITING.release()
+
+    def _find_in_turn(self, key_id: str) -> PublicKey | None:
         longest = self._cache_seconds + self._outage_seconds
         tries = self._tries
         if self._lock.acquire(blocking=key_id not in self._kept(longest)):

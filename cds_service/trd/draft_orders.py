@@ -144,7 +144,13 @@ class _Judge:
         return below_minimum(draft, self._drafts, self._kept, self._assessment, self._precautions, self._on)
 
     def _uses_of_others(self, draft: Draft) -> list[Use]:
-        return [other.use for other in self._drafts if other is not draft]
+        """Each use once: many drafts of one drug on the same days are told of as one anyway."""
+        uses: dict[tuple[str, object, object], Use] = {}
+        for other in self._drafts:
+            if other is not draft:
+                use = other.use
+                uses.setdefault((use.drug.ingredient, use.possible, use.certain), use)
+        return [*uses.values()]
 
 
 def _without_replaced(history: History, drafts: Iterable[Draft]) -> History:

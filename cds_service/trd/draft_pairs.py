@@ -12,7 +12,7 @@ from datetime import date
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import shifted
 from cds_service.trd.drafts import Draft, Told
-from cds_service.trd.maoi import Pair, risk_of
+from cds_service.trd.maoi import PAIRING_EFFECTS, Pair, pair_of, risk_of
 from cds_service.trd.overlap import Stretch, days_in, in_both
 from cds_service.trd.precautions import MAOI_MECHANISM, Effect, Precaution
 from cds_service.trd.record import Drug
@@ -36,8 +36,10 @@ def maoi_too_close(
 
     Met where days of both are certain. The washout is over on the day after its last: `day` of the values.
     """
+    rows = [row for row in precautions if row.effect in PAIRING_EFFECTS]
+    pairs = {drug: pair_of(draft.drug, drug, rows) for drug in {other.drug for other in others}}
     for other in others:
-        risk = risk_of(draft.use, other, precautions)
+        risk = risk_of(draft.use, other, rows) if pairs[other.drug] else None
         if risk is not None:
             answer = Answer.MET if risk.certain else Answer.UNKNOWN
             yield _too_close(draft, other, risk.pair, answer, on)
@@ -121,15 +123,18 @@ def doubled(
     A cross-taper is at most `cross_taper_days` together, at the end of one and the start of the other. Met where
     both are ordered for longer; unknown where an end is not recorded.
     """
+    rows = [row for row in precautions if row.effect is Effect.DUPLICATE]
+    drugs = {other.drug for other in others}
+    found = {drug: next((row for row in rows if _doubles(row, draft.drug, drug)), None) for drug in drugs}
     for other in others:
-        row = next((row for row in precautions if _doubles(row, draft.drug, other.drug)), None)
-        answer = _is_doubled(draft.use, other, cross_taper_days)
+        row = found[other.drug]
+        answer = Answer.NOT_MET if row is None else _is_doubled(draft.use, other, cross_taper_days)
         if row is not None and answer is not Answer.NOT_MET:
             yield _duplicate(draft, other, row, answer, cross_taper_days)
 
 
 def _doubles(row: Precaution, one: Drug, other: Drug) -> bool:
-    if row.effect is not Effect.DUPLICATE or one.agent == other.agent:
+    if one.agent == other.agent:
         return False
     return (row.is_about(one) and row.is_with(other)) or (row.is_about(other) and row.is_with(one))
 

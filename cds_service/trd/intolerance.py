@@ -21,7 +21,7 @@ def judge_intolerance(
     trial: Trial, reactions: Sequence[Reaction], definition: Definition, on: date
 ) -> Finding | None:
     """Whether it was stopped for intolerance; None when nothing speaks of it. The text names the reactions."""
-    beside = [r for r in reactions if _may_be_of(r, trial, definition.max_gap_days)]
+    beside = _reactions_of(trial, reactions, definition.max_gap_days)
     is_stated = trial.stop_reason is StopReason.INTOLERANCE
     if not beside and not is_stated:
         return None
@@ -35,13 +35,24 @@ def judge_intolerance(
     return Finding("intolerance", answer, text, evidence)
 
 
-def _may_be_of(reaction: Reaction, trial: Trial, max_gap_days: int) -> bool:
-    """Whether it names the drug and may have happened while it was taken or within the gap after its end."""
-    if trial.drug is None or trial.drug.agent != reaction.agent or reaction.holds is Answer.NOT_MET:
-        return False
-    first_day, last_day = trial.exposure.first_day, trial.exposure.last_day
+def _reactions_of(trial: Trial, reactions: Sequence[Reaction], max_gap_days: int) -> list[Reaction]:
+    """Those that name the drug and may have happened while it was taken or within the gap after its end."""
+    if trial.drug is None:
+        return []
+    agent, first_day = trial.drug.agent, trial.exposure.first_day
+    until = shifted(trial.exposure.last_day, max_gap_days)
+    return [
+        reaction
+        for reaction in reactions
+        if _may_be_on(reaction, first_day, until)
+        and reaction.agent == agent
+        and reaction.holds is not Answer.NOT_MET
+    ]
+
+
+def _may_be_on(reaction: Reaction, first_day: date, last_day: date) -> bool:
     if reaction.day is not None:
-        return first_day <= reaction.day <= shifted(last_day, max_gap_days)
+        return first_day <= reaction.day <= last_day
     # Written down before the drug was taken, it tells of an earlier use.
     return reaction.recorded is None or reaction.recorded >= first_day
 

@@ -18,6 +18,9 @@ from cds_service.trd.precautions import IRREVERSIBLE_MAOIS, MAOI_MECHANISM, Effe
 from cds_service.trd.record import Drug, History
 from cds_service.trd.uses import Use, uses_up_to
 
+PAIRING_EFFECTS = (Effect.WASHOUT_OF_ANY, Effect.WASHOUT, Effect.CONTRAINDICATION)
+"""Those of the rows that `pair_of` looks at."""
+
 
 @dataclass(frozen=True)
 class Pair:

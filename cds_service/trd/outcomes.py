@@ -8,6 +8,8 @@ Sources: the score windows and thresholds of the definition.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -19,6 +21,7 @@ from cds_service.trd.model import Outcome, Response, Trial
 from cds_service.trd.parameters import Definition
 from cds_service.trd.record import (
     History,
+    Reaction,
     Score,
     StopReason,
     UnreadScore,
@@ -39,13 +42,28 @@ def judge_outcomes(
     for unread in history.unread_scores:
         if unread.scale is None or unread.scale.has_percent_rule:
             series.setdefault(unread.scale.name if unread.scale else "", ())
-    return tuple(_outcome(trial, series, history, definition, on) for trial in trials)
+    reactions = _by_agent(history.reactions)
+    return tuple(_outcome(trial, series, reactions, history, definition, on) for trial in trials)
+
+
+def _by_agent(reactions: Iterable[Reaction]) -> dict[str, list[Reaction]]:
+    """Each reaction once: an event may name one drug many times."""
+    found: dict[str, list[Reaction]] = defaultdict(list)
+    for reaction in dict.fromkeys(reactions):
+        found[reaction.agent].append(reaction)
+    return found
 
 
 def _outcome(
-    trial: Trial, series: Mapping[str, Sequence[Score]], history: History, definition: Definition, on: date
+    trial: Trial,
+    series: Mapping[str, Sequence[Score]],
+    reactions: Mapping[str, Sequence[Reaction]],
+    history: History,
+    definition: Definition,
+    on: date,
 ) -> Outcome:
-    intolerance = judge_intolerance(trial, history.reactions, definition, on)
+    of_drug = reactions.get(trial.drug.agent, ()) if trial.drug else ()
+    intolerance = judge_intolerance(trial, of_drug, definition, on)
     if intolerance is not None and intolerance.answer is Answer.MET:
         trial = replace(trial, stop_reason=StopReason.INTOLERANCE)
     judgeable_from = _judgeable_from(trial, definition, on)
@@ -228,7 +246,18 @@ def _reading(
 
 
 def _last_in(scores: Sequence[Score], window: Window) -> Score | None:
-    return next((score for score in reversed(scores) if window[0] <= score.day <= window[1]), None)
+    """`scores` are in order of their days."""
+    within = _scores_in(scores, window)
+    return within[-1] if within else None
+
+
+def _scores_in(scores: Sequence[Score], window: Window) -> Sequence[Score]:
+    first = bisect_left(scores, window[0], key=_day)
+    return scores[first : bisect_right(scores, window[1], lo=first, key=_day)]
+
+
+def _day(score: Score) -> date:
+    return score.day
 
 
 def _may_replace(chosen: Score | None, window: Window, unread: Iterable[UnreadScore]) -> bool:
@@ -246,8 +275,8 @@ MOST_PAIRS = 10_000
 
 def _is_same_whenever(scores: Sequence[Score], windows: _Windows, definition: Definition) -> bool:
     """Whether every baseline and last score that may count, on any possible day, give the same answer."""
-    baselines = [s for s in scores if windows.possible_baseline[0] <= s.day <= windows.possible_baseline[1]]
-    lasts = [s for s in scores if windows.possible_last[0] <= s.day <= windows.possible_last[1]]
+    baselines = _scores_in(scores, windows.possible_baseline)
+    lasts = _scores_in(scores, windows.possible_last)
     if not baselines and not lasts:
         return True
     if len(baselines) * len(lasts) > MOST_PAIRS or any(score.value <= 0 for score in baselines):

@@ -17,6 +17,7 @@ from datetime import date
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import days_between, shifted, uncovered_days
 from cds_service.trd.model import Exposure, Trial
+from cds_service.trd.neighbours import Neighbours
 from cds_service.trd.overlap import Run, longest_run
 from cds_service.trd.parameters import Definition
 from cds_service.trd.record import (
@@ -30,7 +31,9 @@ from cds_service.trd.record import (
 def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date) -> tuple[Trial, ...]:
     """All trials, adequate or not, in order of their first day. `on` is today."""
     trials = [trial for exposure in exposures for trial in _trials_of(exposure, definition, on)]
-    return tuple(_with_possible_neighbours(trial, trials, definition) for trial in trials)
+    identified = _neighbours(trial for trial in trials if trial.drug is not None)
+    unidentified = _neighbours(trial for trial in trials if trial.drug is None)
+    return tuple(_with_possible_neighbours(trial, identified, unidentified, definition) for trial in trials)
 
 
 def judge_dose(segment: DoseSegment, minimum_mg: float | None) -> Answer:
@@ -267,32 +270,41 @@ def _largest_dose(exposure: Exposure, run: Run) -> float | None:
     return max(doses, default=None)
 
 
-def _with_possible_neighbours(trial: Trial, trials: Sequence[Trial], definition: Definition) -> Trial:
+def _with_possible_neighbours(
+    trial: Trial, identified: Neighbours, unidentified: Neighbours, definition: Definition
+) -> Trial:
     """An unidentified drug taken beside a trial may have been the drug of that trial.
 
     A trial that is too short may then be long enough, and one that is long enough may have begun
     earlier or ended later: other scores may count.
     """
-    if trial.use.answer is Answer.NOT_MET:
+    first_day, last_day = trial.possible_first_day, trial.possible_last_day
+    if trial.use.answer is Answer.NOT_MET or first_day is None or last_day is None:
         return trial
-    beside = [
-        other
-        for other in trials
-        if other is not trial
-        and other.use.answer is not Answer.NOT_MET
-        and (trial.drug is None or other.drug is None)
-        and _are_beside(trial, other, definition.max_gap_days)
-    ]
-    if not beside:
-        return trial
-    if any(_span_in_days(trial, other) >= definition.minimum_days for other in beside):
-        trial = _possibly_long_enough(trial)
+    gap, needed = definition.max_gap_days, definition.minimum_days
     if trial.drug is None:
+        # It is beside itself, which makes nothing longer.
+        may_be_longer = identified.reach(first_day, last_day, gap, needed) or (
+            unidentified.count(first_day, last_day, gap) > 1
+            and unidentified.reach(first_day, last_day, gap, needed)
+        )
+        return _possibly_long_enough(trial) if may_be_longer else trial
+    days = unidentified.days_beside(first_day, last_day, gap)
+    if days is None:
         return trial
+    if unidentified.reach(first_day, last_day, gap, needed):
+        trial = _possibly_long_enough(trial)
     return replace(
-        trial,
-        possible_first_day=min(day for t in (trial, *beside) if (day := t.possible_first_day)),
-        possible_last_day=max(day for t in (trial, *beside) if (day := t.possible_last_day)),
+        trial, possible_first_day=min(first_day, days[0]), possible_last_day=max(last_day, days[1])
+    )
+
+
+def _neighbours(trials: Iterable[Trial]) -> Neighbours:
+    """Those that may be uses of a drug for depression, and have days."""
+    return Neighbours(
+        (trial.possible_first_day, trial.possible_last_day)
+        for trial in trials
+        if trial.use.answer is not Answer.NOT_MET and trial.possible_first_day and trial.possible_last_day
     )
 
 
@@ -301,25 +313,3 @@ def _possibly_long_enough(trial: Trial) -> Trial:
         return trial
     text = f"{trial.duration.text}; with the unidentified drug beside it, it may have been long enough"
     return replace(trial, duration=replace(trial.duration, answer=Answer.UNKNOWN, text=text))
-
-
-def _are_beside(one: Trial, other: Trial, max_gap_days: int) -> bool:
-    if not (one.possible_first_day and one.possible_last_day):
-        return False
-    if not (other.possible_first_day and other.possible_last_day):
-        return False
-    gap = max(
-        uncovered_days(one.possible_last_day, other.possible_first_day),
-        uncovered_days(other.possible_last_day, one.possible_first_day),
-    )
-    return gap <= max_gap_days
-
-
-def _span_in_days(one: Trial, other: Trial) -> int:
-    days = [
-        day
-        for trial in (one, other)
-        for day in (trial.possible_first_day, trial.possible_last_day)
-        if day is not None
-    ]
-    return days_between(min(days), max(days))

@@ -11,6 +11,13 @@ from cds_service.web.call_facts import CallFacts, begin_call, end_call
 
 QUIET_ENDPOINTS = ("tell_liveness", "tell_readiness", "show_metrics")  # machines ask for these all the time
 _LONGEST = 200  # of a text out of a client's token
+_BROWSER_RULES = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # The index page has a style of its own, and nothing else is ever shown as a page.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+}
 
 _logger = event_logger("calls")
 
@@ -27,7 +34,7 @@ def add_call_log(
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.update(_BROWSER_RULES)
         facts = end_call(response)
         for listener in tell:
             listener(facts)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from cds_service.errors import FhirServerError, FhirTemporaryError
+from cds_service.errors import FhirServerError, FhirTemporaryError, Overloaded
 from cds_service.network import LOOPBACK, Network
 from cds_service.security.key_sets import FetchedKeys, Keys, fetch_keys, read_key_set
 from tests.contract.signing import Signer, ec_signer, key_set, key_set_bytes, p256_signer, rsa_signer
@@ -224,6 +225,38 @@ def test_threads_that_come_together_fetch_once() -> None:
         thread.join(10)
     assert found == [True] * 8
     assert published.fetches == 1
+
+
+def test_only_a_few_wait_for_a_fetch() -> None:
+    """Anybody can send tokens with keys that nobody knows: they must not take all threads."""
+    go_on = threading.Event()
+    published = Published(OLD)
+    fetch = published._fetch
+
+    def slow() -> Keys:
+        assert go_on.wait(10)
+        return fetch()
+
+    published.source = FetchedKeys("test", slow, CACHE, OUTAGE, lambda: published.now)
+    refused: list[Overloaded] = []
+
+    def ask() -> None:
+        try:
+            published.has("old")
+        except Overloaded as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 10
+    while len(refused) < 22 and time.monotonic() < until:
+        time.sleep(0.01)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert len(refused) == 22
+    assert published.has("old")
 
 
 def test_who_can_use_the_last_set_does_not_wait_for_a_fetch() -> None:
