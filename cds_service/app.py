@@ -126,9 +126,9 @@ def settle_memory() -> None:
 
 
 def _open_gate(settings: Settings, services: tuple[Service, ...], store: Store) -> Gate | None:
-    if not settings.needs_client_auth:
-        return None
-    return open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
+    """Who is let in; None where anybody is. Clients are read in either case, so that a mistake is found early."""
+    gate = open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
+    return gate if settings.needs_client_auth else None
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:
