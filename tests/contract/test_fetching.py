@@ -320,16 +320,6 @@ def test_who_finds_all_places_taken_waits_no_longer_than_it_may(serve: Serve) ->
     assert "took too long" in reply.text
 
 
-# --- review of discovery -------------------------------------------------------------------------------------
-
-
-@pytest.mark.conformance("CH-411")
-def test_no_two_services_share_an_id(serve: Serve) -> None:
-    """No card relies on another hook's replacing it."""
-    ids = [service["id"] for service in serve().get("/cds-services").json()["services"]]
-    assert len(ids) == len(set(ids))
-
-
 @pytest.mark.conformance("CH-405")
 @pytest.mark.parametrize("path", [HOOK_PATH])
 def test_the_token_is_not_echoed_when_all_goes_well(
