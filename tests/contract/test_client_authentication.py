@@ -23,6 +23,7 @@ from cds_service.security.gate import SANDBOX
 from cds_service.settings import Client, Settings, find_problems
 from fhir_fixtures.builders import patient, searchset
 from tests.contract.conftest import HOOK_PATH, RunningService, Serve, hook_request
+from tests.contract.process import wait_for_address
 from tests.contract.signing import (
     ISSUER,
     PUBLIC,
@@ -33,7 +34,6 @@ from tests.contract.signing import (
     rsa_signer,
 )
 from tests.contract.stub_server import Asked, Reply, StubServer
-from tests.contract.test_serving import wait_for_address
 
 ROOT = Path(__file__).resolve().parents[2]
 EHR = ec_signer()
@@ -55,6 +55,16 @@ def with_auth(folder: Path, client: dict[str, Any] | None = None, **settings: An
 
 def signed(**claims: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {EHR.token(**claims)}"}
+
+
+@pytest.mark.parametrize("discovery", [True, False])
+def test_the_openapi_document_tells_what_needs_a_token(serve: Serve, tmp_path: Path, discovery: bool) -> None:
+    document = serve(**with_auth(tmp_path, authenticate_discovery=discovery)).get("/openapi.json").json()
+    (scheme,) = document["security"][0]
+    assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    assert "security" not in document["paths"][HOOK_PATH]["post"]
+    assert ("security" not in document["paths"]["/cds-services"]["get"]) == discovery
+    assert document["paths"]["/health/live"]["get"]["security"] == []
 
 
 # --- which address, which scope ---------------------------------------------------------------------------
