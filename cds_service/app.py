@@ -110,8 +110,15 @@ def create_from_environment() -> Flask:
 def announce_mode(settings: Settings) -> None:
     """Says at the start who may call, where that is for development only."""
     if not settings.is_production:
-        who = "anybody on this machine may call" if settings.lets_anyone_call else "client tokens are needed"
-        logger.warning("development mode: %s", who)
+        logger.warning("development mode: %s", _who_may_call(settings))
+
+
+def _who_may_call(settings: Settings) -> str:
+    if not settings.needs_client_auth:
+        return "anybody on this machine may call"
+    if settings.sandbox_client:
+        return "client tokens are needed, but anybody can sign those of the public sandbox"
+    return "client tokens are needed"
 
 
 def settle_memory() -> None:
