@@ -11,17 +11,17 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from uuid import UUID, uuid4
 
 from cards import facts
 from cards.around import is_pointed_to, with_references
 from cards.call import NO_CALL, Call, app_links
-from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_summary, is_web_address
+from cards.card import Card, Coding, Link, SelectionBehavior, Source, is_web_address
 from cards.detail import MISSING_SHOWN, build_detail, counted, mg_per_day
 from cards.markdown import bullets, escaped, one_line, plain_number, sentence, shortened
 from cards.requested import find_requested
 from cards.suggestions import Occasion, suggestion_for
+from cards.templates import first_summary
 from cards.words import CardWords, CountWords, PathwayWords, load_words
 from cds_service.trd.answers import Answer, Finding, all_of
 from cds_service.trd.model import Assessment, JudgedTrial, Verdict
@@ -354,19 +354,8 @@ def _facts(words: CardWords, rung: Rung, assessment: Assessment) -> str:
 
 
 def _summary(words: CardWords, rung: Rung) -> str:
-    """The first wording for which there are all the values and which is short enough."""
     values = {name: one_line(value) for name, value in (rung.values | rung.blocks).items()}
-    filled = [_filled_in(template, values) for template in words.summaries]
-    return next(text for text in filled if text and is_summary(text))
-
-
-def _filled_in(template: str, values: dict[str, str]) -> str:
-    return template.format(**values) if all(values.get(name) for name in _names_in(template)) else ""
-
-
-@lru_cache(maxsize=256)
-def _names_in(template: str) -> frozenset[str]:
-    return frozenset(re.findall(r"{(\w+)}", template))
+    return first_summary(words.summaries, values)
 
 
 def _lead(words: CardWords, rung: Rung) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from uuid import UUID, uuid4
 
 from cards.call import NO_CALL, Call, app_links
@@ -21,7 +20,6 @@ from cards.card import (
     SelectionBehavior,
     Source,
     Suggestion,
-    is_summary,
 )
 from cards.catalogue import address_in, for_age
 from cards.detail import build_order_detail, mg_per_day
@@ -29,6 +27,7 @@ from cards.facts import hashed
 from cards.markdown import bullets, escaped, one_line, plain_number, sentence, shortened
 from cards.requested import find_requested
 from cards.suggestions import Occasion, suggestion_for
+from cards.templates import first_summary
 from cards.words import OrderWords, load_words
 from cds_service.trd.answers import Answer
 from cds_service.trd.draft_orders import DraftConcern
@@ -111,25 +110,14 @@ def _indicator(concern: DraftConcern) -> Indicator:
 
 
 def _summary(concern: DraftConcern) -> str:
-    """The first wording for which there are all the values and which is short enough."""
-    words, values = _words(concern), _values(concern)
+    words = _words(concern)
     templates = words.summaries if _is_certain(concern) else words.summaries_if_unknown
-    filled = (template.format(**values) for template in templates if _has_all(template, values))
-    return next(text for text in filled if is_summary(text))
+    return first_summary(templates, _values(concern))
 
 
 def _values(concern: DraftConcern) -> dict[str, str]:
     own = {"drug": _name(concern.draft), **concern.values, "order": _order_in_words(concern.draft)}
     return {name: one_line(value) for name, value in own.items()}
-
-
-def _has_all(template: str, values: dict[str, str]) -> bool:
-    return all(values.get(name) for name in _names_in(template))
-
-
-@lru_cache(maxsize=256)
-def _names_in(template: str) -> frozenset[str]:
-    return frozenset(re.findall(r"{(\w+)}", template))
 
 
 def _order_in_words(draft: Prescription) -> str:

@@ -110,8 +110,15 @@ def create_from_environment() -> Flask:
 def announce_mode(settings: Settings) -> None:
     """Says at the start who may call, where that is for development only."""
     if not settings.is_production:
-        who = "anybody on this machine may call" if settings.lets_anyone_call else "client tokens are needed"
-        logger.warning("development mode: %s", who)
+        logger.warning("development mode: %s", _who_may_call(settings))
+
+
+def _who_may_call(settings: Settings) -> str:
+    if not settings.needs_client_auth:
+        return "anybody on this machine may call"
+    if settings.sandbox_client:
+        return "client tokens are needed, but anybody can sign those of the public sandbox"
+    return "client tokens are needed"
 
 
 def settle_memory() -> None:
@@ -126,9 +133,9 @@ def settle_memory() -> None:
 
 
 def _open_gate(settings: Settings, services: tuple[Service, ...], store: Store) -> Gate | None:
-    if not settings.needs_client_auth:
-        return None
-    return open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
+    """Who is let in; None where anybody is. Clients are read in either case, so that a mistake is found early."""
+    gate = open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
+    return gate if settings.needs_client_auth else None
 
 
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:

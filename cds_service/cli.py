@@ -437,9 +437,9 @@ def delete_feedback(before: datetime, store_url: str | None) -> None:
 
 def _store(url: str | None) -> Store:
     from cds_service.settings import load_settings
-    from cds_service.store.engine import open_store
+    from cds_service.store.engine import open_existing_store
 
-    return open_store(url or load_settings().store_url)
+    return open_existing_store(url or load_settings().store_url)
 
 
 @commands.group()

@@ -44,7 +44,12 @@ _OPERATION_OUTCOME = {
 
 
 def openapi_document(
-    services: Sequence[Service], base_url: str, schemas: Mapping[str, bytes], *, with_token: bool
+    services: Sequence[Service],
+    base_url: str,
+    schemas: Mapping[str, bytes],
+    *,
+    with_token: bool,
+    with_token_for_discovery: bool,
 ) -> dict[str, Any]:
     """The document. `schemas` are the published ones by file name; `with_token` tells that callers need a token."""
     components = {_OUTCOME: _OPERATION_OUTCOME}
@@ -66,6 +71,8 @@ def openapi_document(
         scheme = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
         document["components"]["securitySchemes"] = {"client": scheme}
         document["security"] = [{"client": []}]
+        if not with_token_for_discovery:
+            document["paths"]["/cds-services"]["get"]["security"] = []
     return document
 
 
@@ -91,7 +98,7 @@ def _paths(services: Sequence[Service]) -> dict[str, Any]:
 
 
 def _reading(name: str, schema: str, summary: str) -> dict[str, Any]:
-    return {"operationId": name, "summary": summary, "responses": _answers(schema, (401, 429))}
+    return {"operationId": name, "summary": summary, "responses": _answers(schema, (401, 429, 503))}
 
 
 def _open(name: str, summary: str, refusals: Sequence[int] = ()) -> dict[str, Any]:

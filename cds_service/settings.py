@@ -35,6 +35,10 @@ CONFIG_VARIABLE = "TRD_CDS_CONFIG"
 
 _SECRET = ("store_url",)  # may hold a password
 _FILE_ONLY = ("clients", "backend_services")
+_IN_PLAIN_WORDS = {
+    "string_too_short": "a text that is not empty",
+    "tuple_type": "an array (of tables: one [[…]] heading each)",
+}
 
 CommaList = Annotated[tuple[str, ...], NoDecode]
 
@@ -253,6 +257,10 @@ def load_settings(**given: Any) -> Settings:
 def find_problems(settings: Settings) -> tuple[str, ...]:
     """Why the service must not start with these settings, though each by itself is valid."""
     problems = [*_client_problems(settings), *_smart_app_problems(settings)]
+    if settings.authenticate_discovery and not settings.needs_client_auth:
+        problems.append(
+            f"{PREFIX}AUTHENTICATE_DISCOVERY: expected with {PREFIX}REQUIRE_CLIENT_AUTH=true only"
+        )
     if settings.is_production:
         problems += _production_problems(settings)
     elif settings.lets_anyone_call and not _is_loopback_host(settings.host):
@@ -383,10 +391,18 @@ def _describe(error: ValidationError, given: dict[str, Any]) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"{_origin(key, given)}: {path}: no setting has this name; see docs/settings.md"
+    if problem["type"] == "missing":
+        return f"{_origin(key, given)}: {path}: required, got nothing"
     value = "(not shown)" if key in _SECRET else repr(problem["input"])
-    expected = problem["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    expected = expected.partition(", unable to")[0]
-    return f"{_origin(key, given)}: {path}: expected {expected}, got {value}"
+    return (
+        f"{_origin(key, given)}: {path}: expected {_expected(problem['type'], problem['msg'])}, got {value}"
+    )
+
+
+def _expected(kind: str, message: str) -> str:
+    """What pydantic says was expected, in plain words where it speaks of Python."""
+    message = message.removeprefix("Value error, ").removeprefix("Input should be ")
+    return _IN_PLAIN_WORDS.get(kind, message.partition(", unable to")[0])
 
 
 def _origin(key: str, given: dict[str, Any]) -> str:

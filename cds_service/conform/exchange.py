@@ -159,4 +159,6 @@ def _seconds_to_wait(reply: Reply) -> float:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate or TLS is not trusted (REQUESTS_CA_BUNDLE names further authorities)"
     return "it took too long" if isinstance(error, requests.Timeout) else type(error).__name__

@@ -100,6 +100,15 @@ def open_store(url: str | None) -> Store:
     return Store(engine, key)
 
 
+def open_existing_store(url: str | None) -> Store:
+    """As `open_store`, for commands that look at a store: a file that is not there is a mistake, and is not made."""
+    address = _read_address(url)
+    file = Path(address.database or "")
+    if address.get_backend_name() == "sqlite" and not file.exists():
+        raise SettingsError(f"{_SETTING}: {file}: there is no such file; expected the store of the service")
+    return open_store(url)
+
+
 def default_file() -> Path:
     """The SQLite file in the user's data directory. Raises SettingsError for a user without a home."""
     given = os.environ.get("XDG_DATA_HOME", "")

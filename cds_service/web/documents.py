@@ -26,7 +26,11 @@ def add_document_routes(app: Flask, site: Site) -> None:
         return json_reply(schemas[name])
 
     document = openapi_document(
-        site.services, site.settings.base_url, schemas, with_token=site.settings.needs_client_auth
+        site.services,
+        site.settings.base_url,
+        schemas,
+        with_token=site.settings.needs_client_auth,
+        with_token_for_discovery=site.settings.authenticate_discovery,
     )
     openapi = msgspec.json.encode(document)
 
@@ -37,7 +41,12 @@ def add_document_routes(app: Flask, site: Site) -> None:
     @app.get("/")
     def show_index() -> str:
         return render_template(
-            "index.html", base_url=site.settings.base_url, services=site.services, schemas=tuple(schemas)
+            "index.html",
+            base_url=site.settings.base_url,
+            services=site.services,
+            schemas=tuple(schemas),
+            metrics=site.settings.metrics,
+            with_token=site.settings.needs_client_auth,
         )
 
 

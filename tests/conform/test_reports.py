@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import subprocess
 import sys
+import threading
 from importlib.resources import files
 from pathlib import Path
 from xml.etree import ElementTree
@@ -18,6 +20,7 @@ from cds_service.conform.rendering import render
 from cds_service.conform.results import Report, Status
 from cds_service.conform.rules import load_rules
 from cds_service.errors import InputError, ServiceUnreachable
+from tests.certificates import tls_for
 from tests.conform.checking import ON, failed, free_port, report_on_sample, status_of, why
 from tests.conform.faulty_service import VIEW, running_sample
 
@@ -79,6 +82,18 @@ def test_what_is_wrong_is_one_line(arguments: tuple[str, ...], status: int, told
     done = trd_cds(*arguments)
     assert done.returncode == status
     assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_certificate_of_nobody_known(tmp_path: Path) -> None:
+    context, _ = tls_for(tmp_path, "cds.example.org")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = trd_cds(f"https://127.0.0.1:{server.server_port}")
+        server.shutdown()
+    assert done.returncode == 4
+    assert "certificate" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -39,6 +40,14 @@ class Process:
         assert parts.hostname and parts.port
         return parts.hostname, parts.port
 
+    def send(self, raw: bytes, *, hang_up: bool = False) -> bytes:
+        """The whole answer to these bytes."""
+        with socket.create_connection(self.address, timeout=10) as connection:
+            connection.sendall(raw)
+            if hang_up:
+                connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
 
 @contextmanager
 def start(folder: Path, **environment: str) -> Iterator[Process]:
@@ -50,7 +59,7 @@ def start(folder: Path, **environment: str) -> Iterator[Process]:
             command, stderr=written, env=os.environ | {"TRD_CDS_WORKERS": "1"} | environment
         )
     try:
-        yield Process(process, _wait_for_address(log, process), log)
+        yield Process(process, wait_for_address(log, process), log)
         process.terminate()
         assert process.wait(30) == 0, log.read_text("utf-8")
     finally:
@@ -58,7 +67,8 @@ def start(folder: Path, **environment: str) -> Iterator[Process]:
         process.wait()
 
 
-def _wait_for_address(log: Path, process: subprocess.Popen[bytes]) -> str:
+def wait_for_address(log: Path, process: subprocess.Popen[bytes]) -> str:
+    """The base address that the service wrote to its log when it began to listen."""
     for _ in range(800):
         if found := re.search(r"http://[0-9.:]+", log.read_text("utf-8")):
             return found[0]

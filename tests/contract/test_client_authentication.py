@@ -9,20 +9,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from cds_service.app import create_app
+from cds_service.app import announce_mode, create_app
 from cds_service.errors import SettingsError
 from cds_service.fhir_source import NEEDS
 from cds_service.security.gate import SANDBOX
 from cds_service.settings import Client, Settings, find_problems
 from fhir_fixtures.builders import patient, searchset
 from tests.contract.conftest import HOOK_PATH, RunningService, Serve, hook_request
+from tests.contract.process import wait_for_address
 from tests.contract.signing import (
     ISSUER,
     PUBLIC,
@@ -33,7 +33,6 @@ from tests.contract.signing import (
     rsa_signer,
 )
 from tests.contract.stub_server import Asked, Reply, StubServer
-from tests.contract.test_serving import wait_for_address
 
 ROOT = Path(__file__).resolve().parents[2]
 EHR = ec_signer()
@@ -55,6 +54,16 @@ def with_auth(folder: Path, client: dict[str, Any] | None = None, **settings: An
 
 def signed(**claims: Any) -> dict[str, str]:
     return {"Authorization": f"Bearer {EHR.token(**claims)}"}
+
+
+@pytest.mark.parametrize("discovery", [True, False])
+def test_the_openapi_document_tells_what_needs_a_token(serve: Serve, tmp_path: Path, discovery: bool) -> None:
+    document = serve(**with_auth(tmp_path, authenticate_discovery=discovery)).get("/openapi.json").json()
+    (scheme,) = document["security"][0]
+    assert document["components"]["securitySchemes"][scheme]["scheme"] == "bearer"
+    assert "security" not in document["paths"][HOOK_PATH]["post"]
+    assert ("security" not in document["paths"]["/cds-services"]["get"]) == discovery
+    assert document["paths"]["/health/live"]["get"]["security"] == []
 
 
 # --- which address, which scope ---------------------------------------------------------------------------
@@ -380,7 +389,8 @@ def test_a_replay_is_refused_by_every_worker(tmp_path: Path) -> None:
             while len(keys.asked) < 2:
                 assert service.post(hook_request(), headers=signed()).status_code == 200
             for _ in range(5):
-                assert sorted(together(service, signed())) == [200] + [401] * 11
+                statuses = service.post_at_once(hook_request(), 12, headers=signed())
+                assert sorted(statuses) == [200] + [401] * 11
         finally:
             process.terminate()
             assert process.wait(20) == 0
@@ -389,12 +399,6 @@ def test_a_replay_is_refused_by_every_worker(tmp_path: Path) -> None:
     assert text.count("used before") == 55
     assert "eyJ" not in text
     assert (tmp_path / "data" / "trd-cds" / "feedback.sqlite3").is_file()
-
-
-def together(service: RunningService, headers: dict[str, str]) -> list[int]:
-    with ThreadPoolExecutor(12) as pool:
-        calls = [pool.submit(service.post, hook_request(), headers=headers) for _ in range(12)]
-        return [call.result().status_code for call in calls]
 
 
 def test_development_mode_says_that_anybody_may_call(tmp_path: Path) -> None:
@@ -406,6 +410,27 @@ def test_development_mode_says_that_anybody_may_call(tmp_path: Path) -> None:
         process.terminate()
         assert process.wait(20) == 0
     assert "development mode: anybody on this machine may call" in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (Settings(), "anybody on this machine may call"),
+        (Settings(sandbox_client=True), "anybody on this machine may call"),
+        (Settings(require_client_auth=True), "client tokens are needed"),
+        (
+            Settings(require_client_auth=True, sandbox_client=True),
+            "anybody can sign those of the public sandbox",
+        ),
+    ],
+)
+def test_development_mode_says_at_the_start_who_may_call(
+    caplog: pytest.LogCaptureFixture, settings: Settings, told: str
+) -> None:
+    announce_mode(settings)
+    (line,) = caplog.messages
+    assert line.startswith("development mode: ")
+    assert line.endswith(told)
 
 
 @pytest.mark.parametrize(

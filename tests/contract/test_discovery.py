@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from importlib import resources
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import jsonschema
@@ -89,7 +90,16 @@ def test_every_listed_schema_is_served_and_valid(service: RunningService) -> Non
     paths = service.get("/schemas/").json()["schemas"]
     assert "/schemas/cds-hooks-request.json" in paths
     for path in paths:
-        jsonschema.Draft202012Validator.check_schema(service.get(path).json())
+        schema = service.get(path).json()
+        jsonschema.Draft202012Validator.check_schema(schema)
+        assert schema["$id"] == f"urn:trd-cds:schema:{PurePosixPath(path).stem}"
+        assert schema["title"]
+
+
+def test_every_listed_schema_is_told_of(service: RunningService) -> None:
+    told = (Path(__file__).parents[2] / "docs" / "operations.md").read_text("utf-8")
+    for path in service.get("/schemas/").json()["schemas"]:
+        assert f"`{path}`" in told, path
 
 
 @pytest.mark.parametrize("name", ["nothing.json", "__init__.py", "..%2fsettings.py"])
@@ -103,6 +113,18 @@ def test_the_page_tells_where_to_call(serve: Serve) -> None:
     reply = serve(public_url="https://cds.example.org/trd/").get("/")
     assert reply.headers["Content-Type"].startswith("text/html")
     assert "https://cds.example.org/trd/cds-services/trd-patient-view" in reply.text
+    assert "needs a client token" not in reply.text
+
+
+@pytest.mark.parametrize("metrics", [True, False])
+def test_each_link_of_the_page_leads_somewhere_wherever_the_page_is(serve: Serve, metrics: bool) -> None:
+    service = serve(metrics=metrics)
+    own = [link for link in re.findall(r'href="([^"]+)"', service.get("/").text) if "//" not in link]
+    assert "openapi.json" in own
+    assert ("metrics" in own) == metrics
+    for link in own:
+        assert not link.startswith("/")  # a path of the public address would be lost
+        assert service.get(f"/{link}").status_code == 200
 
 
 def assert_nothing_empty(value: Any) -> None:

@@ -20,7 +20,7 @@ from sqlalchemy import select
 from cds_service.store.engine import open_store
 from cds_service.store.tables import ACCEPTED, FEEDBACK
 from tests.contract.conftest import HOOK_PATH
-from tests.contract.test_serving import wait_for_address
+from tests.contract.process import wait_for_address
 
 KILLS = 3
 CLIENTS = 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import jsonschema
@@ -46,6 +47,25 @@ def _references(value: Any) -> list[str]:
         own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
         return own + [found for part in value.values() for found in _references(part)]
     return [found for part in value for found in _references(part)] if isinstance(value, list) else []
+
+
+def test_it_keeps_the_rules_of_openapi(document: dict[str, Any]) -> None:
+    """What the metaschema of OpenAPI 3.1 and its text ask of what stands here."""
+    assert set(document) <= {"openapi", "info", "servers", "paths", "components", "security"}
+    assert {"title", "version"} <= set(document["info"])
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+    assert len(names) == len(set(names))
+    assert all(set(path) <= {"get", "post"} for path in document["paths"].values())
+    assert all(path.startswith("/") and "{" not in path for path in document["paths"])
+    for operation in operations:
+        assert set(operation) <= {"operationId", "summary", "requestBody", "responses", "security"}
+        for status, response in operation["responses"].items():
+            assert status.isdecimal()
+            assert response["description"]
+    for name, schema in document["components"]["schemas"].items():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+", name)
+        jsonschema.Draft202012Validator.check_schema(schema)
 
 
 def test_its_schemas_judge_as_the_published_ones(service: RunningService, document: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -118,16 +117,7 @@ def test_a_request_without_a_token_is_answered_by_our_own(
 def test_one_token_serves_many_requests_also_at_once(
     serve: Serve, smart: SmartServer, tmp_path: Path
 ) -> None:
-    service, statuses = serve_own(serve, smart, tmp_path), []
-    callers = [
-        threading.Thread(target=lambda: statuses.append(service.post(asking(smart)).status_code))
-        for _ in range(4)
-    ]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert statuses == [200] * 4
+    assert serve_own(serve, smart, tmp_path).post_at_once(asking(smart), 4) == [200] * 4
     assert len(smart.granted) == 1
 
 

@@ -12,9 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -22,6 +20,7 @@ import requests
 from fhir_fixtures.builders import patient, searchset
 from tests.contract.conftest import HOOK_PATH, authorization, hook_request
 from tests.contract.log_lines import read_lines
+from tests.contract.process import Process, wait_for_address
 from tests.contract.replies import assert_operation_outcome, assert_sound
 from tests.contract.stub_server import Asked, Reply, StubServer
 
@@ -36,32 +35,6 @@ cli.main()
 """
 POST = f"POST {HOOK_PATH} HTTP/1.1\r\nHost: x\r\n".encode()
 BODY = json.dumps(hook_request()).encode()
-
-
-@dataclass(frozen=True)
-class Process:
-    """A running `trd-cds serve`; `log` is all that it wrote."""
-
-    process: subprocess.Popen[bytes]
-    base_url: str
-    log_file: Path
-
-    @property
-    def log(self) -> str:
-        return self.log_file.read_text("utf-8")
-
-    @property
-    def url(self) -> str:
-        return self.base_url + HOOK_PATH
-
-    def send(self, raw: bytes, *, hang_up: bool = False) -> bytes:
-        """The whole answer to these bytes."""
-        address = urlsplit(self.base_url)
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
-            connection.sendall(raw)
-            if hang_up:
-                connection.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @pytest.fixture(scope="module")
@@ -94,15 +67,6 @@ def start(folder: Path, fhir_server: str) -> Process:
         process = subprocess.Popen(command, stderr=written, env=environment)
     base_url = wait_for_address(log, process)
     return Process(process, base_url, log)
-
-
-def wait_for_address(log: Path, process: subprocess.Popen[bytes]) -> str:
-    for _ in range(400):
-        if found := re.search(r"http://[0-9.:]+", log.read_text("utf-8")):
-            return found[0]
-        assert process.poll() is None, log.read_text("utf-8")
-        time.sleep(0.05)
-    raise AssertionError("the service did not start")
 
 
 # --- what is hardly HTTP ----------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from cds_service import cli
+from cds_service.errors import SettingsError
 from cds_service.feedback.body import ACCEPTED
 from cds_service.feedback.report import as_csv, as_table, build_report
 from cds_service.store.engine import open_store
@@ -99,7 +101,16 @@ def test_the_command_prints_a_table_or_csv(store_url: str) -> None:
     assert "marker" not in table
 
 
+@pytest.mark.parametrize("command", [("report",), ("delete", "--before", "2026-07-01")])
+def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path, command: tuple[str, ...]) -> None:
+    file = tmp_path / "folder" / "misspelt.sqlite3"
+    with pytest.raises(SettingsError, match=r"misspelt\.sqlite3: there is no such file"):
+        run(*command, "--store-url", f"sqlite:///{file}")
+    assert not file.parent.exists()
+
+
 def test_an_empty_store_says_so(store_url: str) -> None:
+    open_store(store_url)
     assert run("report", "--store-url", store_url).startswith("No card was fired")
     assert run("report", "--store-url", store_url, "--format", "csv") == EXPECTED.splitlines()[0] + "\n"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import socket
 import ssl
 import threading
@@ -13,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cds_service.bounded_get import Bounds, _session, get_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirTemporaryError
 from cds_service.network import ANYWHERE, LOOPBACK, PUBLIC, AddressRefused, Network
+from tests.certificates import tls_for
 
 REFUSED = """
 127.0.0.1         loopback
@@ -173,7 +169,7 @@ def test_the_certificate_must_be_of_the_name_and_not_of_the_address(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, named: str, is_good: bool
 ) -> None:
     answer(monkeypatch, "127.0.0.1")
-    context, names = _tls(tmp_path, named)
+    context, names = tls_for(tmp_path, named)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "server.pem"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=_serve_one, args=(server, context), daemon=True).start()
@@ -224,33 +220,6 @@ def _serve_one(server: socket.socket, context: ssl.SSLContext | None) -> None:
         stream.close()
     except OSError:
         connection.close()
-
-
-def _tls(folder: Path, name: str) -> tuple[ssl.SSLContext, list[str]]:
-    """A server's side of TLS with a certificate for `name`, and the names that clients asked for."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "key.pem").write_bytes(private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "key.pem")
-    names: list[str] = []
-    context.sni_callback = lambda _, asked, __: names.append(asked)
-    return context, names
 
 
 @pytest.fixture(autouse=True)

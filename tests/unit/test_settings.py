@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -102,6 +104,11 @@ def test_a_file_may_hold_arrays_and_clients(monkeypatch: pytest.MonkeyPatch, tmp
         ("TRD_CDS_PRIVATE_NETWORKS", "intranet", ["TRD_CDS_PRIVATE_NETWORKS", "networks such as"]),
         ("TRD_CDS_PUBLIC_URL", "cds.example.org", ["TRD_CDS_PUBLIC_URL", "http(s) address"]),
         ("TRD_CDS_REQUIRE_CLIENT_AUTH", "true", ["[[clients]]"]),
+        ("TRD_CDS_AUTHENTICATE_DISCOVERY", "true", ["AUTHENTICATE_DISCOVERY", "REQUIRE_CLIENT_AUTH=true"]),
+        ("TRD_CDS_MAX_DEPTH", "9", ["TRD_CDS_MAX_DEPTH", "greater than or equal to 10"]),
+        ("TRD_CDS_CDS_HOOKS_VERSION", "3.0", ["TRD_CDS_CDS_HOOKS_VERSION", "'2.0.1' or '3.0.0-ballot'"]),
+        ("TRD_CDS_LOG_FORMAT", "xml", ["TRD_CDS_LOG_FORMAT", "'json' or 'text'"]),
+        ("TRD_CDS_QUIET_DAYS", "-1", ["TRD_CDS_QUIET_DAYS", "greater than or equal to 0"]),
     ],
 )
 def test_a_wrong_variable_stops_the_start(
@@ -118,6 +125,9 @@ def test_a_wrong_variable_stops_the_start(
         ('port = "http"', ["port", "valid integer", "'http'"]),
         ("port = ", ["expected TOML"]),
         ('[[clients]]\nname = "x"', ["clients.0.issuer", "required"]),
+        ('[[clients]]\nissuer = ""', ["clients.0.issuer", "expected a text that is not empty"]),
+        ('[clients]\nissuer = "x"', ["clients", "expected an array"]),
+        ('[[clients]]\nissuer = "x"\nscopes = "feedback"', ["clients.0.scopes", "expected an array"]),
         ('[[clients]]\nissuer = "x"\nsecret = "y"', ["clients.0.secret", "no setting has this name"]),
     ],
 )
@@ -197,6 +207,36 @@ def test_every_setting_stands_in_the_documentation() -> None:
     for name in Settings.model_fields:
         in_file_only = name in ("clients", "backend_services")
         assert (f"`[[{name}]]`" if in_file_only else f"`TRD_CDS_{name.upper()}`") in text
+
+
+def test_the_documented_defaults_are_those_of_the_code() -> None:
+    """Where the default is a plain value; those that depend on the mode or on the machine are told in words."""
+    told = dict(_documented_defaults())
+    for name, field in Settings.model_fields.items():
+        if field.default in (None, ()) or name == "requests_per_minute":
+            assert any(
+                words in told[name] for words in ("none", "from ", "in development", "XDG_", "unless set")
+            ), name
+        else:
+            assert told[name].replace(",", "") == _as_written(field.default), name
+
+
+def _documented_defaults() -> Iterator[tuple[str, str]]:
+    """Name and last column of each row, without marks; two names in one row have two defaults."""
+    text = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        if not line.startswith(("| `TRD_CDS_", "| `[[")):
+            continue
+        first, *_, last = (cell.strip() for cell in line.strip("|").split(" | "))
+        names = [name.lower() for name in re.findall(r"`(?:TRD_CDS_|\[\[)(\w+)", first)]
+        defaults = (
+            last.rstrip(" |").replace("`", "").split(", ") if len(names) > 1 else [last.replace("`", "")]
+        )
+        yield from zip(names, (default.rstrip(" |") for default in defaults), strict=True)
+
+
+def _as_written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def test_naming_the_errors_does_not_load_pydantic() -> None:
