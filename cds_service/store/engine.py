@@ -62,7 +62,7 @@ class Store:
         What is `durable` survives a loss of power once the block has ended; all else only the end of the
         process. `seconds` is how long another writer may keep us waiting.
         """
-        with _as_store_errors(), _transaction(self.engine, durable, seconds) as connection:
+        with _as_store_errors(), transaction(self.engine, durable, seconds) as connection:
             yield connection
 
     def is_reachable(self, seconds: float = 1) -> bool:
@@ -90,7 +90,7 @@ def open_store(url: str | None) -> Store:
         if address.get_backend_name() == "sqlite":
             _prepare_file(Path(address.database or ""))
             _write_ahead(engine)
-        with _transaction(engine, durable=True, seconds=_START_SECONDS) as connection:
+        with transaction(engine, durable=True, seconds=_START_SECONDS) as connection:
             _bring_up_to_date(connection)
             key = _patient_key(connection)
     except (SQLAlchemyError, OSError) as error:
@@ -198,7 +198,8 @@ def _forget_after_fork(engine: Engine) -> None:
 
 
 @contextmanager
-def _transaction(engine: Engine, durable: bool, seconds: float) -> Iterator[Connection]:
+def transaction(engine: Engine, durable: bool, seconds: float) -> Iterator[Connection]:
+    """As `Store.writing`, for who has only the engine; raises what SQLAlchemy does."""
     with engine.connect() as connection:
         if engine.dialect.name == "sqlite":
             _set_sqlite(connection, durable, seconds)
