@@ -32,9 +32,7 @@ _START_SECONDS = 30  # for a store that another process is bringing up to date
 _CONNECT_SECONDS = 3
 _POOL_SECONDS = 3
 _CONNECTIONS = 8  # as many as a worker has threads
-_SQLITE_CACHE_KIB = (
-    256  # of each connection: its default, 2 MiB, would let a worker grow by 32 MiB over the days
-)
+_SQLITE_CACHE_KIB = 256  # of each connection: with its own 2 MiB a worker would grow by 32 MiB
 _MIGRATION_LOCK = 7_236_001  # any number, the same in all processes
 _MIGRATIONS = "cds_service.store:migrations"
 _INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
