@@ -7,14 +7,17 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from sqlalchemy import Engine, delete, insert
+from sqlalchemy import Connection, Engine, delete, insert
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from cds_service.errors import StoreError
+from cds_service.store.engine import transaction
 from cds_service.store.tables import USED_TOKENS
 
 _PRUNE_SECONDS = 300
+_WAIT_SECONDS = 5  # for other writers; cards wait less, on the same connections
 _SKEW_SECONDS = 600  # a machine whose clock is ahead must not forget what another still takes for valid
 
 
@@ -33,7 +36,7 @@ class UsedTokens:
         key = _key(issuer, token_id)
         try:
             self._prune()
-            with self._engine.begin() as connection:
+            with self._writing() as connection:
                 connection.execute(
                     insert(USED_TOKENS).values(
                         token_key=key, expires_at=math.ceil(valid_until) + _SKEW_SECONDS
@@ -47,12 +50,17 @@ class UsedTokens:
             ) from None
         return True
 
+    def _writing(self) -> AbstractContextManager[Connection]:
+        """Not made to last through a loss of power, which costs a wait for the disk with each call: the few tokens
+        of the last moment would be known again only to who had read them on the way."""
+        return transaction(self._engine, durable=False, seconds=_WAIT_SECONDS)
+
     def _prune(self) -> None:
         now = self._clock()
         if now < self._prune_at:
             return
         self._prune_at = now + _PRUNE_SECONDS
-        with self._engine.begin() as connection:
+        with self._writing() as connection:
             connection.execute(delete(USED_TOKENS).where(USED_TOKENS.c.expires_at < now))
 
 

@@ -58,6 +58,11 @@ class StagingRule:
     bands: tuple[tuple[float, float, str], ...] = ()
     met_from: float | None = None
 
+    @cached_property
+    def items(self) -> frozenset[str]:
+        """What points are given for."""
+        return frozenset(item for item, _, _ in self.points)
+
 
 @dataclass(frozen=True)
 class Parameter:

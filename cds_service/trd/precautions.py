@@ -144,7 +144,7 @@ class Record:
                 latest[taken.drug.agent] = taken
         return tuple(latest.values())
 
-    @property
+    @cached_property
     def running(self) -> tuple[Taken, ...]:
         """What is being taken today, or may be."""
         return tuple(taken for taken in self.taken if taken.last_day == self.on)

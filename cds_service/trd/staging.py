@@ -74,7 +74,7 @@ def stage(
 def rests_on_companions(definition: Definition) -> bool:
     """Whether the method asks what went on beside the trials; the other methods ignore it."""
     rule = definition.staging
-    return rule is not None and any(item == AUGMENTATION for item, _, _ in rule.points)
+    return rule is not None and AUGMENTATION in rule.items
 
 
 def _named(points: float, rule: StagingRule) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ ISSUER = "https://ehr.example.org"
 NOW = 1_800_000_000
 USE_MANY = """
 import sys
+import threading
 from cds_service.security.replay import UsedTokens
 from cds_service.store.engine import open_store
 used = UsedTokens(open_store(sys.argv[1]).engine, lambda: 1_800_000_000)
@@ -99,3 +102,18 @@ def test_a_store_that_cannot_be_asked(engine: Engine) -> None:
     with pytest.raises(StoreError) as failed:
         UsedTokens(engine).use(ISSUER, "secret-jti", NOW)
     assert "secret-jti" not in str(failed.value)
+
+
+def test_the_short_wait_of_cards_does_not_become_that_of_tokens(tmp_path: Path) -> None:
+    """Both use the same connections, and a hook waits far less for another writer than a token may."""
+    file = tmp_path / "store.sqlite3"
+    store = open_store(f"sqlite:///{file}")
+    with store.writing(durable=False, seconds=0.01):
+        pass
+    writer = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    writer.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.5, writer.execute, ("COMMIT",))
+    release.start()
+    assert UsedTokens(store.engine, lambda: NOW).use(ISSUER, "a", NOW + 300)
+    release.join()
+    writer.close()
