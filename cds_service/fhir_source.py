@@ -18,6 +18,7 @@ from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_client import AccessRefused, FhirClient
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.hook_request import HookRequest, name_kind
+from cds_service.narrow_searches import search_as_wanted
 from cds_service.network import ANYWHERE
 from cds_service.referenced_medications import fetch_medications
 from cds_service.search_results import Page, count_matches, read_page, refuse_errors
@@ -272,7 +273,11 @@ def _fetch(client: FhirClient, item: _Lacking, patient_id: str) -> Page:
         return Page((Entry(resource, None, f"{need.resource_type} read"),))
     if item.first is not None:
         return _follow_or_search(client, need, item.first, patient_id)
-    return client.search(need.query(patient_id), need.topics)
+    return _search(client, need, patient_id)
+
+
+def _search(client: FhirClient, need: Need, patient_id: str) -> Page:
+    return search_as_wanted(client, need.query(patient_id), need.topics, need.topics_of_all)
 
 
 def _follow_or_search(client: FhirClient, need: Need, first: Page, patient_id: str) -> Page:
@@ -282,4 +287,4 @@ def _follow_or_search(client: FhirClient, need: Need, first: Page, patient_id: s
     except AccessRefused:
         raise
     except FhirFatalError:
-        return client.search(need.query(patient_id), need.topics)
+        return _search(client, need, patient_id)
