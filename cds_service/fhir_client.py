@@ -112,8 +112,10 @@ class FhirClient:
             raise FhirFatalError(f"the FHIR server answered the {what} with another resource")
         return resource
 
-    def without_token(self, bounds: Bounds) -> FhirClient:
-        """The same server, asked for what is open to all, within other bounds."""
+    def without_token(self, seconds: float, largest_mib: float) -> FhirClient:
+        """The same server, asked for what is open to all, within bounds of its own from now on."""
+        deadline = time.monotonic() + seconds
+        bounds = replace(self._bounds, deadline=deadline, largest_mib=largest_mib, total=None)
         return FhirClient(self.base, None, bounds)
 
     def metadata(self) -> dict[str, Any]:

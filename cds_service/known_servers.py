@@ -13,16 +13,20 @@ from dataclasses import dataclass, field
 
 _SERVERS = 256
 _SECONDS = 600.0
+_TIMES_BEFORE_ASKING = 2
 
 
 @dataclass
 class _Manners:
-    """Of one server, until a moment of `time.monotonic()`. `includes` is None while its metadata was not read."""
+    """Of one server, until a moment of `time.monotonic()`.
+
+    `includes` is empty while its metadata was not read, `times_read` how often Medications had to be read apart.
+    """
 
     until: float
     ways: dict[str, int] = field(default_factory=dict)
-    includes: frozenset[str] | None = None
-    is_asked: bool = False
+    includes: frozenset[str] = frozenset()
+    times_read: int = 0
 
 
 class KnownServers:
@@ -49,19 +53,21 @@ class KnownServers:
     def may_include(self, base_url: str, include: str) -> bool:
         """Whether the server's metadata says that it knows this `_include`."""
         with self._lock:
-            return include in (self._manners(base_url).includes or ())
+            return include in self._manners(base_url).includes
 
     def keep_includes(self, base_url: str, includes: frozenset[str]) -> None:
         with self._lock:
             self._manners(base_url).includes = includes
 
-    def begin_asking(self, base_url: str) -> bool:
-        """Whether the caller is to read the metadata: true for one caller, once in a server's time."""
+    def is_to_be_asked(self, base_url: str) -> bool:
+        """Whether the caller, who had to read Medications by themselves, is to read the metadata now.
+
+        True for one caller in a server's time, the second: one chart is no reason.
+        """
         with self._lock:
             manners = self._manners(base_url)
-            is_first = not manners.is_asked
-            manners.is_asked = True
-            return is_first
+            manners.times_read += 1
+            return manners.times_read == _TIMES_BEFORE_ASKING
 
     def forget(self) -> None:
         with self._lock:
