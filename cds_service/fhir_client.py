@@ -129,7 +129,7 @@ class FhirClient:
         """All pages of a search such as `Condition?patient=7`, joined.
 
         The pages of some servers are gone after a while (410): then the search is made anew, once.
-        Raises SearchRefused if the server does not take it so.
+        Raises SearchRefused or RuleBroken if the server does not take it so.
         """
         try:
             return self._search_once(query, topics)
@@ -253,6 +253,10 @@ class SearchRefused(NotOffered):
     """The server does not search this type in this way (400): it may in another."""
 
 
+class RuleBroken(FhirFatalError):
+    """What was asked is against a rule of the server's (422): asked in another way it may not be."""
+
+
 class Gone(FhirFatalError):
     """The server had it once (410)."""
 
@@ -288,11 +292,9 @@ def _error_of_status(status: int) -> type[FhirServerError]:
         return FhirTemporaryError
     if status in (401, 403):
         return AccessRefused
-    if status == 410:
-        return Gone
-    if status == 400:
-        return SearchRefused
-    return NotOffered if status in _NOT_SUPPORTED else FhirFatalError
+    if status in _NOT_SUPPORTED:
+        return NotOffered
+    return {400: SearchRefused, 410: Gone, 422: RuleBroken}.get(status, FhirFatalError)
 
 
 def _parse(body: bytes) -> Any:

@@ -1,6 +1,6 @@
 """Searches for servers that refuse to list all of a type: the same asked for in parts, and joined.
 
-A plain search by patient comes first. A server that answers it with 400 is asked by what such servers want (a
+A plain search by patient comes first. A server that answers it with 400 or 422 is asked by what such servers want (a
 category, a code, an intent), all parts at once, and from then on in that way. What a part does not give is a gap.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from cds_service.errors import FhirServerError, NotOffered
 from cds_service.fhir_access import run_together
-from cds_service.fhir_client import FhirClient, SearchRefused
+from cds_service.fhir_client import FhirClient, RuleBroken, SearchRefused
 from cds_service.fhir_reading.collected import Entry
 from cds_service.known_servers import SERVERS
 from cds_service.search_results import Page
@@ -21,6 +21,8 @@ from cds_service.tables.measurements import load_measurements
 from cds_service.tables.scales import load_scales
 from cds_service.tables.suicide_scales import load_suicide_scale_parts
 from cds_service.trd.record import Topic, Unread
+
+_REFUSED = (NotOffered, RuleBroken)
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def search_as_wanted(
         SERVERS.keep_way(base_url, resource_type, None)
     try:
         return client.search(query, topics)
-    except SearchRefused:
+    except (SearchRefused, RuleBroken):
         for number, way in enumerate(ways):
             page = _search_by(way, client, query, topics, topics_of_all)
             if page is not None:
@@ -125,9 +127,9 @@ def _search_by(
     tasks = {one: partial(client.search, f"{query}&{one}", topics) for one in filters}
     results = run_together(tasks, client.deadline)
     for result in results.values():
-        if isinstance(result, FhirServerError) and not isinstance(result, NotOffered):
+        if isinstance(result, FhirServerError) and not isinstance(result, _REFUSED):
             raise result
-    refused = [one for one in way.needed if isinstance(results[one], NotOffered)]
+    refused = [one for one in way.needed if isinstance(results[one], _REFUSED)]
     if len(refused) == len(way.needed):
         return None
     what = f"{query.partition('?')[0]} search"

@@ -96,6 +96,8 @@ FAULTS: dict[str, Answer] = {
     "sends its total as other types": lambda _: Reply(
         searchset(medication_request(), total=1) | {"total": 9}
     ),
+    "refuses what is asked": lambda _: Reply(REFUSAL, 400),
+    "finds a rule broken": lambda _: Reply(REFUSAL, 422),
     "refuses the token": lambda _: Reply(REFUSAL, 401),
     "forbids": lambda _: Reply(REFUSAL, 403),
     "finds nothing there": lambda _: Reply(REFUSAL, 404),

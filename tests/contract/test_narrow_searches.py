@@ -21,8 +21,9 @@ SCORE = observation("phq")
 class Fussy:
     """A server that wants a category or code for Observation; `refused` is what it answers to one part of it."""
 
-    def __init__(self, refused: dict[str, int] | None = None) -> None:
+    def __init__(self, refused: dict[str, int] | None = None, says: int = 400) -> None:
         self.refused = refused or {}
+        self.says = says
 
     def __call__(self, asked: Asked) -> Reply:
         kind = asked.path.replace("/", "?").partition("?")[0]
@@ -35,7 +36,7 @@ class Fussy:
             if part in asked.path:
                 return Reply(WANTED, status)
         if "category=" not in asked.path and "code=" not in asked.path:
-            return Reply(WANTED, 400)
+            return Reply(WANTED, self.says)
         is_found = "category=survey" in asked.path or f"{known_codes()[0]}," in asked.path
         return Reply(searchset(*([SCORE] if is_found else [])))
 
@@ -54,8 +55,9 @@ def observations(fhir: StubServer) -> list[str]:
     return [path for path in fhir.paths if path.startswith("Observation")]
 
 
-def test_it_is_asked_in_parts_and_from_then_on_at_once(serve: Serve) -> None:
-    with StubServer(Fussy()) as fhir:
+@pytest.mark.parametrize("status", [400, 422])
+def test_it_is_asked_in_parts_and_from_then_on_at_once(serve: Serve, status: int) -> None:
+    with StubServer(Fussy(says=status)) as fhir:
         reply = post(serve, fhir)
         assert reply.status_code == 200
         (way,) = ways_of("Observation")
@@ -87,7 +89,7 @@ def plain(asked: Asked) -> Reply:
     return Fussy()(asked)
 
 
-@pytest.mark.parametrize("status", [400, 403, 404])
+@pytest.mark.parametrize("status", [400, 403, 404, 422])
 def test_a_needed_part_that_is_refused_is_a_gap_that_bears_on_the_scores(serve: Serve, status: int) -> None:
     with StubServer(Fussy({"category=laboratory": status})) as fhir:
         reply = post(serve, fhir)
