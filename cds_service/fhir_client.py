@@ -142,7 +142,10 @@ class FhirClient:
         bundle = self._first_page(query, what)
         try:
             return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
-        except NotOffered as refused:  # after a first page there is something, and a part of it is no whole
+        except (
+            NotOffered,
+            RuleBroken,
+        ) as refused:  # after a first page there is something, and a part of it is no whole
             raise FhirFatalError(str(refused)) from None
 
     def follow(self, first: Page, resource_type: str, topics: tuple[Topic, ...]) -> Page:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cds_service.errors import FhirServerError, NotOffered
 from cds_service.fhir_access import run_together
-from cds_service.fhir_client import FhirClient, RuleBroken, SearchRefused
+from cds_service.fhir_client import AccessRefused, FhirClient, RuleBroken, SearchRefused
 from cds_service.fhir_reading.collected import Entry
 from cds_service.known_servers import SERVERS
 from cds_service.search_results import Page
@@ -30,7 +30,7 @@ class Way:
     """One way to search a type in parts.
 
     `needed` are the filters that have to be answered for the result to be whole, `beside` those that a server
-    need not know. `leaves_out` tells what no part can show.
+    need not know: one that is forbidden is a gap all the same. `leaves_out` tells what no part can show.
     """
 
     needed: tuple[str, ...]
@@ -133,6 +133,7 @@ def _search_by(
     if len(refused) == len(way.needed):
         return None
     what = f"{query.partition('?')[0]} search"
+    refused += [one for one in way.beside if isinstance(results[one], AccessRefused)]
     gaps = [Unread(what, f"{_shown(one)}: {results[one]}", topics_of_all) for one in refused]
     if way.leaves_out:
         gaps.append(Unread(what, f"this server does not list all: {way.leaves_out}", (Topic.NONE,)))
@@ -140,7 +141,8 @@ def _search_by(
 
 
 def _shown(one: str) -> str:
-    return one.partition("&")[0]
+    """The filter in short: without what is the same in all, and without a list of codes."""
+    return one.partition("&")[0].partition(",")[0]
 
 
 def _joined(results: Mapping[str, Any], gaps: tuple[Unread, ...]) -> Page:

@@ -107,6 +107,31 @@ def test_a_part_that_a_server_need_not_know_may_be_refused(serve: Serve, part: s
     assert len(unread_of(reply)) == 1
 
 
+@pytest.mark.parametrize("part", ["category=therapy", "code="])
+def test_a_part_that_is_forbidden_is_a_gap_even_if_a_server_need_not_know_it(serve: Serve, part: str) -> None:
+    with StubServer(Fussy({part: 403})) as fhir:
+        reply = post(serve, fhir)
+    assert reply.status_code == 200
+    (gap,) = [problem for _, problem in unread_of(reply) if part in problem]
+    assert "answered 403" in gap
+    assert len(gap) < 200
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_a_part_whose_later_page_is_refused_is_not_passed_over(serve: Serve, status: int) -> None:
+    def answer(asked: Asked) -> Reply:
+        if "page=2" in asked.path:
+            return Reply(WANTED, status)
+        if "category=imaging" in asked.path:
+            return Reply(searchset(SCORE, next_url=f"{fhir.base_url}/Observation?page=2&category=imaging"))
+        return Fussy()(asked)
+
+    with StubServer(answer) as fhir:
+        reply = post(serve, fhir)
+    assert reply.status_code == 412
+    assert f"answered {status}" in reply.text
+
+
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_a_part_that_fails_leaves_no_verdict(serve: Serve, status: int) -> None:
     with StubServer(Fussy({"category=imaging": status})) as fhir:
