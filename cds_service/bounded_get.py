@@ -179,10 +179,12 @@ def _send(
         raise TookTooLong(f"{server} took too long for the {what}") from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # urllib3 and requests keep the cause as text
-            raise FhirFatalError(
-                f"{server} was not called for the {what}: its certificate is not trusted"
+            raise FhirTemporaryError(
+                f"{server} could not be reached for the {what}: its certificate is not trusted"
             ) from None
-        raise WorthRetrying(f"no secure connection to {server} could be made for the {what}") from None
+        raise WorthRetrying(
+            f"{server} could not be reached for the {what}: no secure connection could be made"
+        ) from None
     except requests.ConnectionError:
         raise WorthRetrying(f"{server} could not be reached for the {what}") from None
     except urllib3.exceptions.ProtocolError:
