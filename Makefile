@@ -35,8 +35,9 @@ fix: $(STAMP)         ## format, and mend what the linter can mend
 conformance: $(STAMP) ## docs/conformance.md, written by the tests that name a rule
 	$(BIN)/python -m pytest -n 2 -m conformance --write-conformance
 
-bench: $(STAMP)       ## requests a second against the floor, and growth
+bench: $(STAMP)       ## requests a second against the floor, and growth; a fetched chart against its slowest search
 	$(BIN)/python bench/hook_throughput.py
+	$(BIN)/python bench/fetch_latency.py
 
 mutants: $(STAMP)     ## mutation testing of the rules: which changes no test notices (takes an hour)
 	$(BIN)/python -m pip install --quiet 'mutmut >= 3.8, < 4'

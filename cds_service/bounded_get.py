@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -93,11 +93,11 @@ class HttpAnswer:
 
 
 class WorthRetrying(FhirTemporaryError):
-    """A failure that another attempt may mend, after `wait_seconds` if the server named a time."""
+    """Nothing came, or not all of it: another attempt may do better."""
 
-    def __init__(self, message: str, wait_seconds: float = 0) -> None:
-        super().__init__(message)
-        self.wait_seconds = wait_seconds
+
+class TookTooLong(FhirTemporaryError):
+    """The server was called and did not answer, or not all, in the time there was."""
 
 
 def send_nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -123,6 +123,22 @@ def get_once(
     """
     sent = {"headers": {"Accept": accept}, "auth": sign}
     return _call_once("GET", url, bounds, what, server, is_loopback, sent)
+
+
+@counted
+def post_search_once(
+    url: str,
+    bounds: Bounds,
+    what: str,
+    *,
+    form: Sequence[tuple[str, str]],
+    server: str,
+    is_loopback: bool,
+    sign: Sign,
+) -> HttpAnswer:
+    """The answer to a FHIR search whose parameters are sent as a form; else as `get_once`."""
+    sent = {"headers": {"Accept": "application/fhir+json"}, "auth": sign, "data": list(form)}
+    return _call_once("POST", url, bounds, what, server, is_loopback, sent)
 
 
 @counted
@@ -160,7 +176,15 @@ def _send(
             "network that this service may not call"
         ) from None
     except requests.Timeout:
-        raise FhirTemporaryError(f"{server} took too long for the {what}") from None
+        raise TookTooLong(f"{server} took too long for the {what}") from None
+    except requests.exceptions.SSLError as error:
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):  # urllib3 and requests keep the cause as text
+            raise FhirTemporaryError(
+                f"{server} could not be reached for the {what}: its certificate is not trusted"
+            ) from None
+        raise WorthRetrying(
+            f"{server} could not be reached for the {what}: no secure connection could be made"
+        ) from None
     except requests.ConnectionError:
         raise WorthRetrying(f"{server} could not be reached for the {what}") from None
     except urllib3.exceptions.ProtocolError:
@@ -175,7 +199,7 @@ def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
         if bounds.seconds_left <= 0:
-            raise FhirTemporaryError(f"{server} took too long for the {what}")
+            raise TookTooLong(f"{server} took too long for the {what}")
         if len(body) > bounds.largest_mib * 1024 * 1024:
             raise FhirFatalError(f"the answer to the {what} is larger than {bounds.largest_mib:g} MiB")
         if bounds.total is not None and not bounds.total.take(len(chunk)):

@@ -84,6 +84,14 @@ class FhirAccess:
             raise NotOffered(f"the granted scopes do not cover the {action} of {resource_type}")
         return client if is_required else client.until(self.optional_deadline)
 
+    def may_search(self, resource_type: str) -> bool:
+        """Whether the server may be searched for this by this request."""
+        try:
+            self.client_for(resource_type, by_id=False)
+        except FhirServerError:
+            return False
+        return True
+
     def _with_own_token(self, own: BackendService) -> tuple[FhirClient, tuple[str, ...]]:
         token = self._own_token
         if isinstance(token, FhirServerError):

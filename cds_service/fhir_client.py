@@ -1,5 +1,8 @@
 """HTTP to one FHIR server: reads and searches with all their pages, within one request's bounds.
 
+What may pass is tried again, after a pause that differs from call to call; a server that gives no answer again and
+again is left alone for a moment (`circuit_breaker`).
+
 Errors tell kind of request, status and issue code, never an address with a patient's id in it, an
 OperationOutcome's free text, or the token.
 """
@@ -7,17 +10,27 @@ OperationOutcome's free text, or the token.
 from __future__ import annotations
 
 import math
+import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 import requests
 
-from cds_service.bounded_get import Bounds, WorthRetrying, get_once
-from cds_service.errors import FhirFatalError, NotOffered
+from cds_service.bounded_get import (
+    Bounds,
+    HttpAnswer,
+    TookTooLong,
+    WorthRetrying,
+    get_once,
+    post_search_once,
+)
+from cds_service.circuit_breaker import CIRCUITS
+from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.search_results import Page, count_matches, describe_issues, error_of, read_page
 from cds_service.trd.record import Topic
@@ -25,10 +38,16 @@ from cds_service.trd.record import Topic
 PAGE_SIZE = 100  # larger pages are refused by some servers
 MAX_PAGES = 500
 MAX_RESPONSE_MIB = 64
-PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt
+PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt, give or take
+JITTER = 0.5  # of a pause: what failed together should not come back together
+LONGEST_URL = 1900  # characters: servers and what stands before them cut off, or refuse, from 2,000 on
 
-_WORTH_RETRYING = (429, 500, 502, 503, 504)
-_NOT_SUPPORTED = (400, 404, 405, 501)  # how servers answer a search of a type that they do not have
+_RETRIES = {429: 2, 500: 1, 502: 2, 503: 2, 504: 2}  # a 500 is more often a fault than a moment
+_NO_ANSWER = (502, 503, 504)  # of what stands before the server, or of one that is down
+_FAIR_SECONDS = 1.0  # who had less to answer in is not to be blamed
+_NOT_SUPPORTED = (404, 405, 501)  # how servers answer a search of a type that they do not have, beside 400
+
+Form = Sequence[tuple[str, str]]
 
 
 class FhirClient:
@@ -54,6 +73,12 @@ class FhirClient:
         self._max_pages = max_pages
         self._expires = expires
         self._when_refused = when_refused
+        self._circuit = CIRCUITS.of(base.url)
+
+    @property
+    def deadline(self) -> float:
+        """The moment of `time.monotonic()` after which nothing is begun."""
+        return self._bounds.deadline
 
     def __repr__(self) -> str:
         return f"FhirClient({self.base.url!r})"
@@ -87,14 +112,40 @@ class FhirClient:
             raise FhirFatalError(f"the FHIR server answered the {what} with another resource")
         return resource
 
+    def without_token(self, seconds: float, largest_mib: float) -> FhirClient:
+        """The same server, asked for what is open to all, within bounds of its own from now on."""
+        deadline = time.monotonic() + seconds
+        bounds = replace(self._bounds, deadline=deadline, largest_mib=largest_mib, total=None)
+        return FhirClient(self.base, None, bounds)
+
+    def metadata(self) -> dict[str, Any]:
+        """What the server says of itself; raises FhirServerError if that is no statement of capabilities."""
+        statement = self._get(f"{self.base.url}/metadata", "metadata")
+        if statement.get("resourceType") not in ("CapabilityStatement", "Conformance"):  # Conformance: DSTU2
+            raise FhirFatalError("the FHIR server answered the metadata with another resource")
+        return statement
+
     def search(self, query: str, topics: tuple[Topic, ...]) -> Page:
-        """All pages of a search such as `Condition?patient=7`, joined."""
+        """All pages of a search such as `Condition?patient=7`, joined.
+
+        The pages of some servers are gone after a while (410): then the search is made anew, once.
+        Raises SearchRefused or RuleBroken if the server does not take it so.
+        """
+        try:
+            return self._search_once(query, topics)
+        except PageGone:
+            return self._search_once(query, topics)
+
+    def _search_once(self, query: str, topics: tuple[Topic, ...]) -> Page:
         resource_type = query.partition("?")[0]
         what = f"{resource_type} search"
-        bundle = self._get(f"{self.base.url}/{query}&_count={PAGE_SIZE}", what)
+        bundle = self._first_page(query, what)
         try:
             return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
-        except NotOffered as refused:  # after a first page there is something, and a part of it is no whole
+        except (
+            NotOffered,
+            RuleBroken,
+        ) as refused:  # after a first page there is something, and a part of it is no whole
             raise FhirFatalError(str(refused)) from None
 
     def follow(self, first: Page, resource_type: str, topics: tuple[Topic, ...]) -> Page:
@@ -109,13 +160,24 @@ class FhirClient:
     def search_ids(self, resource_type: str, ids: Iterable[str], topics: tuple[Topic, ...]) -> Page:
         """Those resources with one of these ids that one search gives; it need not give all."""
         what = f"{resource_type} search"
-        bundle = self._get(f"{self.base.url}/{resource_type}?_id={','.join(ids)}&_count={PAGE_SIZE}", what)
+        bundle = self._first_page(f"{resource_type}?_id={','.join(ids)}", what)
         return _joined(self._follow_pages(read_page(bundle, f"{what} page 1", topics), what, topics))
+
+    def _first_page(self, query: str, what: str) -> dict[str, Any]:
+        """The first page of a search, by POST where the address would be too long for some servers."""
+        url = f"{self.base.url}/{query}&_count={PAGE_SIZE}"
+        if len(url) <= LONGEST_URL:
+            return self._get(url, what)
+        address, _, parameters = url.partition("?")
+        return self._get(f"{address}/_search", what, parse_qsl(parameters, keep_blank_values=True))
 
     def _follow_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> list[Page]:
         pages, seen, link = [first], set[str](), first.next_link
         while link is not None:
-            bundle = self._get(self._checked_link(link, seen, what), what)
+            try:
+                bundle = self._get(self._checked_link(link, seen, what), what)
+            except Gone as gone:
+                raise PageGone(str(gone)) from None
             pages.append(read_page(bundle, f"{what} page {len(pages) + 1}", topics))
             link = pages[-1].next_link
         return pages
@@ -135,21 +197,43 @@ class FhirClient:
         seen.add(url)
         return url
 
-    def _get(self, url: str, what: str) -> dict[str, Any]:
-        for pause in PAUSES_SECONDS:
+    def _get(self, url: str, what: str, form: Form | None = None) -> dict[str, Any]:
+        """The resource at `url`, or what a search by `form` gives. All attempts are one call to the circuit."""
+        self._circuit.require_closed(what)
+        has_fair_time = self._bounds.seconds_left >= _FAIR_SECONDS
+        try:
+            answer = self._try(url, what, form)
+        except WorthRetrying:
+            self._circuit.failed()
+            raise
+        except TookTooLong:
+            if has_fair_time:
+                self._circuit.failed()
+            raise
+        self._circuit.failed() if answer.status in _NO_ANSWER else self._circuit.answered()
+        return _read_reply(answer, what)
+
+    def _try(self, url: str, what: str, form: Form | None) -> HttpAnswer:
+        """The first answer that is not worth another attempt, or the last one that the time allows."""
+        for attempt, pause in enumerate(PAUSES_SECONDS):
+            wait = pause * random.uniform(1 - JITTER, 1 + JITTER)
             try:
-                return self._get_once(url, what)
-            except WorthRetrying as error:
-                wait = max(pause, error.wait_seconds)
+                answer = self._once(url, what, form)
+            except WorthRetrying:
                 if wait >= self._bounds.seconds_left:
                     raise
-                time.sleep(wait)
-        return self._get_once(url, what)
+            else:
+                wait = max(wait, _retry_after(answer.headers.get("Retry-After")))
+                if attempt >= _RETRIES.get(answer.status, 0) or wait >= self._bounds.seconds_left:
+                    return answer
+            time.sleep(wait)
+        return self._once(url, what, form)
 
-    def _get_once(self, url: str, what: str) -> dict[str, Any]:
+    def _once(self, url: str, what: str, form: Form | None) -> HttpAnswer:
         if self.token is not None and time.monotonic() >= self._expires:
             raise FhirFatalError(f"the access token ran out (expires_in) before the {what}")
-        answer = get_once(
+        call = get_once if form is None else partial(post_search_once, form=form)
+        answer = call(
             url,
             self._bounds,
             what,
@@ -159,13 +243,29 @@ class FhirClient:
         )
         if answer.status == 401:
             self._when_refused()
-        return _read_reply(answer.status, answer.headers, answer.body, what)
+        return answer
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Adds the token."""
         if self.token is not None:
             request.headers["Authorization"] = f"Bearer {self.token}"
         return request
+
+
+class SearchRefused(NotOffered):
+    """The server does not search this type in this way (400): it may in another."""
+
+
+class RuleBroken(FhirFatalError):
+    """What was asked is against a rule of the server's (422): asked in another way it may not be."""
+
+
+class Gone(FhirFatalError):
+    """The server had it once (410)."""
+
+
+class PageGone(FhirFatalError):
+    """A page after the first is not kept any longer (410): the search has to be made anew."""
 
 
 class AccessRefused(NotOffered):
@@ -180,20 +280,24 @@ def _joined(pages: list[Page]) -> Page:
     )
 
 
-def _read_reply(status: int, headers: Any, body: bytes, what: str) -> dict[str, Any]:
-    content = _parse(body)
+def _read_reply(answer: HttpAnswer, what: str) -> dict[str, Any]:
+    content, status = _parse(answer.body), answer.status
     if status == 200:
         return _resource(content, what)
     message = f"the FHIR server answered {status}{describe_issues(content)} to the {what}"
-    if status in _WORTH_RETRYING:
-        raise WorthRetrying(message, _retry_after(headers.get("Retry-After")))
-    if status in (401, 403):
-        raise AccessRefused(message)
     if 300 <= status < 400:
         message += "; redirects are not followed"
+    raise _error_of_status(status)(message)
+
+
+def _error_of_status(status: int) -> type[FhirServerError]:
+    if status in _RETRIES:
+        return FhirTemporaryError
+    if status in (401, 403):
+        return AccessRefused
     if status in _NOT_SUPPORTED:
-        raise NotOffered(message)
-    raise FhirFatalError(message)
+        return NotOffered
+    return {400: SearchRefused, 410: Gone, 422: RuleBroken}.get(status, FhirFatalError)
 
 
 def _parse(body: bytes) -> Any:

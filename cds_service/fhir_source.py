@@ -15,12 +15,15 @@ from typing import Any
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence, NotOffered
 from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
-from cds_service.fhir_client import AccessRefused, FhirClient
+from cds_service.fhir_client import AccessRefused, FhirClient, SearchRefused
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.hook_request import HookRequest, name_kind
+from cds_service.known_servers import SERVERS
+from cds_service.narrow_searches import search_as_wanted
 from cds_service.network import ANYWHERE
 from cds_service.referenced_medications import fetch_medications
 from cds_service.search_results import Page, count_matches, read_page, refuse_errors
+from cds_service.server_metadata import include_of
 from cds_service.trd.record import Topic, Unread
 
 _PATIENT_TOKEN = "{{context.patientId}}"
@@ -234,7 +237,7 @@ def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id
         need = item.need
         try:
             client = access.client_for(need.resource_type, by_id=need.is_read, is_required=need.is_required)
-            tasks[need.key] = partial(_fetch, client, item, patient_id)
+            tasks[need.key] = partial(_fetch, client, access, item, patient_id)
         except FhirServerError as problem:  # nobody to ask: no thread is needed to find that out
             results[need.key] = problem
     earlier = {item.need.key: access.optional_deadline for item in lacking if not item.need.is_required}
@@ -265,21 +268,40 @@ def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
     )
 
 
-def _fetch(client: FhirClient, item: _Lacking, patient_id: str) -> Page:
+def _fetch(client: FhirClient, access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
     need = item.need
     if need.is_read:
         resource = client.read(need.resource_type, patient_id)
         return Page((Entry(resource, None, f"{need.resource_type} read"),))
     if item.first is not None:
-        return _follow_or_search(client, need, item.first, patient_id)
-    return client.search(need.query(patient_id), need.topics)
+        return _follow_or_search(client, access, need, item.first, patient_id)
+    return _search(client, access, need, patient_id)
 
 
-def _follow_or_search(client: FhirClient, need: Need, first: Page, patient_id: str) -> Page:
+def _search(client: FhirClient, access: FhirAccess, need: Need, patient_id: str) -> Page:
+    """All of a need, with the Medications that come along where the server is known to send them."""
+    query, include = need.query(patient_id).partition("&_include=")[0], include_of(need.resource_type)
+    if include is not None and ("_include=" in need.template or _sends_along(client, access, include)):
+        try:
+            return client.search(f"{query}&_include={include}", need.topics)
+        except SearchRefused:
+            SERVERS.keep_includes(client.base.url, frozenset())
+    return search_as_wanted(client, query, need.topics, need.topics_of_all)
+
+
+def _sends_along(client: FhirClient, access: FhirAccess, include: str) -> bool:
+    """Whether the server is known to send the drugs of this type along, and may to this request."""
+    is_plain = SERVERS.way_of(client.base.url, include.partition(":")[0]) is None
+    return is_plain and SERVERS.may_include(client.base.url, include) and access.may_search("Medication")
+
+
+def _follow_or_search(
+    client: FhirClient, access: FhirAccess, need: Need, first: Page, patient_id: str
+) -> Page:
     """The pages after a prefetched one; its link may have expired or point elsewhere: then all anew."""
     try:
         return client.follow(first, need.resource_type, need.topics)
     except AccessRefused:
         raise
     except FhirFatalError:
-        return client.search(need.query(patient_id), need.topics)
+        return _search(client, access, need, patient_id)

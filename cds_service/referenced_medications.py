@@ -20,6 +20,7 @@ from cds_service.fhir_reading.references import references_to_drugs
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.search_results import Page
+from cds_service.server_metadata import learn_includes
 from cds_service.trd.record import Topic, Unread
 
 _IDS_A_SEARCH = 50
@@ -85,6 +86,8 @@ def _read_medications(wanted: tuple[str, ...], access: FhirAccess) -> dict[str, 
     """Each wanted Medication by its id, or the FhirServerError why it cannot be had."""
     known = MEDICATIONS.find(access.client, wanted)
     lacking = [i for i in wanted if i not in known]
+    if lacking and access.client is not None and access.may_search("Medication"):
+        learn_includes(access.client)
     searches = {
         str(first): partial(_search_medications, access, lacking[first : first + _IDS_A_SEARCH])
         for first in range(0, len(lacking), _IDS_A_SEARCH)

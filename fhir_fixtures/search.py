@@ -92,6 +92,7 @@ OF_TYPE: dict[str, dict[str, SearchParameter]] = {
         "intent": _token("intent"),
         "authoredon": _date("authoredOn"),
         "date": _date("dosageInstruction.timing.event"),
+        "-timing-boundsPeriod": _date("dosageInstruction.timing.repeat.boundsPeriod"),  # Oracle Health's own
     },
     "MedicationDispense": OF_A_MEDICATION_EVENT
     | {"whenhandedover": _date("whenHandedOver"), "whenprepared": _date("whenPrepared")},

@@ -78,7 +78,7 @@ class EmbeddedServer:
 
     def start(self, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listens on `host`, on a free port if `port` is 0. Raises OSError if it cannot."""
-        app = create_fhir_app(self.store, self.settings, self.requests.append)
+        app = self.create_app()
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Werkzeug ends the whole process when it cannot bind by itself.
         with socket.create_server((host, port), family=family) as listening:
@@ -89,6 +89,10 @@ class EmbeddedServer:
         self.base_url = f"http://{shown_host}:{self._server.port}{BASE_PATH}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
+
+    def create_app(self) -> Flask:
+        """What it serves; a server with manners of its own adds them here."""
+        return create_fhir_app(self.store, self.settings, self.requests.append)
 
     def stop(self) -> None:
         if self._server is None or self._thread is None:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from cds_service.circuit_breaker import CIRCUITS
+from cds_service.known_servers import SERVERS
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.parameters import Definition
 from tests import conformance_page
@@ -41,6 +43,13 @@ def data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         yield
+
+
+@pytest.fixture(autouse=True)
+def servers_are_strangers() -> None:
+    """What was learned of a server in one test says nothing of one on the same port in another."""
+    SERVERS.forget()
+    CIRCUITS.forget()
 
 
 @pytest.fixture(scope="session")

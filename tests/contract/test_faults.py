@@ -96,6 +96,8 @@ FAULTS: dict[str, Answer] = {
     "sends its total as other types": lambda _: Reply(
         searchset(medication_request(), total=1) | {"total": 9}
     ),
+    "refuses what is asked": lambda _: Reply(REFUSAL, 400),
+    "finds a rule broken": lambda _: Reply(REFUSAL, 422),
     "refuses the token": lambda _: Reply(REFUSAL, 401),
     "forbids": lambda _: Reply(REFUSAL, 403),
     "finds nothing there": lambda _: Reply(REFUSAL, 404),
@@ -187,6 +189,67 @@ def test_pages_without_end(serve: Serve, caplog: pytest.LogCaptureFixture, page:
     with StubServer(answer) as fhir:
         service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
         assert_412_in_time(service, fhir.base_url, caplog)
+
+
+def test_ten_thousand_pages(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    """So many that the time would not do; with enough of it, `fetch_pages` ends it (test_fetching.py)."""
+
+    def answer(asked: Asked) -> Reply:
+        number = int(asked.path.partition("page=")[2] or 1)
+        next_url = f"{fhir.base_url}/{asked.path.partition('?')[0]}?page={number + 1}"
+        found = searchset(condition(f"dx{number}", patient_id=PATIENT_ID))
+        return Reply(found if number == 10_000 else searchset(next_url=next_url) | {"entry": found["entry"]})
+
+    with StubServer(answer) as fhir:
+        service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
+        assert_412_in_time(service, fhir.base_url, caplog)
+
+
+@pytest.mark.parametrize("status", [401, 403, 410, 500, 503])
+@pytest.mark.parametrize("kind", ["Condition", "Procedure"])
+def test_a_fault_of_a_later_page_is_no_end_of_the_list(serve: Serve, kind: str, status: int) -> None:
+    """A token that expired between pages, pages that are gone, a server that broke down meanwhile."""
+
+    def answer(asked: Asked) -> Reply:
+        if not asked.path.startswith(kind):
+            return healthy(asked)
+        if "page=2" in asked.path:
+            return Reply(REFUSAL, status)
+        first = {"resourceType": kind, "id": "x1", "subject": {"reference": f"Patient/{PATIENT_ID}"}}
+        return Reply(searchset(first, next_url=f"{fhir.base_url}/{kind}?page=2"))
+
+    with StubServer(answer) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,)).post(request_to(fhir.base_url))
+        assert [path for path in fhir.paths if "page=2" in path]
+    assert f"answered {status}" in reply.text
+    assert TOKEN not in reply.text
+    if kind == "Condition":
+        assert reply.status_code == 412
+        assert "conditions: " in reply.text
+    else:
+        unread = reply.json()["extension"]["org.trd-cds.assessment"]["unread"]
+        assert "Procedure search" in {one["reference"] for one in unread}
+
+
+@pytest.mark.parametrize("kind", ["MedicationRequest", "Observation", "Condition"])
+def test_records_of_another_patient_are_not_used(serve: Serve, kind: str) -> None:
+    """A server that ignores what is searched by gives everybody's."""
+    others = {
+        "MedicationRequest": medication_request("rx9", patient_id="p9"),
+        "Observation": observation("ob9", patient_id="p9"),
+        "Condition": condition("dx9", patient_id="p9"),
+    }
+
+    def answer(asked: Asked) -> Reply:
+        return Reply(searchset(others[kind])) if asked.path.startswith(kind) else healthy(asked)
+
+    with StubServer(answer) as mixed, StubServer(healthy) as own:
+        service = serve(fhir_servers=(mixed.base_url, own.base_url))
+        replies = [service.post(request_to(fhir.base_url)).json() for fhir in (mixed, own)]
+    assessments = [reply["extension"]["org.trd-cds.assessment"] for reply in replies]
+    (unread,) = assessments[0].pop("unread")
+    assert "belongs to another patient" in unread["problem"]
+    assert assessments[0] == assessments[1]
 
 
 # --- what passes ------------------------------------------------------------------------------------------

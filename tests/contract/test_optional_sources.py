@@ -55,7 +55,7 @@ CHART = {
 }
 OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "exception"}]}
 NO_SUCH_TYPE = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "not-supported"}]}
-NOT_THERE = ("refuses the token", "forbids", "finds nothing there")
+NOT_THERE = ("refuses what is asked", "refuses the token", "forbids", "finds nothing there")
 
 
 def answering(kind: str, answer: Answer, **chart: list[Resource]) -> Answer:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -72,11 +73,82 @@ def test_a_useless_answer_is_asked_for_once_and_named(reply: Reply, error: type,
     assert_nothing_private(failed.value)
 
 
-@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_server_is_asked_again(status: int) -> None:
     with StubServer(lambda _: Reply(OUTCOME, status) if len(stub.asked) < 3 else Reply(searchset())) as stub:
         client(stub).search(QUERY, ())
     assert len(stub.asked) == 3
+
+
+def test_an_error_of_the_server_is_asked_again_once() -> None:
+    with StubServer(lambda _: Reply(OUTCOME, 500) if len(stub.asked) < 2 else Reply(searchset())) as stub:
+        client(stub).search(QUERY, ())
+        assert len(stub.asked) == 2
+    with (
+        StubServer(lambda _: Reply(OUTCOME, 500)) as broken,
+        pytest.raises(FhirTemporaryError, match="answered 500"),
+    ):
+        client(broken).search(QUERY, ())
+    assert len(broken.asked) == 2
+
+
+def test_a_wait_that_the_server_asks_for_is_kept() -> None:
+    times: list[float] = []
+
+    def answer(_: Asked) -> Reply:
+        times.append(time.monotonic())
+        return Reply(b"", 429, {"Retry-After": "1"}) if len(times) == 1 else Reply(searchset())
+
+    with StubServer(answer) as stub:
+        client(stub).search(QUERY, ())
+    assert times[1] - times[0] >= 1
+
+
+# --- pages that are gone ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gone_for", "searches"), [(1, 2), (2, 2)])
+def test_a_search_whose_pages_are_gone_is_made_anew_once(gone_for: int, searches: int) -> None:
+    refused: list[str] = []
+
+    def answer(asked: Asked) -> Reply:
+        if "page=2" not in asked.path:
+            return Reply(searchset(condition("dx1"), next_url=f"{stub.base_url}?page=2"))
+        if len(refused) < gone_for:
+            refused.append(asked.path)
+            return Reply(OUTCOME, 410)
+        return Reply(searchset(condition("dx2")))
+
+    with StubServer(answer) as stub:
+        if gone_for == 1:
+            found = client(stub).search(QUERY, ())
+            assert [entry.resource["id"] for entry in found.entries] == ["dx1", "dx2"]
+        else:
+            with pytest.raises(FhirFatalError, match="answered 410"):
+                client(stub).search(QUERY, ())
+    assert len([path for path in stub.paths if "page=2" not in path]) == searches
+
+
+# --- long addresses ---------------------------------------------------------------------------------------
+
+
+def test_a_search_with_a_long_address_is_posted_as_a_form() -> None:
+    ids = [f"{number:064d}" for number in range(50)]
+    with StubServer(lambda _: Reply(searchset())) as stub:
+        client(stub, token="marker").search_ids("Medication", ids, ())
+    (asked,) = stub.asked
+    assert (asked.method, asked.path) == ("POST", "Medication/_search")
+    assert asked.headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert asked.headers["Authorization"] == "Bearer marker"
+    assert dict(parse_qsl(asked.body.decode())) == {"_id": ",".join(ids), "_count": "100"}
+
+
+def test_a_search_with_a_short_address_is_a_get() -> None:
+    with StubServer(lambda _: Reply(searchset())) as stub:
+        client(stub).search_ids("Medication", ["m1", "m2"], ())
+    assert [(asked.method, asked.path) for asked in stub.asked] == [
+        ("GET", "Medication?_id=m1,m2&_count=100")
+    ]
 
 
 def test_a_server_that_stays_busy_is_left_after_three_attempts() -> None:
