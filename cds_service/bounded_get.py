@@ -127,10 +127,18 @@ def get_once(
 
 @counted
 def post_form_once(
-    url: str, bounds: Bounds, what: str, *, form: Mapping[str, str], server: str, is_loopback: bool
+    url: str,
+    bounds: Bounds,
+    what: str,
+    *,
+    form: Mapping[str, str],
+    server: str,
+    is_loopback: bool,
+    sign: Sign = send_nothing,
+    accept: str = "application/json",
 ) -> HttpAnswer:
-    """The JSON answer to a form that is sent once; raises as `get_once` does."""
-    sent = {"headers": {"Accept": "application/json"}, "auth": send_nothing, "data": dict(form)}
+    """The answer to a form that is sent once; raises as `get_once` does."""
+    sent = {"headers": {"Accept": accept}, "auth": sign, "data": dict(form)}
     return _call_once("POST", url, bounds, what, server, is_loopback, sent)
 
 
