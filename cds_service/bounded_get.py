@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache
@@ -126,19 +126,27 @@ def get_once(
 
 
 @counted
-def post_form_once(
+def post_search_once(
     url: str,
     bounds: Bounds,
     what: str,
     *,
-    form: Mapping[str, str],
+    form: Sequence[tuple[str, str]],
     server: str,
     is_loopback: bool,
-    sign: Sign = send_nothing,
-    accept: str = "application/json",
+    sign: Sign,
 ) -> HttpAnswer:
-    """The answer to a form that is sent once; raises as `get_once` does."""
-    sent = {"headers": {"Accept": accept}, "auth": sign, "data": dict(form)}
+    """The answer to a FHIR search whose parameters are sent as a form; else as `get_once`."""
+    sent = {"headers": {"Accept": "application/fhir+json"}, "auth": sign, "data": list(form)}
+    return _call_once("POST", url, bounds, what, server, is_loopback, sent)
+
+
+@counted
+def post_form_once(
+    url: str, bounds: Bounds, what: str, *, form: Mapping[str, str], server: str, is_loopback: bool
+) -> HttpAnswer:
+    """The JSON answer to a form that is sent once; raises as `get_once` does."""
+    sent = {"headers": {"Accept": "application/json"}, "auth": send_nothing, "data": dict(form)}
     return _call_once("POST", url, bounds, what, server, is_loopback, sent)
 
 

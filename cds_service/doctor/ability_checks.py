@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from cds_service.doctor.asking import Answer, Asker
+from cds_service.doctor.asking import Answer, Asker, shown
 from cds_service.doctor.results import Check, Outcome
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import read_link_below
@@ -119,20 +119,20 @@ _SET_BASE = (
 
 def _elsewhere(link: object, asker: Asker) -> str:
     """Where a link leads, without path and query: these name patients."""
-    try:
-        parts = urlsplit(link) if isinstance(link, str) else None
-        host, scheme = (parts.hostname or "", parts.scheme) if parts else ("", "")
-        port = f":{parts.port}" if parts and parts.port else ""
-    except ValueError:
-        host = scheme = port = ""
-    origin = f"{scheme}://{host}{port}"
-    if host in ("", asker.base.host) and (not parts or origin == f"{scheme}://{asker.base.host}"):
+    origin = _origin(link)
+    if origin in ("", replace(asker.base, segments=()).url):
         return "the link is not below the base address, so it is not followed"
-    return f"the link leads to {_plain(origin)}, not below the base address, so it is not followed"
+    return f"the link leads to {origin}, not below the base address, so it is not followed"
 
 
-def _plain(origin: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.:/\[\]-]", "?", origin)[:100]
+def _origin(link: object) -> str:
+    """Scheme, host and port of a link, empty if it has none."""
+    try:
+        parts = urlsplit(link if isinstance(link, str) else "")
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    return shown(f"{parts.scheme}://{parts.hostname}{port}") if parts.hostname else ""
 
 
 def _broken(said: str, to_do: str) -> Check:
@@ -232,8 +232,7 @@ def check_post(asker: Asker, patient_id: str) -> Check:
     which = ("post-search", "POST _search")
     if not patient_id:
         return Check(*which, Outcome.NOT_TRIED, "no patient to try it with")
-    form = {"patient": patient_id, "_count": "1"}
-    answer = asker.post("Observation/_search", form, "Observation search")
+    answer = asker.post_search("Observation", (("patient", patient_id), ("_count", "1")))
     try:
         count_matches((answer.page,), "Observation")
     except FhirServerError as error:

@@ -6,14 +6,15 @@ Calls go through `bounded_get`, as those of the service do: bounded in time and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import msgspec
 import requests
 
-from cds_service.bounded_get import Bounds, HttpAnswer, Sign, get_once, post_form_once, send_nothing
+from cds_service.bounded_get import Bounds, HttpAnswer, Sign, get_once, post_search_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirServerError
 from cds_service.fhir_address import FhirAddress
 from cds_service.fhir_client import MAX_RESPONSE_MIB
@@ -79,13 +80,11 @@ class Asker:
         sign = self._sign if with_token else send_nothing
         return _asked(lambda: get_once(url, self._bounds(), what, sign=sign, accept=accept, **self._named))
 
-    def post(self, path: str, form: Mapping[str, str], what: str) -> Answer:
-        url = f"{self.base.url}/{path}"
-        return _asked(
-            lambda: post_form_once(
-                url, self._bounds(), what, form=form, sign=self._sign, accept=FHIR_JSON, **self._named
-            )
-        )
+    def post_search(self, resource_type: str, parameters: Sequence[tuple[str, str]]) -> Answer:
+        """A search by POST."""
+        url, what = f"{self.base.url}/{resource_type}/_search", f"{resource_type} search"
+        call = partial(post_search_once, url, self._bounds(), what, form=parameters)
+        return _asked(lambda: call(sign=self._sign, **self._named))
 
     @property
     def _named(self) -> dict[str, Any]:
