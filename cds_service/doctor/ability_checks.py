@@ -198,7 +198,8 @@ def _check_include(asker: Asker, referrer: Referrer) -> Check:
         return Check(*_INCLUDE, Outcome.LIMITED, str(error), to_do, seconds=answer.seconds)
     if "Medication" not in types:
         return Check(*_INCLUDE, Outcome.LIMITED, "not heeded: none came along", to_do, seconds=answer.seconds)
-    return Check(*_INCLUDE, Outcome.WORKS, "Medications came along", seconds=answer.seconds)
+    to_do = "If the EHR's prefetch can do it too, TRD_CDS_PREFETCH_INCLUDE=true puts it into the template."
+    return Check(*_INCLUDE, Outcome.WORKS, "Medications came along", to_do, seconds=answer.seconds)
 
 
 def _check_by_ids(asker: Asker, medication_id: str) -> Check:

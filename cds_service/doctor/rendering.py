@@ -83,7 +83,9 @@ def _search_lines(search: SearchCheck) -> list[str]:
 
 
 def against_metadata(search: SearchCheck) -> str:
-    """Where the metadata says something else than the trial."""
+    """Where the metadata says something else than the trial of a search."""
+    if "?" not in search.query:
+        return ""
     works = search.entries is not None
     if search.is_declared is False and works:
         return "The metadata does not name it."

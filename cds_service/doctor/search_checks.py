@@ -85,6 +85,8 @@ def _refused(need: Need, answer: Answer, problem: str, metadata: Answer) -> Sear
 def _for_required(need: Need, answer: Answer) -> str:
     if answer.status in (401, 403):
         return f"Give a token (--token-file) with the scope {scope_of(need)}."
+    if need.is_read and answer.status in (404, 410):
+        return "Is there a patient with this id? If so, let the server answer the read."
     if answer.status == 0 or answer.status >= 500:
         return "See the server's own log; more time can be given by --seconds, to the service by TRD_CDS_FETCH_SECONDS."
     return f"Let the server answer {need.template} with FHIR JSON, or have the EHR prefetch it."

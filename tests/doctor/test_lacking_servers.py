@@ -82,6 +82,9 @@ def test_the_metadata_is_held_against_what_was_tried() -> None:
     declared = {search.check.id: search.is_declared for search in report.searches}
     assert declared == {key: key != "conditions" for key in ("patient", *REQUIRED, *OPTIONAL)}
     assert report.can_work
+    assert render(report, "text").count("The metadata does not name it.") == 1
+    refused = render(report_on_changed(refusing("Procedure")), "text")
+    assert refused.count("The metadata names it all the same.") == 1
 
 
 def test_a_server_that_does_not_heed_the_patient() -> None:
@@ -114,6 +117,14 @@ def test_another_patient_is_read() -> None:
     report = report_on_changed(edit=edit)
     assert check(report, "patient").said == "answered with another resource than the Patient"
     assert not report.can_work
+
+
+def test_a_patient_that_is_not_there() -> None:
+    with fixture_server() as url:
+        report = report_on(url, "nobody")
+    assert report.why_not[0] == "Patient read: answered 404 (not-found)"
+    assert check(report, "patient").to_do.startswith("Is there a patient with this id?")
+    assert "metadata names" not in render(report, "text")
 
 
 def test_a_read_in_place_of_a_search() -> None:
