@@ -12,6 +12,7 @@ import click
 
 from cds_service import __version__
 from cds_service.conform.command import conform
+from cds_service.doctor.command import doctor
 from cds_service.errors import (
     FhirServerError,
     InputError,
@@ -69,6 +70,7 @@ def commands() -> None:
 
 
 commands.add_command(conform)
+commands.add_command(doctor)
 
 DAY = click.DateTime(["%Y-%m-%d"])
 DEFINITIONS_DIR = click.option(
@@ -145,8 +147,9 @@ def assess(
     if fhir_server and not patient_ids:
         raise click.UsageError("--fhir-server needs --patient ID.")
     if fhir_server:
-        token = token_file.read().strip() if token_file else None
-        patients = _from_server(fhir_server, patient_ids, token, seconds)
+        from cds_service.token_file import read_token
+
+        patients = _from_server(fhir_server, patient_ids, read_token(token_file), seconds)
     else:
         patients = _from_files(files, patient_ids)
     today = on.date() if on else date.today()

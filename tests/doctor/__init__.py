@@ -1,0 +1,1 @@
+"""`trd-cds doctor`: what it finds out about FHIR servers that work, and about those that lack something."""

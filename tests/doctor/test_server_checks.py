@@ -1,0 +1,192 @@
+"""What a server says of itself: TLS, SMART configuration, software."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from cds_service.doctor.results import Outcome
+from cds_service.doctor.tls import check_tls
+from cds_service.errors import FhirServerError
+from cds_service.fhir_address import FhirAddress, read_address
+from tests.conform.checking import free_port
+from tests.contract.stub_server import Asked, Reply
+from tests.doctor.servers import changed_server, check, outcomes, report_on
+
+# --- TLS --------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def encrypted_server(folder: Path, days: int) -> Iterator[FhirAddress]:
+    """A server with a certificate for `localhost` of an authority of its own (`folder/server.pem`)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    (folder / "key.pem").write_bytes(private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "server.pem", folder / "key.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    try:
+        yield address(f"https://localhost:{server.server_port}/fhir")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def address(text: str) -> FhirAddress:
+    found = read_address(text)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("days", "outcome"), [(90, "works"), (14, "works"), (13, "limited")])
+def test_a_certificate_that_is_trusted(days: int, outcome: str, tmp_path: Path) -> None:
+    with encrypted_server(tmp_path, days) as base:
+        found = check_tls(base, 10, str(tmp_path / "server.pem"))
+    assert (found.outcome.value, found.said) == (
+        outcome,
+        f"TLSv1.3, certificate trusted, good for {days} more days",
+    )
+    assert found.to_do == ("Renew the certificate." if outcome == "limited" else "")
+    assert found.seconds is not None
+
+
+def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
+    with encrypted_server(tmp_path, 90) as base:
+        found = check_tls(base, 10)
+        with pytest.raises(FhirServerError, match=r"certificate is not trusted: .*REQUESTS_CA_BUNDLE"):
+            report_on(base.url, "p1")
+    assert found.outcome is Outcome.FAILS and found.is_required
+
+
+def test_a_certificate_of_the_past(tmp_path: Path) -> None:
+    with encrypted_server(tmp_path, -1) as base:
+        found = check_tls(base, 10, str(tmp_path / "server.pem"))
+    assert found.outcome is Outcome.FAILS and "expired" in found.said
+
+
+def test_authorities_in_a_directory(tmp_path: Path) -> None:
+    with encrypted_server(tmp_path, 90) as base:
+        (tmp_path / "empty").mkdir()
+        assert check_tls(base, 10, str(tmp_path / "empty")).outcome is Outcome.FAILS
+
+
+def test_no_handshake_can_be_made() -> None:
+    found = check_tls(address(f"https://127.0.0.1:{free_port()}/fhir"), 5)
+    assert found.outcome is Outcome.NOT_TRIED and "ConnectionRefusedError" in found.said
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome"), [("http://127.0.0.1/fhir", "works"), ("http://fhir.example.org/fhir", "limited")]
+)
+def test_plain_http(url: str, outcome: str) -> None:
+    assert check_tls(address(url), 5).outcome.value == outcome
+
+
+# --- SMART ------------------------------------------------------------------------------------------------
+
+SMART = {
+    "grant_types_supported": ["authorization_code", "client_credentials"],
+    "capabilities": ["launch-ehr", "client-confidential-asymmetric"],
+    "token_endpoint_auth_signing_alg_values_supported": ["RS384", "ES384"],
+}
+
+
+def smart_checks(**elements: Any) -> tuple[dict[str, str], Any]:
+    """Outcomes and report where the server's SMART configuration has these elements; None leaves one out."""
+
+    def change(asked: Asked) -> Reply | None:
+        if asked.path != ".well-known/smart-configuration":
+            return None
+        assert "Authorization" not in asked.headers
+        configuration = {"token_endpoint": server.base_url + "/token"} | SMART | elements
+        return Reply({name: value for name, value in configuration.items() if value is not None})
+
+    with changed_server(change, only=(1,)) as server:
+        report = report_on(server.base_url, token="a-token")
+    return outcomes(report), report
+
+
+def test_a_server_with_backend_services() -> None:
+    found, report = smart_checks()
+    tried = [found[id] for id in ("smart-configuration", "token-endpoint", "backend-services")]
+    assert tried == ["works", "works", "works"] and report.can_work
+
+
+@pytest.mark.parametrize(
+    ("elements", "lacking"),
+    [
+        ({"grant_types_supported": None}, "grant type client_credentials"),
+        ({"capabilities": ["launch-ehr"]}, "capability client-confidential-asymmetric"),
+        ({"token_endpoint_auth_signing_alg_values_supported": ["RS256"]}, "RS384 or ES384"),
+    ],
+)
+def test_a_server_without_backend_services(elements: dict[str, Any], lacking: str) -> None:
+    _, report = smart_checks(**elements)
+    found = check(report, "backend-services")
+    assert (found.outcome, found.said) == (Outcome.LIMITED, f"does not name {lacking}")
+    assert report.can_work
+
+
+def test_algorithms_need_not_be_told() -> None:
+    assert (
+        smart_checks(token_endpoint_auth_signing_alg_values_supported=None)[0]["backend-services"] == "works"
+    )
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "said"),
+    [
+        ("https://login.example.org/token", "https://login.example.org/token, on another host"),
+        ("http://login.example.org/token", "none that is a plain https address"),
+        (7, "none that is a plain https address"),
+        (None, "none that is a plain https address"),
+    ],
+)
+def test_token_endpoints_that_need_a_setting(endpoint: Any, said: str) -> None:
+    _, report = smart_checks(token_endpoint=endpoint)
+    found = check(report, "token-endpoint")
+    assert (found.outcome, found.said) == (Outcome.LIMITED, said) and "token_url" in found.to_do
+
+
+@pytest.mark.parametrize("content", [b"<html>", b"[]", {"resourceType": "OperationOutcome"}])
+def test_what_is_no_smart_configuration(content: Any) -> None:
+    def change(asked: Asked) -> Reply | None:
+        return Reply(content) if asked.path.startswith(".well-known/") else None
+
+    with changed_server(change, only=(1,)) as server:
+        found = check(report_on(server.base_url), "smart-configuration")
+    assert found.outcome is Outcome.LIMITED and "no SMART configuration" in found.said
