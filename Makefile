@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test postgresql test-image check fix conformance bench mutants clean
+.PHONY: demo test postgresql test-image test-hapi check fix conformance bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
@@ -22,6 +22,17 @@ postgresql:
 test-image: $(STAMP)  ## build the container image and start it; needs root, buildah and debootstrap
 	{ command -v buildah && command -v debootstrap; } >/dev/null || { apt-get update --quiet --quiet; apt-get install --yes --quiet --quiet buildah debootstrap >/dev/null; }
 	$(BIN)/python -m pytest tests/image
+
+HAPI := tests/hapi/target
+test-hapi: $(STAMP) $(HAPI)/classes/HapiForTests.class  ## the fixture patients on a real HAPI FHIR server; needs Maven and a JDK 17
+	$(BIN)/python -m pip install --quiet --editable '.[dev,servers]'
+	$(BIN)/python -m pytest tests/hapi
+
+$(HAPI)/classes/HapiForTests.class: tests/hapi/pom.xml tests/hapi/HapiForTests.java tests/hapi/logback.xml
+	mvn --quiet --batch-mode --file tests/hapi/pom.xml dependency:copy-dependencies -DoutputDirectory=target/lib
+	mkdir -p $(HAPI)/classes
+	cp tests/hapi/logback.xml $(HAPI)/classes/
+	javac -proc:none -d $(HAPI)/classes -cp '$(HAPI)/lib/*' tests/hapi/HapiForTests.java
 
 check: $(STAMP)       ## lint, format, types
 	$(BIN)/ruff check .

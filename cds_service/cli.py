@@ -460,12 +460,15 @@ def list_fixtures() -> None:
 
 @fixtures.command("load")
 @click.argument("url")
-def load_fixtures_into(url: str) -> None:
-    """Push the fixture patients into the FHIR R4 server at URL."""
-    from fhir_fixtures.loading import load_fixtures
+@click.option("--delete", is_flag=True, help="Take them off the server again, with all that belongs to them.")
+def load_fixtures_into(url: str, delete: bool) -> None:
+    """Push the fixture patients into the FHIR R4 server at URL. Doing it again changes nothing."""
+    from fhir_fixtures.loading import delete_fixtures, load_fixtures
 
-    loaded = load_fixtures(url)
-    click.echo(f"{len(loaded)} patients loaded into {url}")
+    if delete:
+        click.echo(f"{len(delete_fixtures(url))} patients taken off {url}")
+    else:
+        click.echo(f"{len(load_fixtures(url))} patients loaded into {url}")
 
 
 @fixtures.command("serve")

@@ -1,4 +1,4 @@
-"""Pushes the fixture patients into any FHIR R4 server.
+"""Pushes the fixture patients into any FHIR R4 server, and takes them back.
 
 Each patient goes as one transaction of updates, so that loading twice changes nothing; a server that takes
 no transactions gets the resources one by one, in an order in which every reference finds its target.
@@ -19,6 +19,7 @@ FHIR_JSON = "application/fhir+json"
 SECONDS_PER_REQUEST = 60
 MAY_HELP_TO_RETRY = (429, 502, 503, 504)
 NO_TRANSACTIONS_HERE = (400, 404, 405, 501)
+GONE = (204, 404, 410)
 REFERRED_TO_FIRST = ("Patient", "Medication", "Condition", "Observation")
 
 
@@ -31,6 +32,17 @@ def load_fixtures(
     """
     own_session = session or requests.Session()
     return [_load(vignette, base_url.rstrip("/"), own_session) for vignette in vignettes(only)]
+
+
+def delete_fixtures(
+    base_url: str, only: Iterable[int] | None = None, session: requests.Session | None = None
+) -> list[str]:
+    """Takes the fixture patients, with all that was loaded of them, off the server; returns their `Patient/id`s.
+
+    What is not there, or gone already, is no error. Raises FhirServerError as `load_fixtures` does.
+    """
+    own_session = session or requests.Session()
+    return [_delete(vignette, base_url.rstrip("/"), own_session) for vignette in vignettes(only)]
 
 
 def transaction_of(bundle: dict[str, Any]) -> dict[str, Any]:
@@ -59,7 +71,19 @@ def _load(vignette: Vignette, base_url: str, session: requests.Session) -> str:
     return f"Patient/{vignette.patient_id}"
 
 
-def _send(session: requests.Session, method: str, url: str, body: dict[str, Any]) -> requests.Response:
+def _delete(vignette: Vignette, base_url: str, session: requests.Session) -> str:
+    """One by one, in the reverse order: nothing is taken away that another one still refers to."""
+    for entry in reversed(transaction_of(vignette.bundle)["entry"]):
+        url = f"{base_url}/{entry['request']['url']}"
+        answer = _send(session, "DELETE", url)
+        if answer.status_code not in GONE:
+            _require_success(answer, url)
+    return f"Patient/{vignette.patient_id}"
+
+
+def _send(
+    session: requests.Session, method: str, url: str, body: dict[str, Any] | None = None
+) -> requests.Response:
     headers = {"Content-Type": FHIR_JSON, "Accept": FHIR_JSON}
     try:
         return session.request(

@@ -1,0 +1,151 @@
+"""One suite, three servers: whatever serves the fixture patients, the answers are those of their Bundles.
+
+`make test-hapi` builds HAPI and runs it; `TRD_CDS_HAPI_URL` runs the same against any HAPI that is up.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from cds_service import fhir_client
+from cds_service.errors import FhirServerError
+from cds_service.fhir_source import fetch_collected
+from cds_service.report import EXTENSION_KEY
+from cds_service.respond import assess_collected
+from cds_service.settings import Settings
+from fhir_fixtures import Vignette, vignettes
+from fhir_fixtures.loading import delete_fixtures, load_fixtures
+from tests.conftest import ON
+from tests.contract.conftest import RunningService, hook_request, running
+from tests.hapi.servers import SERVERS
+from tests.test_vignettes import assert_as_expected, collected_from
+
+each_vignette = pytest.mark.parametrize("vignette", vignettes(), ids=lambda vignette: vignette.name)
+EVIDENCE = ("MedicationRequest", "Observation", "Condition")
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def fhir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base address of a server with the fixture patients, which were loaded once."""
+    start: Any = SERVERS[request.param]
+    with start(tmp_path_factory.mktemp(request.param)) as url:
+        loaded = load_fixtures(url)
+        assert len(loaded) == 24
+        yield url
+        delete_fixtures(url)
+
+
+@pytest.fixture(scope="module")
+def service(fhir: str) -> Iterator[RunningService]:
+    with running(Settings(fhir_servers=(fhir,), fetch_seconds=60, quiet_days=0)) as started:
+        yield started
+
+
+# --- the answers ------------------------------------------------------------------------------------------
+
+
+@each_vignette
+def test_the_command_gives_the_expected_answer(fhir: str, vignette: Vignette) -> None:
+    command = [sys.executable, "-m", "cds_service", "assess", "--fhir-server", fhir]
+    command += ["--patient", vignette.patient_id, "--on", str(ON), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert_as_expected(json.loads(done.stdout), vignette)
+
+
+@each_vignette
+def test_the_hook_fetches_and_gives_the_expected_answer(
+    service: RunningService, fhir: str, vignette: Vignette
+) -> None:
+    reply = service.post(request_about(vignette, fhir)).json()
+    assert_as_expected(reply["extension"][EXTENSION_KEY], vignette)
+
+
+def request_about(vignette: Vignette, fhir: str) -> dict[str, Any]:
+    context = {"userId": "Practitioner/1", "patientId": vignette.patient_id}
+    return hook_request(context=context, prefetch=None, fhirServer=fhir)
+
+
+@each_vignette
+def test_small_pages_change_nothing(fhir: str, vignette: Vignette, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fhir_client, "PAGE_SIZE", 2)
+    fetched = fetch_collected(fhir, vignette.patient_id)
+    here = assess_collected(collected_from(vignette), "default-configurable", ON)
+    there = assess_collected(fetched, "default-configurable", ON)
+    assert there.verdict is here.verdict
+    assert [t.trial.name for t in there.trials] == [t.trial.name for t in here.trials]
+
+
+def test_medications_may_be_included(fhir: str) -> None:
+    """All patients once more, with `_include` in the search of prescriptions."""
+    with running(Settings(fhir_servers=(fhir,), fetch_seconds=60, prefetch_include=True)) as service:
+        for vignette in vignettes():
+            reply = service.post(request_about(vignette, fhir)).json()
+            assert (
+                reply["extension"][EXTENSION_KEY]["verdict"]
+                == vignette.expected["verdicts"]["default-configurable"]
+            ), vignette.name
+
+
+# --- what goes wrong --------------------------------------------------------------------------------------
+
+
+def test_a_patient_that_is_not_there_is_412(service: RunningService, fhir: str) -> None:
+    context = {"userId": "Practitioner/1", "patientId": "nobody-of-this-name"}
+    reply = service.post(hook_request(context=context, prefetch=None, fhirServer=fhir))
+    assert reply.status_code == 412
+    assert "patient" in reply.text
+
+
+def test_a_deleted_patient_is_an_error_and_no_empty_record(fhir: str) -> None:
+    patient = {"resourceType": "Patient", "id": "trd-to-be-deleted", "birthDate": "1980-01-01"}
+    assert requests.put(f"{fhir}/Patient/{patient['id']}", json=patient, timeout=60).ok
+    assert requests.delete(f"{fhir}/Patient/{patient['id']}", timeout=60).ok
+    with pytest.raises(FhirServerError):
+        fetch_collected(fhir, str(patient["id"]))
+
+
+# --- loading ----------------------------------------------------------------------------------------------
+
+
+def test_loading_again_changes_nothing(fhir: str) -> None:
+    before = {kind: number_of(fhir, kind) for kind in EVIDENCE}
+    load_fixtures(fhir, only=[1, 2])
+    assert {kind: number_of(fhir, kind) for kind in EVIDENCE} == before
+
+
+def test_what_was_loaded_can_be_taken_back(fhir: str) -> None:
+    (one,) = vignettes([24])
+    try:
+        delete_fixtures(fhir, only=[24])
+        with pytest.raises(FhirServerError):
+            fetch_collected(fhir, one.patient_id)
+        assert delete_fixtures(fhir, only=[24]) == [f"Patient/{one.patient_id}"]  # once more is no error
+    finally:
+        load_fixtures(fhir, only=[24])
+    assert fetch_collected(fhir, one.patient_id).entries
+
+
+def number_of(fhir: str, kind: str) -> int:
+    """How many there are of this type, whatever pages they come in."""
+    found, url = 0, f"{fhir}/{kind}?_count=50"
+    while url:
+        page = requests.get(url, headers={"Cache-Control": "no-cache"}, timeout=60).json()
+        found += len(page.get("entry", []))
+        url = next((link["url"] for link in page.get("link", ()) if link["relation"] == "next"), "")
+    return found
+
+
+def test_a_vignette_is_the_same_patient_on_each_server(fhir: str) -> None:
+    (one,) = vignettes([1])
+    fetched = assess_collected(fetch_collected(fhir, one.patient_id), "default-configurable", ON)
+    here = assess_collected(collected_from(one), "default-configurable", ON)
+    assert [r.text for r in fetched.reasons] == [r.text for r in here.reasons]
+    assert fetched.unread == here.unread == ()
