@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test postgresql test-image test-hapi check fix conformance bench mutants clean
+.PHONY: demo test postgresql test-image test-hapi hapi check fix conformance bench mutants clean
 
 demo: $(STAMP)        ## a card in the terminal, then a page that fires hooks
 	$(BIN)/trd-cds demo
@@ -24,9 +24,11 @@ test-image: $(STAMP)  ## build the container image and start it; needs root, bui
 	$(BIN)/python -m pytest tests/image
 
 HAPI := tests/hapi/target
-test-hapi: $(STAMP) $(HAPI)/classes/HapiForTests.class  ## the fixture patients on a real HAPI FHIR server; needs Maven and a JDK 17
+test-hapi: $(STAMP) $(if $(TRD_CDS_HAPI_URL),,hapi)  ## the fixture patients on a real HAPI FHIR server; needs Maven and a JDK 17
 	$(BIN)/python -m pip install --quiet --editable '.[dev,servers]'
 	$(BIN)/python -m pytest tests/hapi
+
+hapi: $(HAPI)/classes/HapiForTests.class
 
 $(HAPI)/classes/HapiForTests.class: tests/hapi/pom.xml tests/hapi/HapiForTests.java tests/hapi/logback.xml
 	mvn --quiet --batch-mode --file tests/hapi/pom.xml dependency:copy-dependencies -DoutputDirectory=target/lib

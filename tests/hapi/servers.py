@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import requests
@@ -60,7 +60,11 @@ def sekmet(folder: Path) -> Iterator[str]:
         yield url
 
 
-SERVERS: dict[str, Callable[[Path], object]] = {"embedded": embedded, "hapi": hapi, "sekmet": sekmet}
+SERVERS: dict[str, Callable[[Path], AbstractContextManager[str]]] = {
+    "embedded": embedded,
+    "hapi": hapi,
+    "sekmet": sekmet,
+}
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,18 +25,19 @@ from fhir_fixtures import Vignette, vignettes
 from fhir_fixtures.loading import delete_fixtures, load_fixtures
 from tests.conftest import ON
 from tests.contract.conftest import RunningService, hook_request, running
+from tests.hapi.manners import manners_of
 from tests.hapi.servers import SERVERS
 from tests.test_vignettes import assert_as_expected, collected_from
 
 each_vignette = pytest.mark.parametrize("vignette", vignettes(), ids=lambda vignette: vignette.name)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "fhir-servers.md"
 EVIDENCE = ("MedicationRequest", "Observation", "Condition")
 
 
 @pytest.fixture(scope="module", params=SERVERS)
 def fhir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The base address of a server with the fixture patients, which were loaded once."""
-    start: Any = SERVERS[request.param]
-    with start(tmp_path_factory.mktemp(request.param)) as url:
+    with SERVERS[request.param](tmp_path_factory.mktemp(request.param)) as url:
         loaded = load_fixtures(url)
         assert len(loaded) == 24
         yield url
@@ -149,3 +151,11 @@ def test_a_vignette_is_the_same_patient_on_each_server(fhir: str) -> None:
     here = assess_collected(collected_from(one), "default-configurable", ON)
     assert [r.text for r in fetched.reasons] == [r.text for r in here.reasons]
     assert fetched.unread == here.unread == ()
+
+
+def test_the_page_tells_how_this_server_behaves(fhir: str, request: pytest.FixtureRequest) -> None:
+    """`python -m tests.hapi.manners > docs/fhir-servers.md` writes it anew."""
+    name = request.node.callspec.params["fhir"]
+    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text("utf-8").splitlines() if line[:1] == "|"]
+    column = rows[0].index(name)
+    assert {row[0]: row[column] for row in rows[2:]} == manners_of(fhir)
