@@ -375,7 +375,7 @@ def test_stopping_finishes_many_fetching_calls_and_is_not_ready(
         calls = Calls(service.url, fetching(slow_fhir), 12)
         wait_until(lambda: patients_asked_for(slow_fhir) == 12)
         service.process.send_signal(signal.SIGTERM)
-        assert why_not_ready(kept, f"{service.base_url}/health/ready") in ("stopping", "closed")
+        wait_until(lambda: why_not_ready(kept, f"{service.base_url}/health/ready") in ("stopping", "closed"))
         slow_fhir.may_answer.set()
         assert calls.join() == [200] * 12
         assert service.process.wait(20) == 0
@@ -387,8 +387,7 @@ def why_not_ready(session: requests.Session, url: str) -> str:
         reply = session.get(url, timeout=20)
     except requests.ConnectionError:
         return "closed"
-    assert reply.status_code == 503
-    return str(reply.json()["why"])
+    return str(reply.json().get("why", ""))
 
 
 def test_a_worker_that_is_killed_leaves_its_counts_and_no_call_in_flight(
