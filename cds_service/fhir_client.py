@@ -18,7 +18,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-import msgspec
 import requests
 
 from cds_service.bounded_get import (
@@ -30,8 +29,9 @@ from cds_service.bounded_get import (
     post_search_once,
 )
 from cds_service.circuit_breaker import CIRCUITS
-from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered
+from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered, RequestError
 from cds_service.fhir_address import FhirAddress, read_link_below
+from cds_service.hook_request import parse_body
 from cds_service.search_results import Page, count_matches, describe_issues, error_of, read_page
 from cds_service.trd.record import Topic
 
@@ -153,6 +153,8 @@ class FhirClient:
         what = f"{resource_type} search"
         pages = self._follow_pages(first, what, topics)
         seen = count_matches(pages, resource_type)
+        if not seen and any(page.entries for page in pages):
+            raise FhirFatalError(f"the FHIR server answered the {what} with other resources")
         if first.total is not None and first.total > seen:
             raise FhirFatalError(f"the {what} holds {seen} entries of {first.total}")
         return _joined(pages)
@@ -167,15 +169,22 @@ class FhirClient:
         """The first page of a search, by POST where the address would be too long for some servers."""
         url = f"{self.base.url}/{query}&_count={PAGE_SIZE}"
         if len(url) <= LONGEST_URL:
-            return self._get(url, what)
+            return self._search_result(url, what)
         address, _, parameters = url.partition("?")
-        return self._get(f"{address}/_search", what, parse_qsl(parameters, keep_blank_values=True))
+        return self._search_result(f"{address}/_search", what, parse_qsl(parameters, keep_blank_values=True))
+
+    def _search_result(self, url: str, what: str, form: Form | None = None) -> dict[str, Any]:
+        """What came; a Bundle that says to be none of a search tells nothing of what was searched for."""
+        bundle = self._get(url, what, form)
+        if bundle.get("resourceType") == "Bundle" and bundle.get("type") not in (None, "searchset"):
+            raise FhirFatalError(f"the FHIR server answered the {what} with a Bundle that is no searchset")
+        return bundle
 
     def _follow_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> list[Page]:
         pages, seen, link = [first], set[str](), first.next_link
         while link is not None:
             try:
-                bundle = self._get(self._checked_link(link, seen, what), what)
+                bundle = self._search_result(self._checked_link(link, seen, what), what)
             except Gone as gone:
                 raise PageGone(str(gone)) from None
             pages.append(read_page(bundle, f"{what} page {len(pages) + 1}", topics))
@@ -302,8 +311,8 @@ def _error_of_status(status: int) -> type[FhirServerError]:
 
 def _parse(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError):
+        return parse_body(body)
+    except RequestError:
         return None
 
 

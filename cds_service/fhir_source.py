@@ -8,6 +8,7 @@ LOINC code under a local one: what a filter leaves out would look like "never me
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -27,6 +28,7 @@ from cds_service.server_metadata import include_of
 from cds_service.trd.record import Topic, Unread
 
 _PATIENT_TOKEN = "{{context.patientId}}"
+_PATIENT_REFERENCE = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
 _NOT_GIVEN: Any = object()
 _USERS_MIB = 1024  # read for one patient from a server that the user named
 
@@ -274,8 +276,26 @@ def _fetch(client: FhirClient, access: FhirAccess, item: _Lacking, patient_id: s
         resource = client.read(need.resource_type, patient_id)
         return Page((Entry(resource, None, f"{need.resource_type} read"),))
     if item.first is not None:
-        return _follow_or_search(client, access, need, item.first, patient_id)
-    return _search(client, access, need, patient_id)
+        page = _follow_or_search(client, access, need, item.first, patient_id)
+    else:
+        page = _search(client, access, need, patient_id)
+    return _doubted_if_of_others(page, need, patient_id)
+
+
+def _doubted_if_of_others(page: Page, need: Need, patient_id: str) -> Page:
+    """A server that sends records of other patients may not have searched by patient: then some may be lacking."""
+    if not any(_is_of_another(entry.resource, patient_id) for entry in page.entries):
+        return page
+    problem = "the FHIR server sent records of another patient too: it may not have searched by patient"
+    gap = Unread(f"{need.resource_type} search", problem, need.topics_of_all)
+    return replace(page, unread=(*page.unread, gap))
+
+
+def _is_of_another(resource: dict[str, Any], patient_id: str) -> bool:
+    about = resource.get("subject") or resource.get("patient")
+    reference = about.get("reference") if isinstance(about, dict) else None
+    named = _PATIENT_REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+    return named is not None and named[1] != patient_id
 
 
 def _search(client: FhirClient, access: FhirAccess, need: Need, patient_id: str) -> Page:

@@ -154,6 +154,6 @@ def _read_next(bundle: dict[str, Any]) -> object:
     if not isinstance(links, list):
         return ""
     for link in links:
-        if isinstance(link, dict) and link.get("relation") == "next":
+        if isinstance(link, dict) and str(link.get("relation")).lower() == "next":
             return link.get("url") or ""
     return None

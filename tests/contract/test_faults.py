@@ -88,6 +88,11 @@ FAULTS: dict[str, Answer] = {
     "sends invalid UTF-8": lambda _: Reply(b'{"resourceType": "Bundle\xff"}'),
     "sends an OperationOutcome with 200": lambda _: Reply(REFUSAL),
     "sends another type": lambda _: Reply({"resourceType": "Basic", "id": PATIENT_ID}),
+    "says one name twice in an object": lambda _: Reply(
+        b'{"resourceType": "Bundle", "entry": [1], "entry": []}'
+    ),
+    "sends records of another type": lambda _: Reply(searchset({"resourceType": "Basic", "id": "b1"})),
+    "sends a Bundle of another kind": lambda _: Reply({"resourceType": "Bundle", "type": "batch-response"}),
     "sends another patient": lambda _: Reply(patient("p2")),
     "sends a Bundle whose entry is an error": lambda _: Reply(
         searchset() | {"entry": [{"resource": REFUSAL}]}
@@ -232,8 +237,8 @@ def test_a_fault_of_a_later_page_is_no_end_of_the_list(serve: Serve, kind: str, 
 
 
 @pytest.mark.parametrize("kind", ["MedicationRequest", "Observation", "Condition"])
-def test_records_of_another_patient_are_not_used(serve: Serve, kind: str) -> None:
-    """A server that ignores what is searched by gives everybody's."""
+def test_records_of_another_patient_are_not_used_and_leave_doubt(serve: Serve, kind: str) -> None:
+    """A server that ignores what is searched by gives everybody's, and who knows whether all of this one's."""
     others = {
         "MedicationRequest": medication_request("rx9", patient_id="p9"),
         "Observation": observation("ob9", patient_id="p9"),
@@ -246,10 +251,30 @@ def test_records_of_another_patient_are_not_used(serve: Serve, kind: str) -> Non
     with StubServer(answer) as mixed, StubServer(healthy) as own:
         service = serve(fhir_servers=(mixed.base_url, own.base_url))
         replies = [service.post(request_to(fhir.base_url)).json() for fhir in (mixed, own)]
-    assessments = [reply["extension"]["org.trd-cds.assessment"] for reply in replies]
-    (unread,) = assessments[0].pop("unread")
-    assert "belongs to another patient" in unread["problem"]
-    assert assessments[0] == assessments[1]
+    doubted, healthy_one = (reply["extension"]["org.trd-cds.assessment"] for reply in replies)
+    problems = "; ".join(one["problem"] for one in doubted["unread"])
+    assert "belongs to another patient" in problems
+    assert "it may not have searched by patient" in problems
+    assert "trials" not in doubted | healthy_one
+    assert "unread" not in healthy_one
+    if kind == "MedicationRequest":
+        assert (doubted["verdict"], healthy_one["verdict"]) == ("indeterminate", "not-met")
+
+
+def test_the_link_to_the_next_page_is_found_however_it_is_written(serve: Serve) -> None:
+    def answer(asked: Asked) -> Reply:
+        if not asked.path.startswith("MedicationRequest"):
+            return healthy(asked)
+        if "page=2" in asked.path:
+            return Reply(searchset(medication_request("rx2", patient_id=PATIENT_ID)))
+        first = searchset(medication_request("rx1", patient_id=PATIENT_ID), total=None)
+        del first["total"]
+        return Reply(first | {"link": [{"relation": "NEXT", "url": "MedicationRequest?page=2"}]})
+
+    with StubServer(answer) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,)).post(request_to(fhir.base_url)).json()
+    orders = [trial["orders"] for trial in reply["extension"]["org.trd-cds.assessment"]["trials"]]
+    assert "MedicationRequest/rx2" in str(orders)
 
 
 # --- what passes ------------------------------------------------------------------------------------------
