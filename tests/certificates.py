@@ -12,8 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 
-def tls_for(folder: Path, name: str) -> tuple[ssl.SSLContext, list[str]]:
-    """A server's side of TLS with a certificate for `name`, and the names that clients asked for."""
+def tls_for(folder: Path, name: str, days: int = 1) -> tuple[ssl.SSLContext, list[str]]:
+    """A server's side of TLS, and the names that clients asked for.
+
+    Its certificate (`folder/server.pem`) is for `name`, good for so many days and an hour.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.UTC)
@@ -24,7 +27,7 @@ def tls_for(folder: Path, name: str) -> tuple[ssl.SSLContext, list[str]]:
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())

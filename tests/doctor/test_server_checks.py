@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cds_service.doctor.results import Outcome
 from cds_service.doctor.tls import check_tls
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import FhirAddress, read_address
+from tests.certificates import tls_for
 from tests.conform.checking import free_port
 from tests.contract.stub_server import Asked, Reply
 from tests.doctor.servers import changed_server, check, outcomes, report_on
@@ -31,26 +26,7 @@ from tests.doctor.servers import changed_server, check, outcomes, report_on
 @contextmanager
 def encrypted_server(folder: Path, days: int) -> Iterator[FhirAddress]:
     """A server with a certificate for `localhost` of an authority of its own (`folder/server.pem`)."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    (folder / "server.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
-    (folder / "key.pem").write_bytes(private)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(folder / "server.pem", folder / "key.pem")
+    context, _ = tls_for(folder, "localhost", days)
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Quiet)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
