@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from cds_service.conform import DEFAULT_ORIGIN
+from cds_service.report_file import write_report
 
 EXIT_RULES_FAILED = 1
 
@@ -90,7 +91,7 @@ def conform(
     if (jwk is None) != (issuer is None) or (jku is not None and jwk is None):
         raise click.UsageError("--jwk FILE and --issuer ISS go together; --jku URL goes with both.")
     report = examine(url, _options(on, jwk, issuer, jku, given))
-    _write(render(report, form, fail_on), output)
+    write_report(render(report, form, fail_on), output)
     if report.failed_at(fail_on):
         sys.exit(EXIT_RULES_FAILED)
 
@@ -112,13 +113,3 @@ def _options(
         fhir_public_url=given["fhir_server_public_url"],
         signer=read_signer(jwk, issuer, jku) if jwk and issuer else None,
     )
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None

@@ -11,6 +11,8 @@ from typing import Any
 
 import click
 
+from cds_service.report_file import write_report
+
 EXIT_CANNOT_WORK = 1
 
 REPORTS = ("text", "json", "html")
@@ -73,7 +75,7 @@ def doctor(
     )
     with _progress() as tell:
         report = examine(url, options, tell)
-    _write(render(report, form), output)
+    write_report(render(report, form), output)
     if not report.can_work:
         sys.exit(EXIT_CANNOT_WORK)
 
@@ -88,13 +90,3 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status("Examining the FHIR server") as status:
         yield lambda what: status.update(f"Examining the FHIR server: {what}")
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        click.echo(text)
-        return
-    try:
-        output.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output}: cannot be written: {error.strerror}") from None
