@@ -82,8 +82,8 @@ def _seconds(call: Callable[[], object]) -> float:
 
 def _chart(base_url: str, shares_token: bool) -> Callable[[], object]:
     """Fetches a whole chart; where the token is not shared, no Medication of an earlier chart is at hand."""
-    from cds_service.fhir_access import FhirPolicy
     from cds_service.fhir_address import read_address
+    from cds_service.fhir_server.access import FhirPolicy
     from cds_service.fhir_source import collect
     from cds_service.hook_request import HookRequest
 
@@ -107,10 +107,10 @@ def _chart(base_url: str, shares_token: bool) -> Callable[[], object]:
 
 def _single_search(base_url: str) -> Callable[[], object]:
     """The slowest search of a chart, by itself, through the same client."""
-    from cds_service.bounded_get import Bounds
     from cds_service.fhir_address import read_address
-    from cds_service.fhir_client import FhirClient
-    from cds_service.fhir_source import NEEDS
+    from cds_service.fhir_server.client import FhirClient
+    from cds_service.needs import NEEDS
+    from cds_service.outbound.bounded_get import Bounds
 
     base = read_address(base_url)
     assert base is not None

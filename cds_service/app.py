@@ -10,14 +10,14 @@ from datetime import date
 from flask import Flask
 
 from cards.suggestions import build_templates
-from cds_service.backend_services import open_backend_services
-from cds_service.bounded_get import Places
 from cds_service.errors import InputError, SettingsError
 from cds_service.feedback.memory import Memory
-from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.fhir_server.access import FhirPolicy
+from cds_service.fhir_server.backend_services import open_backend_services
 from cds_service.logs import open_log
-from cds_service.network import Network
+from cds_service.outbound.bounded_get import Places
+from cds_service.outbound.network import Network
 from cds_service.respond import assess_collected, reply
 from cds_service.security.gate import Gate, open_gate
 from cds_service.security.replay import UsedTokens

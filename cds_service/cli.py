@@ -202,7 +202,7 @@ def _with_names(patients: Iterable[Collected], address: str | None) -> Iterable[
     """What the terminology service at this address, if any, says of codes; kind, time and cache as set."""
     if not address:
         return patients
-    from cds_service.network import ANYWHERE
+    from cds_service.outbound.network import ANYWHERE
     from cds_service.settings import load_settings
     from cds_service.terminology import name_codes, open_terminology
 

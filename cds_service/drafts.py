@@ -13,12 +13,12 @@ from datetime import date
 from typing import Any
 
 from cds_service.errors import MissingEvidence, PayloadTooLarge
-from cds_service.fhir_access import FhirAccess
 from cds_service.fhir_reading.code_names import Code, KnownName
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.draft_orders import find_drafts, find_in, read_draft
+from cds_service.fhir_server.access import FhirAccess
+from cds_service.fhir_server.referenced_medications import fetch_medications
 from cds_service.hook_request import HookRequest
-from cds_service.referenced_medications import fetch_medications
 from cds_service.terminology import TerminologyClient, name_codes
 from cds_service.trd.record import Prescription, Unread
 

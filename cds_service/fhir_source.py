@@ -1,111 +1,30 @@
-"""What the rules need to know of a patient, what the prefetch gave of it, and the rest from the FHIR server.
-
-`NEEDS` is the one description: the published prefetch templates and our own queries derive from it.
-The queries name a patient and nothing else. A filter by category or code would be shorter, but real
-servers file PHQ-9 totals under `survey`, under `laboratory` or under nothing, and scales without a
-LOINC code under a local one: what a filter leaves out would look like "never measured".
-"""
+"""What is known of one patient: what the prefetch gave, and the rest from the FHIR server."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence, NotOffered
-from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
-from cds_service.fhir_client import AccessRefused, FhirClient, SearchRefused
 from cds_service.fhir_reading.collected import Collected, Entry
-from cds_service.hook_request import HookRequest, name_kind
-from cds_service.known_servers import SERVERS
-from cds_service.narrow_searches import search_as_wanted
-from cds_service.network import ANYWHERE
-from cds_service.referenced_medications import fetch_medications
-from cds_service.search_results import Page, count_matches, read_page, refuse_errors
-from cds_service.server_metadata import include_of
-from cds_service.trd.record import Topic, Unread
+from cds_service.fhir_server.access import FhirAccess, FhirPolicy, find_access, run_together
+from cds_service.fhir_server.client import AccessRefused, FhirClient, SearchRefused
+from cds_service.fhir_server.known_servers import SERVERS
+from cds_service.fhir_server.metadata import include_of
+from cds_service.fhir_server.narrow_searches import search_as_wanted
+from cds_service.fhir_server.referenced_medications import fetch_medications
+from cds_service.fhir_server.search_results import Page
+from cds_service.hook_request import HookRequest
+from cds_service.needs import NEEDS, Need, needs
+from cds_service.outbound.network import ANYWHERE
+from cds_service.prefetched import Lacking, read_prefetch
+from cds_service.trd.record import Unread
 
-_PATIENT_TOKEN = "{{context.patientId}}"
 _PATIENT_REFERENCE = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
-_NOT_GIVEN: Any = object()
 _USERS_MIB = 1024  # read for one patient from a server that the user named
-
-
-@dataclass(frozen=True)
-class Need:
-    """One prefetch key: its FHIR query, and which answers depend on it.
-
-    What is not required is read where it can be had: many servers have no such type, or do not show it.
-    """
-
-    key: str
-    template: str
-    topics: tuple[Topic, ...]
-    is_required: bool = True
-
-    @property
-    def resource_type(self) -> str:
-        return self.template.replace("/", "?").partition("?")[0]
-
-    @property
-    def topics_of_all(self) -> tuple[Topic, ...]:
-        """The questions that all of them together bear on: any number of records may be hidden."""
-        if self.resource_type == "MedicationDispense":
-            return (Topic.DRUGS, Topic.FILLS)
-        if Topic.SCORE in self.topics:
-            return (*self.topics, Topic.SCORES)
-        return (Topic.DRUGS,) if Topic.DRUG in self.topics else self.topics
-
-    @property
-    def is_read(self) -> bool:
-        return "?" not in self.template
-
-    def query(self, patient_id: str) -> str:
-        return self.template.replace(_PATIENT_TOKEN, patient_id)
-
-
-NEEDS = (
-    Need("patient", f"Patient/{_PATIENT_TOKEN}", (Topic.AGE,)),
-    Need("medications", f"MedicationRequest?patient={_PATIENT_TOKEN}", (Topic.DRUG,)),
-    Need("observations", f"Observation?patient={_PATIENT_TOKEN}", (Topic.SCORE, Topic.SAFETY)),
-    Need("conditions", f"Condition?patient={_PATIENT_TOKEN}", (Topic.DIAGNOSIS, Topic.SAFETY)),
-    Need("dispenses", f"MedicationDispense?patient={_PATIENT_TOKEN}", (Topic.DRUG,), is_required=False),
-    Need("statements", f"MedicationStatement?patient={_PATIENT_TOKEN}", (Topic.DRUG,), is_required=False),
-    Need(
-        "administrations",
-        f"MedicationAdministration?patient={_PATIENT_TOKEN}",
-        (Topic.DRUG,),
-        is_required=False,
-    ),
-    Need("procedures", f"Procedure?patient={_PATIENT_TOKEN}", (Topic.PROCEDURE,), is_required=False),
-    Need(
-        "questionnaires",
-        f"QuestionnaireResponse?patient={_PATIENT_TOKEN}",
-        (Topic.SCORE, Topic.SAFETY),
-        is_required=False,
-    ),
-    Need(
-        "adverseEvents",  # up to R4 there is no search parameter `patient`, and the subject may be no patient
-        f"AdverseEvent?subject=Patient/{_PATIENT_TOKEN}",
-        (Topic.REACTION,),
-        is_required=False,
-    ),
-    Need("allergies", f"AllergyIntolerance?patient={_PATIENT_TOKEN}", (Topic.REACTION,), is_required=False),
-    Need("requests", f"ServiceRequest?patient={_PATIENT_TOKEN}", (Topic.REQUEST,), is_required=False),
-)
-
-
-def needs(include_medications: bool = False) -> tuple[Need, ...]:
-    """What the rules need; with `_include` of Medications for sites whose clients and servers know it."""
-    if not include_medications:
-        return NEEDS
-    including = "&_include=MedicationRequest:medication"
-    return tuple(
-        replace(need, template=need.template + including) if need.key == "medications" else need
-        for need in NEEDS
-    )
 
 
 def collect(request: HookRequest, policy: FhirPolicy, access: FhirAccess | None = None) -> Collected:
@@ -113,7 +32,7 @@ def collect(request: HookRequest, policy: FhirPolicy, access: FhirAccess | None 
 
     Raises MissingEvidence if a required key cannot be had.
     """
-    found, lacking = _read_prefetch(request, needs(policy.include_medications))
+    found, lacking = read_prefetch(request, needs(policy.include_medications))
     access = access or find_access(request, policy)
     if lacking:
         found |= _fetch_lacking(lacking, access, request.patient_id)
@@ -140,7 +59,7 @@ def fetch_collected(
     )
     access = find_access(request, policy)
     try:
-        found = _fetch_lacking(tuple(_Lacking(need, is_offered=False) for need in NEEDS), access, patient_id)
+        found = _fetch_lacking(tuple(Lacking(need, is_offered=False) for need in NEEDS), access, patient_id)
     except MissingEvidence as missing:
         raise FhirServerError(str(missing)) from None
     return _join(found, access, request)
@@ -160,78 +79,10 @@ def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> C
     return Collected(request.patient_id, entries + medications, base_url, (*unread, *gaps), not_looked_at)
 
 
-# --- what the prefetch gave -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Lacking:
-    """A need that the prefetch did not satisfy, why, and the first page if there was one.
-
-    `is_offered` is False when the client did not prefetch it or was not let see it: then there may be none.
-    """
-
-    need: Need
-    reason: str = ""
-    first: Page | None = None
-    is_offered: bool = True
-
-    def in_words(self, problem: FhirServerError) -> str:
-        """Why the need stays unmet, `problem` being why it could not be fetched."""
-        return (
-            f"{self.need.key}: {self.reason}, and {problem}" if self.reason else f"{self.need.key}: {problem}"
-        )
-
-
-def _read_prefetch(
-    request: HookRequest, wanted: tuple[Need, ...]
-) -> tuple[dict[str, Page], tuple[_Lacking, ...]]:
-    found: dict[str, Page] = {}
-    lacking: list[_Lacking] = []
-    for need in wanted:
-        read = _read_prefetched(need, request.prefetch.get(need.key, _NOT_GIVEN), request.patient_id)
-        if isinstance(read, Page):
-            found[need.key] = read
-        else:
-            lacking.append(read)
-    return found, tuple(lacking)
-
-
-def _read_prefetched(need: Need, value: Any, patient_id: str) -> Page | _Lacking:
-    if value is _NOT_GIVEN:
-        return _Lacking(need, "it was not prefetched", is_offered=False)
-    if value is None:  # the client looked, and there is nothing
-        return Page(())
-    place = f"prefetch.{need.key}"
-    try:
-        page = _read_one(value, place, patient_id) if need.is_read else read_page(value, place, need.topics)
-    except FhirFatalError as error:
-        is_offered = not isinstance(error, NotOffered)
-        return _Lacking(need, f"the prefetch holds no usable result ({error})", is_offered=is_offered)
-    if page.next_link is not None:
-        return _Lacking(need, "the prefetch holds only the first page of several", page)
-    seen = count_matches((page,), need.resource_type)
-    if page.total is not None and page.total > seen:
-        return _Lacking(need, f"the prefetch holds {seen} entries of {page.total}")
-    return page
-
-
-def _read_one(value: Any, place: str, patient_id: str) -> Page:
-    """A prefetched Patient. Another person's, taken as "nothing known", would hide whose data came along."""
-    if not isinstance(value, dict):
-        raise FhirFatalError(f"expected a Patient, got {name_kind(value)}")
-    if value.get("resourceType") == "OperationOutcome":
-        refuse_errors(value)
-    if value.get("resourceType") != "Patient":
-        raise FhirFatalError("expected a Patient, got another resource or none")
-    if value.get("id") != patient_id:
-        raise FhirFatalError("expected the Patient of context.patientId, got another")
-    return Page((Entry(value, None, place),))
-
-
 # --- what has to be fetched -------------------------------------------------------------------------------
 
 
-def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
+def _fetch_lacking(lacking: tuple[Lacking, ...], access: FhirAccess, patient_id: str) -> dict[str, Page]:
     """Each lacking need, all fetched at the same time. Raises MissingEvidence naming the required ones that failed."""
     results: dict[str, Any] = {}
     tasks: dict[str, partial[Page]] = {}
@@ -256,7 +107,7 @@ def _fetch_lacking(lacking: tuple[_Lacking, ...], access: FhirAccess, patient_id
     return {key: page for key, page in pages.items() if page is not None}
 
 
-def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
+def _gap(item: Lacking, problem: FhirServerError) -> Page | None:
     """What is at hand of a need that is not required and could not be had.
 
     None where the server has no such type, or does not show it: then it was not looked at. Anything else
@@ -270,7 +121,7 @@ def _gap(item: _Lacking, problem: FhirServerError) -> Page | None:
     )
 
 
-def _fetch(client: FhirClient, access: FhirAccess, item: _Lacking, patient_id: str) -> Page:
+def _fetch(client: FhirClient, access: FhirAccess, item: Lacking, patient_id: str) -> Page:
     need = item.need
     if need.is_read:
         resource = client.read(need.resource_type, patient_id)

@@ -19,9 +19,9 @@ from cards.catalogue import cards_for
 from cards.intake import at_intake
 from cards.order_cards import order_cards
 from cds_service.drafts import DraftsOfInterest, find_drafts_of_interest
-from cds_service.fhir_access import FhirAccess, FhirPolicy, find_access
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected
+from cds_service.fhir_server.access import FhirAccess, FhirPolicy, find_access
 from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.report import EXTENSION_KEY, assessment_json, without_empty

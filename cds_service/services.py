@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import UnknownService
-from cds_service.fhir_source import needs
+from cds_service.needs import needs
 
 BALLOT_VERSION = (
     "STU3"  # what 3.0.0-ballot calls itself in discovery; strict clients of 2.x refuse the element

@@ -28,7 +28,7 @@ from pydantic_settings import (
 from cards.card import is_launch_address
 from cds_service.errors import SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
-from cds_service.network import LOOPBACK, IpNetwork
+from cds_service.outbound.network import LOOPBACK, IpNetwork
 
 PREFIX = "TRD_CDS_"
 CONFIG_VARIABLE = "TRD_CDS_CONFIG"

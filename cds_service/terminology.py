@@ -14,13 +14,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from cds_service.bounded_get import Bounds, get_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
-from cds_service.fhir_access import run_together
 from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_reading.code_names import Code, KnownName, codes_without_name
 from cds_service.fhir_reading.collected import Collected
-from cds_service.network import PUBLIC, Network
+from cds_service.fhir_server.access import run_together
+from cds_service.outbound.bounded_get import Bounds, get_once, send_nothing
+from cds_service.outbound.network import PUBLIC, Network
 from cds_service.terminology_cache import Answer, TerminologyCache, default_cache_file
 from cds_service.terminology_questions import FAILED_SECONDS, ask_fhir, ask_rxnav, may_be_sent
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from cds_service.circuit_breaker import CIRCUITS
-from cds_service.known_servers import SERVERS
+from cds_service.fhir_server.circuit_breaker import CIRCUITS
+from cds_service.fhir_server.known_servers import SERVERS
 from cds_service.tables.definitions import load_definitions
 from cds_service.trd.parameters import Definition
 from tests import conformance_page

@@ -10,9 +10,9 @@ import pytest
 import requests
 
 from cds_service.errors import MissingEvidence
-from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_address import read_address
 from cds_service.fhir_reading.collected import Collected, Entry
+from cds_service.fhir_server.access import FhirPolicy
 from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.report import assessment_json

@@ -13,12 +13,13 @@ import pytest
 import requests
 
 from cds_service.app import create_app
-from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_address import read_address
 from cds_service.fhir_reading import read_history
-from cds_service.fhir_source import NEEDS, collect
+from cds_service.fhir_server.access import FhirPolicy
+from cds_service.fhir_source import collect
 from cds_service.hook_request import HookRequest
 from cds_service.input_files import read_files
+from cds_service.needs import NEEDS
 from cds_service.report import EXTENSION_KEY, assessment_json
 from cds_service.respond import assess_collected
 from cds_service.settings import Settings

@@ -12,13 +12,13 @@ from cds_service.doctor.asking import Answer, Asker, shown
 from cds_service.doctor.results import Check, Outcome
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import read_link_below
-from cds_service.fhir_client import PAGE_SIZE
 from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_reading.references import references_to_drugs
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
-from cds_service.fhir_source import NEEDS, Need, needs
-from cds_service.search_results import Page, count_matches
+from cds_service.fhir_server.client import PAGE_SIZE
+from cds_service.fhir_server.search_results import Page, count_matches
+from cds_service.needs import NEEDS, Need, needs
 
 _MEDICATION = re.compile(r"(?:.*/)?Medication/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
 _NEED_BY_KEY = {need.key: need for need in NEEDS}

@@ -14,12 +14,19 @@ from typing import Any
 import msgspec
 import requests
 
-from cds_service.bounded_get import Bounds, HttpAnswer, Sign, get_once, post_search_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirServerError
 from cds_service.fhir_address import FhirAddress
-from cds_service.fhir_client import MAX_RESPONSE_MIB
-from cds_service.network import ANYWHERE
-from cds_service.search_results import Page, describe_issues, read_page
+from cds_service.fhir_server.client import MAX_RESPONSE_MIB
+from cds_service.fhir_server.search_results import Page, describe_issues, read_page
+from cds_service.outbound.bounded_get import (
+    Bounds,
+    HttpAnswer,
+    Sign,
+    get_once,
+    post_search_once,
+    send_nothing,
+)
+from cds_service.outbound.network import ANYWHERE
 
 FHIR_JSON = "application/fhir+json"
 _SERVER = "the FHIR server"

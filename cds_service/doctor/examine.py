@@ -33,7 +33,8 @@ from cds_service.doctor.tls import check_tls
 from cds_service.errors import FhirFatalError, FhirServerError, InputError
 from cds_service.fhir_address import FhirAddress, is_fhir_id, read_address
 from cds_service.fhir_reading.collected import Collected
-from cds_service.fhir_source import fetch_collected, needs
+from cds_service.fhir_source import fetch_collected
+from cds_service.needs import needs
 
 Tell = Callable[[str], None]
 

@@ -19,7 +19,7 @@ from cds_service.errors import FhirServerError
 from cds_service.fhir_reading import read_history
 from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_reading.resource_types import RESOURCE_TYPES
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from cds_service.respond import assess_history
 from cds_service.tables.definitions import DEFAULT_ID, load_definitions
 from cds_service.trd.answers import Answer

@@ -12,10 +12,10 @@ from cds_service.doctor.asking import Answer, Asker
 from cds_service.doctor.results import Check, Outcome, SearchCheck
 from cds_service.doctor.server_checks import is_declared
 from cds_service.errors import FhirServerError
-from cds_service.fhir_access import run_together
-from cds_service.fhir_client import PAGE_SIZE
-from cds_service.fhir_source import Need, needs
-from cds_service.search_results import Page, count_matches
+from cds_service.fhir_server.access import run_together
+from cds_service.fhir_server.client import PAGE_SIZE
+from cds_service.fhir_server.search_results import Page, count_matches
+from cds_service.needs import Need, needs
 
 _SLOW_SECONDS = 4.0  # half of the service's fetch_seconds unless set
 _PATIENT = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)

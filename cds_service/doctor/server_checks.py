@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cds_service.backend_services import is_encrypted
 from cds_service.doctor.asking import FHIR_JSON, Answer, Asker, shown
 from cds_service.doctor.results import Check, Outcome
 from cds_service.fhir_address import FhirAddress, read_address
+from cds_service.fhir_server.backend_services import is_encrypted
 
 _STATEMENTS = ("CapabilityStatement", "Conformance")  # the latter in DSTU2
 _JSON_TYPES = (FHIR_JSON, "application/json", "application/json+fhir")

@@ -10,7 +10,7 @@ from typing import Any
 
 from cds_service.errors import NotAuthenticated, SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
-from cds_service.network import Network
+from cds_service.outbound.network import Network
 from cds_service.security.callers import Caller
 from cds_service.security.key_sets import (
     LARGEST_SET_MIB,

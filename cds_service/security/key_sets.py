@@ -15,10 +15,10 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from cds_service.bounded_get import Bounds, get_once, send_nothing
 from cds_service.errors import FhirServerError, Overloaded
 from cds_service.fhir_address import read_address
-from cds_service.network import Network
+from cds_service.outbound.bounded_get import Bounds, get_once, send_nothing
+from cds_service.outbound.network import Network
 
 logger = logging.getLogger("cds_service.security")
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from flask import Response, g, request
 
-from cds_service.fetch_tally import FetchTally, start_tally
+from cds_service.outbound.fetch_tally import FetchTally, start_tally
 from cds_service.security.callers import ANYONE, Caller
 from cds_service.tracing import open_call_span
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from cds_service.feedback.memory import Memory
-from cds_service.fhir_access import FhirPolicy
+from cds_service.fhir_server.access import FhirPolicy
 from cds_service.security.gate import Gate
 from cds_service.services import Service
 from cds_service.settings import Settings

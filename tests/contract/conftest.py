@@ -16,7 +16,7 @@ import requests
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from cds_service.app import create_app
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from cds_service.settings import Settings
 
 ON = date(2026, 6, 30)

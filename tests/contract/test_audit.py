@@ -13,7 +13,7 @@ import pytest
 from fhir.resources.R4B.auditevent import AuditEvent
 
 from cds_service.errors import SettingsError
-from cds_service.fetch_tally import FetchTally
+from cds_service.outbound.fetch_tally import FetchTally
 from cds_service.security.callers import ANYONE, Caller
 from cds_service.web.audit import AuditFile, audit_event, open_audit
 from cds_service.web.call_facts import CallFacts

@@ -17,7 +17,7 @@ import requests
 
 from cds_service.app import announce_mode, create_app
 from cds_service.errors import SettingsError
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from cds_service.security.gate import SANDBOX
 from cds_service.settings import Client, Settings, find_problems
 from fhir_fixtures.builders import patient, searchset

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from cds_service.services import discovery
 from cds_service.settings import load_settings
 from fhir_fixtures import vignettes

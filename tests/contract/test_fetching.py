@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from fhir_fixtures.builders import condition, medication_request, observation, patient, searchset
 from tests.contract.conftest import EMPTY_PREFETCH, HOOK_PATH, Serve, authorization, hook_request
 from tests.contract.stub_server import Asked, Reply, StubServer

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.narrow_searches import known_codes, ways_of
+from cds_service.fhir_server.narrow_searches import known_codes, ways_of
 from fhir_fixtures.builders import condition, medication_request, observation, patient, searchset
 from tests.contract.conftest import Serve, authorization, hook_request
 from tests.contract.stub_server import Asked, Reply, StubServer

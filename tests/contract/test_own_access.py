@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from cds_service.errors import SettingsError
-from cds_service.fhir_access import FhirPolicy, find_access
 from cds_service.fhir_address import read_address
-from cds_service.fhir_source import NEEDS
+from cds_service.fhir_server.access import FhirPolicy, find_access
 from cds_service.hook_request import HookRequest
+from cds_service.needs import NEEDS
 from fhir_fixtures.builders import condition, medication_request, searchset
 from tests.contract.conftest import EMPTY_PREFETCH, RunningService, Serve, authorization, hook_request
 from tests.contract.stub_server import Asked, Reply, StubServer

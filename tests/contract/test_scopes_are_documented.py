@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text("utf-8")
 

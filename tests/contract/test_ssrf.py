@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cds_service import guarded_transport
+from cds_service.outbound import guarded_transport
 from cds_service.settings import Settings
 from fhir_fixtures.builders import condition, medication_request, observation, patient, searchset
 from tests.contract.conftest import EMPTY_PREFETCH, Serve, authorization, hook_request

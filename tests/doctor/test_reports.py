@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from cds_service.doctor.rendering import render
 from cds_service.doctor.results import Coding, Report
-from cds_service.fhir_source import NEEDS
+from cds_service.needs import NEEDS
 from fhir_fixtures import vignettes
 from tests.contract.stub_server import Reply, StubServer
 from tests.doctor.servers import fixture_server, refusing, report_on, report_on_changed

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from cds_service import fhir_client
 from cds_service.errors import FhirServerError
+from cds_service.fhir_server import client as fhir_client
 from cds_service.fhir_source import fetch_collected
 from cds_service.report import EXTENSION_KEY
 from cds_service.respond import assess_collected

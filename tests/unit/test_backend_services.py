@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from cds_service.backend_services import ASSERTION_TYPE, BackendService, open_backend_services
-from cds_service.bounded_get import Bounds
 from cds_service.errors import FhirFatalError, FhirTemporaryError, NotOffered, SettingsError
+from cds_service.fhir_server.backend_services import ASSERTION_TYPE, BackendService, open_backend_services
+from cds_service.outbound.bounded_get import Bounds
 from cds_service.settings import Settings
 from tests.contract.listener import Listener
 from tests.contract.stub_server import Asked, Reply, StubServer
@@ -84,7 +84,7 @@ def test_a_token_is_kept_until_shortly_before_it_runs_out(
         assert service.token(bounds()) is first
         assert 265 < first.until - time.monotonic() <= 270
         moment = first.until
-        monkeypatch.setattr("cds_service.backend_services.time.monotonic", lambda: moment)
+        monkeypatch.setattr("cds_service.fhir_server.backend_services.time.monotonic", lambda: moment)
         service.token(Bounds(moment + 5, 1))
         assert count_tokens(stub) == 2
 

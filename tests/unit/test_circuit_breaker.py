@@ -6,11 +6,11 @@ import time
 
 import pytest
 
-from cds_service.bounded_get import Bounds
-from cds_service.circuit_breaker import CIRCUITS, FAILURES, Circuit, Circuits
 from cds_service.errors import FhirServerError, FhirTemporaryError
 from cds_service.fhir_address import read_address
-from cds_service.fhir_client import FhirClient
+from cds_service.fhir_server.circuit_breaker import CIRCUITS, FAILURES, Circuit, Circuits
+from cds_service.fhir_server.client import FhirClient
+from cds_service.outbound.bounded_get import Bounds
 from fhir_fixtures.builders import searchset
 from tests.contract.stub_server import Asked, Reply, StubServer
 

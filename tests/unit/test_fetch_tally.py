@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pytest
 
 from cds_service.errors import FhirFatalError, FhirTemporaryError
-from cds_service.fetch_tally import NO_ANSWER, counted, outcome_of_status, start_tally
+from cds_service.outbound.fetch_tally import NO_ANSWER, counted, outcome_of_status, start_tally
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from cds_service.bounded_get import Bounds
 from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
 from cds_service.fhir_address import read_address
-from cds_service.fhir_client import FhirClient
+from cds_service.fhir_server.client import FhirClient
+from cds_service.outbound.bounded_get import Bounds
 from fhir_fixtures.builders import condition, patient, searchset
 from tests.contract.stub_server import Asked, Reply, StubServer
 

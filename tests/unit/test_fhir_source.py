@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from cds_service.bounded_get import Bounds
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence
-from cds_service.fhir_access import FhirPolicy
 from cds_service.fhir_address import FhirAddress, read_address
-from cds_service.fhir_client import FhirClient
 from cds_service.fhir_reading.collected import Collected
-from cds_service.fhir_source import NEEDS, collect, fetch_collected, needs
+from cds_service.fhir_server.access import FhirPolicy
+from cds_service.fhir_server.client import FhirClient
+from cds_service.fhir_server.referenced_medications import MedicationCache
+from cds_service.fhir_source import collect, fetch_collected
 from cds_service.hook_request import HookRequest
-from cds_service.referenced_medications import MedicationCache
+from cds_service.needs import NEEDS, needs
+from cds_service.outbound.bounded_get import Bounds
 from cds_service.trd.record import Topic
 from fhir_fixtures.builders import (
     adverse_event,

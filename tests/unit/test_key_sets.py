@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from cds_service.errors import FhirServerError, FhirTemporaryError, Overloaded
-from cds_service.network import LOOPBACK, Network
+from cds_service.outbound.network import LOOPBACK, Network
 from cds_service.security.key_sets import FetchedKeys, Keys, fetch_keys, read_key_set
 from tests.contract.signing import Signer, ec_signer, key_set, key_set_bytes, p256_signer, rsa_signer
 from tests.contract.stub_server import Asked, Reply, StubServer

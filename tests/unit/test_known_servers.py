@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cds_service.known_servers import KnownServers
-from cds_service.server_metadata import include_of, includes_of
+from cds_service.fhir_server.known_servers import KnownServers
+from cds_service.fhir_server.metadata import include_of, includes_of
 
 URL = "https://ehr.example.org/fhir"
 INCLUDE = "MedicationRequest:medication"

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from cds_service.bounded_get import Bounds, _session, get_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirTemporaryError
-from cds_service.network import ANYWHERE, LOOPBACK, PUBLIC, AddressRefused, Network
+from cds_service.outbound.bounded_get import Bounds, _session, get_once, send_nothing
+from cds_service.outbound.network import ANYWHERE, LOOPBACK, PUBLIC, AddressRefused, Network
 from tests.certificates import tls_for
 
 REFUSED = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cds_service.smart_scopes import may_read, may_search
+from cds_service.fhir_server.smart_scopes import may_read, may_search
 
 
 @pytest.mark.parametrize(

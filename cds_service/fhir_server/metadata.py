@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from cds_service.errors import FhirServerError
-from cds_service.fhir_client import FhirClient
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
-from cds_service.known_servers import SERVERS
+from cds_service.fhir_server.client import FhirClient
+from cds_service.fhir_server.known_servers import SERVERS
 
 _SECONDS = 10.0
 _LARGEST_MIB = 16.0

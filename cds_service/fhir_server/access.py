@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cds_service.bounded_get import Bounds, Places, TotalSize
 from cds_service.errors import FhirServerError, FhirTemporaryError, NotOffered, RequestError
 from cds_service.fhir_address import FhirAddress, read_address
-from cds_service.fhir_client import MAX_PAGES, MAX_RESPONSE_MIB, FhirClient
+from cds_service.fhir_server.client import MAX_PAGES, MAX_RESPONSE_MIB, FhirClient
+from cds_service.fhir_server.smart_scopes import may_read, may_search
 from cds_service.hook_request import HookRequest
-from cds_service.network import PUBLIC, Network
-from cds_service.smart_scopes import may_read, may_search
+from cds_service.outbound.bounded_get import Bounds, Places, TotalSize
+from cds_service.outbound.network import PUBLIC, Network
 
 if TYPE_CHECKING:
-    from cds_service.backend_services import BackendService
+    from cds_service.fhir_server.backend_services import BackendService
 
 _CALLS_AT_ONCE = 12  # more than there are needs: one that hangs must not keep another waiting
 _SHARE_OF_OPTIONAL = 0.75  # of the time: a search that is not required leaves some to read Medications

@@ -12,15 +12,15 @@ from functools import partial
 from typing import Any
 
 from cds_service.errors import FhirServerError
-from cds_service.fhir_access import FhirAccess, run_together
 from cds_service.fhir_address import is_fhir_id, read_address
-from cds_service.fhir_client import AccessRefused, FhirClient
 from cds_service.fhir_reading.collected import Entry
 from cds_service.fhir_reading.references import references_to_drugs
 from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
-from cds_service.search_results import Page
-from cds_service.server_metadata import learn_includes
+from cds_service.fhir_server.access import FhirAccess, run_together
+from cds_service.fhir_server.client import AccessRefused, FhirClient
+from cds_service.fhir_server.metadata import learn_includes
+from cds_service.fhir_server.search_results import Page
 from cds_service.trd.record import Topic, Unread
 
 _IDS_A_SEARCH = 50

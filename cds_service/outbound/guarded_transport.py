@@ -14,7 +14,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from cds_service.network import Network, SocketAddress
+from cds_service.outbound.network import Network, SocketAddress
 
 
 class GuardedAdapter(HTTPAdapter):

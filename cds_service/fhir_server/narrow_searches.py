@@ -12,11 +12,11 @@ from functools import lru_cache, partial
 from typing import Any
 
 from cds_service.errors import FhirServerError, NotOffered
-from cds_service.fhir_access import run_together
-from cds_service.fhir_client import AccessRefused, FhirClient, RuleBroken, SearchRefused
 from cds_service.fhir_reading.collected import Entry
-from cds_service.known_servers import SERVERS
-from cds_service.search_results import Page
+from cds_service.fhir_server.access import run_together
+from cds_service.fhir_server.client import AccessRefused, FhirClient, RuleBroken, SearchRefused
+from cds_service.fhir_server.known_servers import SERVERS
+from cds_service.fhir_server.search_results import Page
 from cds_service.tables.measurements import load_measurements
 from cds_service.tables.scales import load_scales
 from cds_service.tables.suicide_scales import load_suicide_scale_parts

@@ -20,7 +20,12 @@ from urllib.parse import parse_qsl, quote
 
 import requests
 
-from cds_service.bounded_get import (
+from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered, RequestError
+from cds_service.fhir_address import FhirAddress, read_link_below
+from cds_service.fhir_server.circuit_breaker import CIRCUITS
+from cds_service.fhir_server.search_results import Page, count_matches, describe_issues, error_of, read_page
+from cds_service.hook_request import parse_body
+from cds_service.outbound.bounded_get import (
     Bounds,
     HttpAnswer,
     TookTooLong,
@@ -28,11 +33,6 @@ from cds_service.bounded_get import (
     get_once,
     post_search_once,
 )
-from cds_service.circuit_breaker import CIRCUITS
-from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered, RequestError
-from cds_service.fhir_address import FhirAddress, read_link_below
-from cds_service.hook_request import parse_body
-from cds_service.search_results import Page, count_matches, describe_issues, error_of, read_page
 from cds_service.trd.record import Topic
 
 PAGE_SIZE = 100  # larger pages are refused by some servers

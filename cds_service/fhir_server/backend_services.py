@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from cds_service.bounded_get import Bounds, HttpAnswer, get_once, post_form_once, send_nothing
 from cds_service.errors import FhirFatalError, FhirTemporaryError, NotOffered, SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
+from cds_service.outbound.bounded_get import Bounds, HttpAnswer, get_once, post_form_once, send_nothing
 
 if TYPE_CHECKING:
     from cds_service.settings import BackendClient, Settings

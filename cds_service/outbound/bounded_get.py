@@ -19,9 +19,9 @@ import urllib3
 from requests.cookies import RequestsCookieJar
 
 from cds_service.errors import FhirFatalError, FhirTemporaryError
-from cds_service.fetch_tally import counted
-from cds_service.guarded_transport import GuardedAdapter
-from cds_service.network import PUBLIC, AddressRefused, Network
+from cds_service.outbound.fetch_tally import counted
+from cds_service.outbound.guarded_transport import GuardedAdapter
+from cds_service.outbound.network import PUBLIC, AddressRefused, Network
 
 _CHUNK_BYTES = 64 * 1024
 _SHORTEST_SECONDS = 0.001  # a time-out of 0 would mean none

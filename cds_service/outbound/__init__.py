@@ -1,0 +1,1 @@
+"""Calls that leave the service: how long, how large, where to, how many at once."""
