@@ -11,10 +11,8 @@ from cds_service.errors import FhirFatalError, FhirServerError, InputError, Miss
 from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_server.access import FhirAccess, FhirPolicy, find_access, run_together
-from cds_service.fhir_server.client import AccessRefused, FhirClient, SearchRefused
-from cds_service.fhir_server.known_servers import SERVERS
-from cds_service.fhir_server.metadata import include_of
-from cds_service.fhir_server.narrow_searches import search_as_wanted
+from cds_service.fhir_server.client import AccessRefused, FhirClient
+from cds_service.fhir_server.patient_search import search_patient
 from cds_service.fhir_server.referenced_medications import fetch_medications
 from cds_service.fhir_server.search_results import Page
 from cds_service.hook_request import HookRequest
@@ -129,7 +127,7 @@ def _fetch(client: FhirClient, access: FhirAccess, item: Lacking, patient_id: st
     if item.first is not None:
         page = _follow_or_search(client, access, need, item.first, patient_id)
     else:
-        page = _search(client, access, need, patient_id)
+        page = search_patient(client, access, need, patient_id)
     return _doubted_if_of_others(page, need, patient_id)
 
 
@@ -149,23 +147,6 @@ def _is_of_another(resource: dict[str, Any], patient_id: str) -> bool:
     return named is not None and named[1] != patient_id
 
 
-def _search(client: FhirClient, access: FhirAccess, need: Need, patient_id: str) -> Page:
-    """All of a need, with the Medications that come along where the server is known to send them."""
-    query, include = need.query(patient_id).partition("&_include=")[0], include_of(need.resource_type)
-    if include is not None and ("_include=" in need.template or _sends_along(client, access, include)):
-        try:
-            return client.search(f"{query}&_include={include}", need.topics)
-        except SearchRefused:
-            SERVERS.keep_includes(client.base.url, frozenset())
-    return search_as_wanted(client, query, need.topics, need.topics_of_all)
-
-
-def _sends_along(client: FhirClient, access: FhirAccess, include: str) -> bool:
-    """Whether the server is known to send the drugs of this type along, and may to this request."""
-    is_plain = SERVERS.way_of(client.base.url, include.partition(":")[0]) is None
-    return is_plain and SERVERS.may_include(client.base.url, include) and access.may_search("Medication")
-
-
 def _follow_or_search(
     client: FhirClient, access: FhirAccess, need: Need, first: Page, patient_id: str
 ) -> Page:
@@ -175,4 +156,4 @@ def _follow_or_search(
     except AccessRefused:
         raise
     except FhirFatalError:
-        return _search(client, access, need, patient_id)
+        return search_patient(client, access, need, patient_id)

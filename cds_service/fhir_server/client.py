@@ -23,6 +23,7 @@ import requests
 from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError, NotOffered, RequestError
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.fhir_server.circuit_breaker import CIRCUITS
+from cds_service.fhir_server.known_servers import SERVERS
 from cds_service.fhir_server.search_results import Page, count_matches, describe_issues, error_of, read_page
 from cds_service.hook_request import parse_body
 from cds_service.outbound.bounded_get import (
@@ -48,6 +49,12 @@ _FAIR_SECONDS = 1.0  # who had less to answer in is not to be blamed
 _NOT_SUPPORTED = (404, 405, 501)  # how servers answer a search of a type that they do not have, beside 400
 
 Form = Sequence[tuple[str, str]]
+GoesOn = Callable[[Sequence[Page]], bool]
+
+
+def to_the_end(_: Sequence[Page]) -> bool:
+    """A `GoesOn` that lets all pages be followed."""
+    return True
 
 
 class FhirClient:
@@ -125,33 +132,38 @@ class FhirClient:
             raise FhirFatalError("the FHIR server answered the metadata with another resource")
         return statement
 
-    def search(self, query: str, topics: tuple[Topic, ...]) -> Page:
-        """All pages of a search such as `Condition?patient=7`, joined.
+    def search(
+        self, query: str, topics: tuple[Topic, ...], *, is_counted: bool = True, goes_on: GoesOn = to_the_end
+    ) -> Page:
+        """All pages of a search such as `Condition?patient=7`, joined; without `_count` if not `is_counted`.
 
         The pages of some servers are gone after a while (410): then the search is made anew, once.
-        Raises SearchRefused or RuleBroken if the server does not take it so.
+        Raises SearchRefused or RuleBroken if the server does not take it so, and Stopped once `goes_on` says
+        of the pages so far that they need not be followed.
         """
         try:
-            return self._search_once(query, topics)
+            return self._search_once(query, topics, is_counted, goes_on)
         except PageGone:
-            return self._search_once(query, topics)
+            return self._search_once(query, topics, is_counted, goes_on)
 
-    def _search_once(self, query: str, topics: tuple[Topic, ...]) -> Page:
+    def _search_once(self, query: str, topics: tuple[Topic, ...], is_counted: bool, goes_on: GoesOn) -> Page:
         resource_type = query.partition("?")[0]
         what = f"{resource_type} search"
-        bundle = self._first_page(query, what)
+        bundle = self._first_page(query, what, is_counted)
         try:
-            return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics)
+            return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics, goes_on)
         except (
             NotOffered,
             RuleBroken,
         ) as refused:  # after a first page there is something, and a part of it is no whole
             raise FhirFatalError(str(refused)) from None
 
-    def follow(self, first: Page, resource_type: str, topics: tuple[Topic, ...]) -> Page:
+    def follow(
+        self, first: Page, resource_type: str, topics: tuple[Topic, ...], goes_on: GoesOn = to_the_end
+    ) -> Page:
         """`first` and all pages after it, joined; raises FhirFatalError if that is not the whole result."""
         what = f"{resource_type} search"
-        pages = self._follow_pages(first, what, topics)
+        pages = self._follow_pages(first, what, topics, goes_on)
         seen = count_matches(pages, resource_type)
         if not seen and any(page.entries for page in pages):
             raise FhirFatalError(f"the FHIR server answered the {what} with other resources")
@@ -162,12 +174,13 @@ class FhirClient:
     def search_ids(self, resource_type: str, ids: Iterable[str], topics: tuple[Topic, ...]) -> Page:
         """Those resources with one of these ids that one search gives; it need not give all."""
         what = f"{resource_type} search"
-        bundle = self._first_page(f"{resource_type}?_id={','.join(ids)}", what)
+        is_counted = SERVERS.takes_counts(self.base.url) is not False
+        bundle = self._first_page(f"{resource_type}?_id={','.join(ids)}", what, is_counted)
         return _joined(self._follow_pages(read_page(bundle, f"{what} page 1", topics), what, topics))
 
-    def _first_page(self, query: str, what: str) -> dict[str, Any]:
+    def _first_page(self, query: str, what: str, is_counted: bool) -> dict[str, Any]:
         """The first page of a search, by POST where the address would be too long for some servers."""
-        url = f"{self.base.url}/{query}&_count={PAGE_SIZE}"
+        url = f"{self.base.url}/{query}" + (f"&_count={PAGE_SIZE}" if is_counted else "")
         if len(url) <= LONGEST_URL:
             return self._search_result(url, what)
         address, _, parameters = url.partition("?")
@@ -180,9 +193,13 @@ class FhirClient:
             raise FhirFatalError(f"the FHIR server answered the {what} with a Bundle that is no searchset")
         return bundle
 
-    def _follow_pages(self, first: Page, what: str, topics: tuple[Topic, ...]) -> list[Page]:
+    def _follow_pages(
+        self, first: Page, what: str, topics: tuple[Topic, ...], goes_on: GoesOn = to_the_end
+    ) -> list[Page]:
         pages, seen, link = [first], set[str](), first.next_link
         while link is not None:
+            if not goes_on(pages):
+                raise Stopped(_joined(pages))
             try:
                 bundle = self._search_result(self._checked_link(link, seen, what), what)
             except Gone as gone:
@@ -277,8 +294,34 @@ class PageGone(FhirFatalError):
     """A page after the first is not kept any longer (410): the search has to be made anew."""
 
 
+class Stopped(Exception):
+    """There are more pages than the caller wants to follow. `page` is what was read of them."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self.page = page
+
+
+class ServerFailed(FhirTemporaryError):
+    """The server has an error (500): what was asked may be what it cannot do."""
+
+
 class AccessRefused(NotOffered):
-    """The server does not let this request see the data (401, 403): asking in another way would not help."""
+    """The server does not let this request see the data (403): asking in another way would not help."""
+
+
+class TokenRefused(AccessRefused):
+    """The server does not take the token, or wants one (401)."""
+
+
+_ERRORS: dict[int, type[FhirServerError]] = {
+    400: SearchRefused,
+    401: TokenRefused,
+    403: AccessRefused,
+    410: Gone,
+    422: RuleBroken,
+    500: ServerFailed,
+}
 
 
 def _joined(pages: list[Page]) -> Page:
@@ -300,13 +343,9 @@ def _read_reply(answer: HttpAnswer, what: str) -> dict[str, Any]:
 
 
 def _error_of_status(status: int) -> type[FhirServerError]:
-    if status in _RETRIES:
-        return FhirTemporaryError
-    if status in (401, 403):
-        return AccessRefused
     if status in _NOT_SUPPORTED:
         return NotOffered
-    return {400: SearchRefused, 410: Gone, 422: RuleBroken}.get(status, FhirFatalError)
+    return _ERRORS.get(status, FhirTemporaryError if status in _RETRIES else FhirFatalError)
 
 
 def _parse(body: bytes) -> Any:

@@ -13,20 +13,20 @@ from dataclasses import dataclass, field
 
 _SERVERS = 256
 _SECONDS = 600.0
-_TIMES_BEFORE_ASKING = 2
 
 
 @dataclass
 class _Manners:
     """Of one server, until a moment of `time.monotonic()`.
 
-    `includes` is empty while its metadata was not read, `times_read` how often Medications had to be read apart.
+    `includes` tells which it knows, as far as that is known; `was_asked` whether its metadata was read.
     """
 
     until: float
     ways: dict[str, int] = field(default_factory=dict)
-    includes: frozenset[str] = frozenset()
-    times_read: int = 0
+    includes: dict[str, bool] = field(default_factory=dict)
+    takes_counts: bool | None = None
+    was_asked: bool = False
 
 
 class KnownServers:
@@ -50,24 +50,30 @@ class KnownServers:
             if way is not None:
                 ways[resource_type] = way
 
-    def may_include(self, base_url: str, include: str) -> bool:
-        """Whether the server's metadata says that it knows this `_include`."""
+    def knows_include(self, base_url: str, include: str) -> bool | None:
+        """Whether the server knows this `_include`; None if that is not known."""
         with self._lock:
-            return include in self._manners(base_url).includes
+            return self._manners(base_url).includes.get(include)
 
-    def keep_includes(self, base_url: str, includes: frozenset[str]) -> None:
+    def keep_include(self, base_url: str, include: str, is_known: bool) -> None:
         with self._lock:
-            self._manners(base_url).includes = includes
+            self._manners(base_url).includes[include] = is_known
+
+    def takes_counts(self, base_url: str) -> bool | None:
+        """Whether the server lets a search say how large its pages are to be (`_count`); None if that is not known."""
+        with self._lock:
+            return self._manners(base_url).takes_counts
+
+    def keep_takes_counts(self, base_url: str, takes_counts: bool) -> None:
+        with self._lock:
+            self._manners(base_url).takes_counts = takes_counts
 
     def is_to_be_asked(self, base_url: str) -> bool:
-        """Whether the caller, who had to read Medications by themselves, is to read the metadata now.
-
-        True for one caller in a server's time, the second: one chart is no reason.
-        """
+        """Whether the caller is to read the server's metadata now: True for one caller in a server's time."""
         with self._lock:
             manners = self._manners(base_url)
-            manners.times_read += 1
-            return manners.times_read == _TIMES_BEFORE_ASKING
+            was_asked, manners.was_asked = manners.was_asked, True
+            return not was_asked
 
     def forget(self) -> None:
         with self._lock:

@@ -1,7 +1,7 @@
 """Reads a server's metadata beside the work, where that pays: whether it sends Medications along with orders.
 
-Nobody waits for it and nothing depends on it: without it Medications are read after the orders, as they are when a
-server says one thing and does another.
+Nobody waits for it and nothing depends on it: without it the server is asked for them and may refuse or pass over it,
+and Medications that did not come along are read after the orders.
 """
 
 from __future__ import annotations
@@ -20,28 +20,29 @@ _LARGEST_MIB = 16.0
 
 
 def learn_includes(client: FhirClient) -> None:
-    """Has the metadata read if this server's orders have referred to Medications before. Returns at once."""
+    """Has the metadata read, unless it was lately. Returns at once."""
     if SERVERS.is_to_be_asked(client.base.url):
         asking = client.without_token(_SECONDS, _LARGEST_MIB)
         threading.Thread(target=_learn, args=(asking,), daemon=True).start()
 
 
-def includes_of(statement: dict[str, Any]) -> frozenset[str]:
-    """The includes of Medications that this statement of capabilities names, such as `MedicationRequest:medication`."""
-    rests = statement.get("rest")
+def includes_of(statement: dict[str, Any]) -> dict[str, bool]:
+    """By include of Medications, such as `MedicationRequest:medication`, whether this statement names it.
+
+    A type of which it names no includes at all is left out: many servers do not list what they know.
+    """
     resources = [
         resource
-        for rest in _dicts(rests)
+        for rest in _dicts(statement.get("rest"))
         if rest.get("mode") == "server"
         for resource in _dicts(rest.get("resource"))
     ]
-    return frozenset(
-        wanted
-        for resource in resources
-        if (wanted := include_of(resource.get("type"))) is not None
-        and isinstance(resource.get("searchInclude"), list)
-        and not {wanted, "*"}.isdisjoint(one for one in resource["searchInclude"] if isinstance(one, str))
-    )
+    named = ((include_of(resource.get("type")), resource.get("searchInclude")) for resource in resources)
+    return {
+        wanted: not {wanted, "*"}.isdisjoint(one for one in includes if isinstance(one, str))
+        for wanted, includes in named
+        if wanted is not None and isinstance(includes, list) and includes
+    }
 
 
 def include_of(resource_type: object) -> str | None:
@@ -56,4 +57,5 @@ def _dicts(value: object) -> list[dict[str, Any]]:
 
 def _learn(client: FhirClient) -> None:
     with suppress(FhirServerError):  # it is done without
-        SERVERS.keep_includes(client.base.url, includes_of(client.metadata()))
+        for include, is_known in includes_of(client.metadata()).items():
+            SERVERS.keep_include(client.base.url, include, is_known)

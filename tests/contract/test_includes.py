@@ -1,4 +1,4 @@
-"""Medications come along with the orders where the server is known to send them, and are read apart elsewhere."""
+"""Medications come along with the orders where the server sends them, and are read apart elsewhere."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def ask(serve: Serve, fhir: StubServer, times: int, **granted: Any) -> list[Any]
 
 
 def wait_for_metadata(fhir: StubServer, number: int) -> None:
-    until = time.monotonic() + (3 if number == 1 else 0)
+    until = time.monotonic() + (1 if number == 0 and medication_searches(fhir) else 0)
     while time.monotonic() < until and "metadata" not in fhir.paths:
         time.sleep(0.02)
     time.sleep(0.1)
@@ -78,17 +78,79 @@ def orders(fhir: StubServer) -> list[bool]:
     return [INCLUDE in path for path in fhir.paths if path.startswith("MedicationRequest")]
 
 
-def test_what_the_metadata_says_is_used_from_the_third_chart_on(serve: Serve) -> None:
-    with StubServer(answering(Reply(STATEMENT))) as fhir:
-        replies = ask(serve, fhir, 4)
-        assert orders(fhir) == [False, False, True, True]
+NO_INCLUDE = {
+    **STATEMENT,
+    "rest": [
+        {
+            "mode": "server",
+            "resource": [
+                {"type": "MedicationRequest", "searchInclude": ["MedicationRequest:encounter"]},
+            ],
+        }
+    ],
+}
+
+
+def medication_searches(fhir: StubServer) -> int:
+    return len([path for path in fhir.paths if path.startswith("Medication?")])
+
+
+def test_they_come_along_from_the_first_chart_on(serve: Serve) -> None:
+    with StubServer(answering()) as fhir:
+        replies = ask(serve, fhir, 2)
+        assert orders(fhir) == [True, True]
+        assert medication_searches(fhir) == 0
+        assert "metadata" not in fhir.paths
+    answers = [reply.json()["extension"]["org.trd-cds.assessment"] for reply in replies]
+    assert [answer["trials"][0]["ingredient"] for answer in answers] == ["sertraline", "sertraline"]
+
+
+@pytest.mark.parametrize("status", [400, 404, 422, 500, 501])
+def test_a_server_that_refuses_it_is_asked_without_and_for_a_while_no_more(serve: Serve, status: int) -> None:
+    with StubServer(answering(include=Reply(b"", status))) as fhir, StubServer(answering()) as other:
+        replies = ask(serve, fhir, 3)
+        asked = orders(fhir)
+        assert asked == sorted(asked, reverse=True)
+        assert asked.count(False) == 3
+        expected = ask(serve, other, 1)[0].json()["extension"]["org.trd-cds.assessment"]
+    for reply in replies:
+        assert reply.json()["extension"]["org.trd-cds.assessment"]["trials"] == expected["trials"]
+
+
+def test_a_server_that_does_not_show_them_to_one_may_show_them_to_the_next(serve: Serve) -> None:
+    with StubServer(answering(include=Reply(b"", 403))) as fhir:
+        replies = ask(serve, fhir, 2)
+        assert orders(fhir) == [True, False, True, False]
+    assert [reply.status_code for reply in replies] == [200, 200]
+
+
+def test_a_token_that_is_not_taken_is_not_tried_in_another_way(serve: Serve) -> None:
+    with StubServer(answering(include=Reply(b"", 401))) as fhir:
+        replies = ask(serve, fhir, 1)
+        assert orders(fhir) == [True]
+    assert replies[0].status_code == 412
+
+
+def test_a_total_that_counts_what_comes_along_is_no_loss(serve: Serve) -> None:
+    along = {"resource": MEDICATION, "search": {"mode": "include"}}
+    whole = searchset(ORDER, total=2)
+    with StubServer(answering(include=Reply(whole | {"entry": [*whole["entry"], along]}))) as fhir:
+        replies = ask(serve, fhir, 2)
+        assert orders(fhir) == [True, False, False]
+    assert [reply.status_code for reply in replies] == [200, 200]
+
+
+def test_a_server_that_sends_none_along_is_asked_for_them_and_for_what_it_knows(serve: Serve) -> None:
+    with StubServer(answering(Reply(NO_INCLUDE), Reply(searchset(ORDER)))) as fhir:
+        replies = ask(serve, fhir, 3)
+        assert orders(fhir) == [True, False, False]
+        assert medication_searches(fhir) == 3
         assert fhir.paths.count("metadata") == 1
-        assert len([path for path in fhir.paths if path.startswith("Medication?")]) == 2
         (metadata,) = [asked for asked in fhir.asked if asked.path == "metadata"]
         assert "Authorization" not in metadata.headers
     extensions = [reply.json()["extension"] for reply in replies]
-    assert extensions == [extensions[0]] * 4
-    assert extensions[0]["org.trd-cds.assessment"]["trials"][0]["ingredient"] != "unidentified"
+    assert extensions == [extensions[0]] * 3
+    assert extensions[0]["org.trd-cds.assessment"]["trials"][0]["ingredient"] == "sertraline"
 
 
 @pytest.mark.parametrize(
@@ -102,13 +164,15 @@ def test_what_the_metadata_says_is_used_from_the_third_chart_on(serve: Serve) ->
         Reply({"resourceType": "Bundle"}),
         Reply(STATEMENT | {"rest": "none"}),
         Reply({"resourceType": "CapabilityStatement"}),
+        Reply(STATEMENT),
     ],
     ids=str,
 )
-def test_a_server_without_usable_metadata_is_read_as_before(serve: Serve, metadata: Reply | None) -> None:
-    with StubServer(answering(metadata)) as fhir:
+def test_metadata_that_teaches_nothing_changes_nothing(serve: Serve, metadata: Reply | None) -> None:
+    with StubServer(answering(metadata, Reply(searchset(ORDER)))) as fhir:
         replies = ask(serve, fhir, 3)
-        assert orders(fhir) == [False] * 3
+        assert orders(fhir) == [True] * 3
+        assert medication_searches(fhir) == 3
         assert fhir.paths.count("metadata") >= 1
     assert [reply.status_code for reply in replies] == [200] * 3
 
@@ -117,27 +181,13 @@ def test_metadata_that_hangs_holds_nobody_up(serve: Serve) -> None:
     def answer(asked: Asked) -> Reply | bytes | None:
         if asked.path == "metadata":
             time.sleep(4)
-        return answering()(asked)
+        return answering(include=Reply(searchset(ORDER)))(asked)
 
     with StubServer(answer) as fhir:
         begun = time.monotonic()
         assert [reply.status_code for reply in ask(serve, fhir, 3)] == [200] * 3
         assert "metadata" in fhir.paths
         assert time.monotonic() - begun < 3.5
-
-
-def test_a_server_that_refuses_what_its_metadata_says_is_asked_without(serve: Serve) -> None:
-    with StubServer(answering(Reply(STATEMENT), Reply(b"", 400))) as fhir:
-        replies = ask(serve, fhir, 4)
-        assert orders(fhir) == [False, False, True, False, False]
-    assert [reply.status_code for reply in replies] == [200] * 4
-
-
-def test_a_server_that_sends_none_along_is_asked_for_them(serve: Serve) -> None:
-    with StubServer(answering(Reply(STATEMENT), Reply(searchset(ORDER)))) as fhir:
-        replies = ask(serve, fhir, 3)
-        assert len([path for path in fhir.paths if path.startswith("Medication?")]) == 3
-    assert replies[2].json()["extension"] == replies[0].json()["extension"]
 
 
 def test_who_may_not_see_medications_does_not_ask_for_them_with_the_orders(serve: Serve) -> None:
