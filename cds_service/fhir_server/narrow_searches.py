@@ -33,6 +33,7 @@ from cds_service.tables.suicide_scales import load_suicide_scale_parts
 from cds_service.trd.record import Topic, Unread
 
 LONG_RECORD = 500  # Observations; five pages, one after the other
+MOST_PAGES_OF_A_PART = 20
 _DOES_NOT_LIST = "this server does not list all"
 _REFUSED = (NotOffered, RuleBroken)
 _REFUSED_AS_ASKED = (SearchRefused, RuleBroken)
@@ -106,6 +107,7 @@ def way_of_long_records() -> Way:
     return Way((f"code={','.join(known_codes())}", by_category[0]), by_category[1:], left_out)
 
 
+@lru_cache(maxsize=1)
 def known_codes() -> tuple[str, ...]:
     """The LOINC codes of all results that are read: scales, their items, the C-SSRS, what is shown as context.
 
@@ -175,14 +177,26 @@ def _search_counted(client: FhirClient, query: str, need: Need, goes_on: GoesOn)
 
 
 def _search_long(client: FhirClient, query: str, need: Need, begun: Page) -> Page | None:
-    """What the rules read of a long record, with the pages that were read of it; None if the server refuses that."""
+    """What the rules read of a long record, with the pages that were read of it.
+
+    None if the server refuses that, or if the parts do not hold what they should of the pages that were read.
+    """
     try:
-        page = _search_by(way_of_long_records(), client, query, need)
-    except FhirServerError:
+        page = _search_by(way_of_long_records(), client, query, need, partial(_is_a_part, begun.total))
+    except (FhirServerError, Stopped):
         return None
     if page is None or any(gap.topics != (Topic.NONE,) for gap in page.unread):
         return None
-    return _joined({"begun": begun, "parts": page}, ())
+    whole = _joined({"parts": page, "begun": begun}, ())
+    added = whole.entries[len(page.entries) :]
+    return None if any(_is_asked_for(entry.resource) for entry in added) else whole
+
+
+def _is_a_part(total: int | None, pages: Sequence[Page]) -> bool:
+    """Whether to go on: a part as long as the whole was not searched by its filter."""
+    part = pages[0].total
+    is_less = total is None or part is None or part < total
+    return is_less and len(pages) < MOST_PAGES_OF_A_PART
 
 
 def _is_short_or_unfiled(pages: Sequence[Page]) -> bool:
@@ -195,25 +209,35 @@ def _is_short_or_unfiled(pages: Sequence[Page]) -> bool:
 
 def _is_filed(resource: dict[str, Any]) -> bool:
     """Whether an Observation has a category known here; what else comes along counts as filed."""
-    if resource.get("resourceType") != "Observation":
-        return True
-    categories = resource.get("category")
-    rows = categories if isinstance(categories, list) else [categories]
+    is_other = resource.get("resourceType") != "Observation"
+    return is_other or not _ALL_CATEGORIES.isdisjoint(_codes_at(resource, "category"))
+
+
+def _is_asked_for(resource: dict[str, Any]) -> bool:
+    """Whether a part of a long record has to hold it."""
+    by_category = not (_ALL_CATEGORIES - _OF_MANY_RESULTS).isdisjoint(_codes_at(resource, "category"))
+    return by_category or not frozenset(known_codes()).isdisjoint(_codes_at(resource, "code"))
+
+
+def _codes_at(resource: dict[str, Any], name: str) -> list[str]:
+    concepts = resource.get(name)
+    rows = concepts if isinstance(concepts, list) else [concepts]
     codings = [coding for row in rows if isinstance(row, dict) for coding in _dicts(row.get("coding"))]
-    return any(coding.get("code") in _ALL_CATEGORIES for coding in codings)
+    return [coding["code"] for coding in codings if isinstance(coding.get("code"), str)]
 
 
 def _dicts(value: object) -> list[dict[str, Any]]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-def _search_by(way: Way, client: FhirClient, query: str, need: Need) -> Page | None:
+def _search_by(
+    way: Way, client: FhirClient, query: str, need: Need, goes_on: GoesOn = to_the_end
+) -> Page | None:
     """The joined parts; None if the server refuses every needed one. Raises the first other failure."""
     filters = (*way.needed, *way.beside)
     is_counted = SERVERS.takes_counts(client.base.url) is not False
-    tasks = {
-        one: partial(client.search, f"{query}&{one}", need.topics, is_counted=is_counted) for one in filters
-    }
+    search = partial(client.search, topics=need.topics, is_counted=is_counted, goes_on=goes_on)
+    tasks = {one: partial(search, f"{query}&{one}") for one in filters}
     results = run_together(tasks, client.deadline)
     for result in results.values():
         if isinstance(result, FhirServerError) and not isinstance(result, _REFUSED):

@@ -15,6 +15,7 @@ WANTED = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "fatal", "code": "required", "diagnostics": "Must have either code or category."}],
 }
+LOINC = "http://loinc.org"
 SCORE = observation("phq")
 
 
@@ -172,15 +173,20 @@ class Long:
     """A server with 1,200 results, of which only a search by code or by `survey` finds the score quickly."""
 
     def __init__(
-        self, category: str | None = "laboratory", total: int | None = 1201, refuses: str = " "
+        self,
+        category: str | None = "laboratory",
+        total: int | None = 1202,
+        refuses: str = " ",
+        ignores: str = " ",
+        finds_nothing: str = " ",
     ) -> None:
-        coding = {"coding": [{"code": category}]}
-        self.results = [
-            observation(f"o{number}", code="2160-0", **({"category": [coding]} if category else {}))
-            for number in range(1200)
-        ]
+        self.results = [observation(f"o{n}", code=(LOINC, "2160-0"), **_filed(category)) for n in range(1199)]
+        self.results.insert(50, observation("questionnaire", code=(LOINC, "69730-0"), **_filed("survey")))
+        self.results.insert(
+            51, observation("weight", code=(LOINC, known_codes()[-1]), **_filed("vital-signs"))
+        )
         self.total = total
-        self.refuses = refuses
+        self.refuses, self.ignores, self.finds_nothing = refuses, ignores, finds_nothing
 
     def __call__(self, asked: Asked) -> Reply:
         kind, _, query = asked.path.partition("?")
@@ -188,21 +194,38 @@ class Long:
             return Fussy()(asked)
         if self.refuses in asked.path:
             return Reply(WANTED, 400)
-        if "category=" in query or "code=" in query:
-            return Reply(searchset(*([SCORE] if "survey" in query or "code=" in query else [])))
+        if self.finds_nothing in query:
+            return Reply(searchset())
+        if ("category=" in query or "code=" in query) and self.ignores not in query:
+            return Reply(searchset(*(one for one in self._all if _is_found(one, query))))
         first = int(query.partition("from=")[2] or 0)
-        page = [*self.results, SCORE][first : first + 100]
+        page = self._all[first : first + 100]
         link = f"http://{asked.headers['Host']}/fhir/Observation?from={first + 100}"
-        more = {"link": [{"relation": "next", "url": link}]} if first + 100 <= 1200 else {}
+        more = {"link": [{"relation": "next", "url": link}]} if first + 100 <= 1201 else {}
         total = {} if self.total is None else {"total": self.total}
         return Reply({"resourceType": "Bundle", "type": "searchset", **total, **more} | _entries(page))
+
+    @property
+    def _all(self) -> list[Any]:
+        return [*self.results, SCORE | _filed("survey")]
+
+
+def _filed(category: str | None) -> dict[str, Any]:
+    return {"category": [{"coding": [{"code": category}]}]} if category else {}
+
+
+def _is_found(resource: Any, query: str) -> bool:
+    name, _, wanted = query.split("&")[1].partition("=")
+    concepts = resource.get(name, [])
+    codings = [one["coding"][0]["code"] for one in (concepts if isinstance(concepts, list) else [concepts])]
+    return not set(wanted.split(",")).isdisjoint(codings)
 
 
 def _entries(resources: list[Any]) -> dict[str, Any]:
     return {"entry": [{"resource": resource} for resource in resources]}
 
 
-@pytest.mark.parametrize(("total", "pages"), [(1201, 1), (None, 5)])
+@pytest.mark.parametrize(("total", "pages"), [(1202, 1), (None, 5)])
 def test_of_a_long_record_what_is_read_is_asked_for(serve: Serve, total: int | None, pages: int) -> None:
     with StubServer(Long(total=total)) as fhir, StubServer(plain) as short:
         reply, expected = post(serve, fhir), post(serve, short)
@@ -216,8 +239,16 @@ def test_of_a_long_record_what_is_read_is_asked_for(serve: Serve, total: int | N
 
 @pytest.mark.parametrize(
     "long",
-    [Long(category=None), Long(category="psychiatry"), Long(refuses="code=")],
-    ids=["none", "local", "refuses"],
+    [
+        Long(category=None),
+        Long(category="psychiatry"),
+        Long(refuses="code="),
+        Long(ignores="category="),
+        Long(ignores="code="),
+        Long(finds_nothing="code="),
+        Long(finds_nothing="survey"),
+    ],
+    ids=["none", "local", "refuses", "ignores category", "ignores code", "knows no list", "knows no survey"],
 )
 def test_what_no_part_would_find_is_read_to_the_end(serve: Serve, long: Long) -> None:
     with StubServer(long) as fhir, StubServer(plain) as short:
