@@ -272,7 +272,8 @@ class FhirClient:
         return answer
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Adds the token."""
+        """Adds the token, and asks for what is true now: HAPI answers a search of the last minute from memory."""
+        request.headers["Cache-Control"] = "no-cache"
         if self.token is not None:
             request.headers["Authorization"] = f"Bearer {self.token}"
         return request

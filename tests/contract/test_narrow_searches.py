@@ -180,7 +180,7 @@ class Long:
         ignores: str = " ",
         finds_nothing: str = " ",
     ) -> None:
-        self.results = [observation(f"o{n}", code=(LOINC, "2160-0"), **_filed(category)) for n in range(1199)]
+        self.results = [observation(f"o{n}", code=(LOINC, "777-3"), **_filed(category)) for n in range(1199)]
         self.results.insert(50, observation("questionnaire", code=(LOINC, "69730-0"), **_filed("survey")))
         self.results.insert(
             51, observation("weight", code=(LOINC, known_codes()[-1]), **_filed("vital-signs"))

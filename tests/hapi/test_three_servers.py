@@ -22,6 +22,7 @@ from cds_service.report import EXTENSION_KEY
 from cds_service.respond import assess_collected
 from cds_service.settings import Settings
 from fhir_fixtures import Vignette, vignettes
+from fhir_fixtures.builders import LOINC, observation
 from fhir_fixtures.loading import delete_fixtures, load_fixtures
 from tests.conftest import ON
 from tests.contract.conftest import RunningService, hook_request, running
@@ -83,6 +84,54 @@ def test_small_pages_change_nothing(fhir: str, vignette: Vignette, monkeypatch: 
     there = assess_collected(fetched, "default-configurable", ON)
     assert there.verdict is here.verdict
     assert [t.trial.name for t in there.trials] == [t.trial.name for t in here.trials]
+
+
+def test_a_record_too_long_to_list_gives_the_same_answer(fhir: str) -> None:
+    """600 laboratory results around the scores: what is asked for by category and code decides the same."""
+    (vignette,) = vignettes([2])
+    before = fetch_collected(fhir, vignette.patient_id)
+    results = [laboratory_result(number, vignette.patient_id) for number in range(600)]
+    try:
+        send(fhir, [put(result) for result in results])
+        fetched = fetch_collected(fhir, vignette.patient_id)
+    finally:
+        send(fhir, [{"request": {"method": "DELETE", "url": f"Observation/{r['id']}"}} for r in results])
+    assert any(unread.problem.startswith("the record is long") for unread in fetched.unread)
+    assert len(fetched.entries) < len(before.entries) + 600
+    whole, long = (assess_collected(one, "default-configurable", ON) for one in (before, fetched))
+    assert (long.verdict, long.trials) == (whole.verdict, whole.trials)
+
+
+def test_what_was_filed_a_moment_ago_is_found(fhir: str) -> None:
+    (vignette,) = vignettes([3])
+    before = fetch_collected(fhir, vignette.patient_id)
+    filed = laboratory_result(0, vignette.patient_id)
+    try:
+        send(fhir, [put(filed)])
+        after = fetch_collected(fhir, vignette.patient_id)
+    finally:
+        send(fhir, [{"request": {"method": "DELETE", "url": f"Observation/{filed['id']}"}}])
+    assert len(after.entries) == len(before.entries) + 1
+
+
+def laboratory_result(number: int, patient_id: str) -> dict[str, Any]:
+    category = {"system": "http://terminology.hl7.org/CodeSystem/observation-category", "code": "laboratory"}
+    code = (LOINC, "777-3")
+    return observation(
+        f"trd-lab-{number}", code, 1, "2025-10-01", patient_id, category=[{"coding": [category]}]
+    )
+
+
+def put(resource: dict[str, Any]) -> dict[str, Any]:
+    request = {"method": "PUT", "url": f"{resource['resourceType']}/{resource['id']}"}
+    return {"resource": resource, "request": request}
+
+
+def send(fhir: str, entries: list[dict[str, Any]]) -> None:
+    """As transactions of a hundred."""
+    for first in range(0, len(entries), 100):
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries[first : first + 100]}
+        requests.post(fhir, json=bundle, timeout=60).raise_for_status()
 
 
 def test_medications_may_be_included(fhir: str) -> None:
