@@ -106,6 +106,9 @@ def chart_server() -> Iterator[EmbeddedServer]:
         ("Patient?identifier=7", "p1"),
         ("Patient?family=fix", "p1"),
         ("Patient?name=two", ""),
+        ("Patient?family:contains=TUR", "p1"),
+        ("Patient?family:exact=Fixture", "p1"),
+        ("Patient?family:exact=fixture", ""),
         ("Patient?birthdate=1990", "p2"),
         # tokens
         ("MedicationRequest?code=http://www.nlm.nih.gov/research/umls/rxnorm|312938", "rx1"),
@@ -116,6 +119,10 @@ def chart_server() -> Iterator[EmbeddedServer]:
         ("Condition?code=|F33.1", "c3"),
         ("MedicationRequest?status=active&intent=order", "rx1 rx4"),
         ("MedicationRequest?intent:not=order", "rx3"),
+        ("MedicationRequest?intent:not=order,proposal", ""),
+        ("MedicationRequest?code:text=SERTRA", "rx3"),
+        ("MedicationRequest?code:text=traline", ""),
+        ("Patient?identifier:text=7", ""),
         ("Condition?clinical-status=active&patient=p1", "c1"),
         ("Condition?verification-status:missing=true", "c2"),
         ("Observation?category=survey", "o1"),
@@ -154,7 +161,12 @@ def test_search(chart_server: EmbeddedServer, query: str, expected: str) -> None
     [
         ("MedicationRequest?patient=p1&medication.code=1", "not-supported"),
         ("MedicationRequest?colour=blue", "not-supported"),
-        ("MedicationRequest?code:text=sertraline", "not-supported"),
+        ("MedicationRequest?code:in=some-value-set", "not-supported"),
+        ("MedicationRequest?code:exact=312938", "not-supported"),
+        ("MedicationRequest?authoredon:text=2025", "not-supported"),
+        ("MedicationRequest?subject:Patient.gender=female", "not-supported"),
+        ("MedicationRequest?subject:identifier=s|7", "not-supported"),
+        ("MedicationRequest?subject:Nobody=p1", "not-supported"),
         ("MedicationRequest?patient=", "value"),
         ("MedicationRequest?code=a|b|c", "value"),
         ("MedicationRequest?authoredon=2024-13-45", "value"),
@@ -191,6 +203,33 @@ def test_included_medications_come_along_marked(chart_server: EmbeddedServer) ->
     assert sorted(ids(answer)) == ["rx3", "rx4"]
     assert ids(answer, "include") == ["m1"]
     assert answer.json()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ("*", "m1 p2"),
+        ("MedicationRequest:*", "m1 p2"),
+        ("MedicationRequest:subject:Patient", "p2"),
+        ("MedicationRequest:subject:Group", ""),
+        ("MedicationRequest:medication&_include=MedicationRequest:patient", "m1 p2"),
+    ],
+)
+def test_what_an_include_brings_along(chart_server: EmbeddedServer, include: str, expected: str) -> None:
+    answer = requests.get(f"{chart_server.base_url}/MedicationRequest?_id=rx4&_include={include}")
+
+    assert ids(answer) == ["rx4"]
+    assert sorted(ids(answer, "include")) == expected.split()
+
+
+def test_only_the_elements_asked_for_come_and_say_that_they_are_a_part(chart_server: EmbeddedServer) -> None:
+    address = f"{chart_server.base_url}/MedicationRequest?_id=rx4&_elements=status,subject"
+    answer = requests.get(f"{address}&_include=MedicationRequest:medication")
+    (found, medication) = (entry["resource"] for entry in answer.json()["entry"])
+
+    assert found.keys() == {"resourceType", "id", "meta", "status", "subject"}
+    assert [tag["code"] for tag in found["meta"]["tag"]] == ["SUBSETTED"]
+    assert "code" in medication and "tag" not in medication["meta"]
 
 
 @pytest.mark.parametrize(
@@ -293,6 +332,22 @@ def test_no_page_is_larger_than_the_server_allows() -> None:
     assert [len(page["entry"]) for page in pages] == [3, 2]
 
 
+def test_each_page_names_itself_and_its_neighbours() -> None:
+    with EmbeddedServer(page_size=2) as server:
+        load_orders(server, 5)
+        pages = pages_of(f"{server.base_url}/MedicationRequest?patient=p1")
+        links = [{link["relation"]: link["url"] for link in page["link"]} for page in pages]
+        again = requests.get(links[2]["previous"]).json()
+
+    assert [sorted(one) for one in links] == [
+        ["next", "self"],
+        ["next", "previous", "self"],
+        ["previous", "self"],
+    ]
+    assert [links[0]["next"], links[1]["next"]] == [links[1]["self"], links[2]["self"]]
+    assert again["entry"] == pages[1]["entry"]
+
+
 def test_a_page_of_an_unknown_search_is_gone(server: EmbeddedServer) -> None:
     assert refusal(requests.get(f"{server.base_url}?_getpages=nonsense")) == (410, "expired")
 
@@ -315,6 +370,42 @@ def test_a_resource_goes_through_its_life(server: EmbeddedServer) -> None:
     assert refusal(requests.get(url)) == (410, "deleted")
     assert search(server, "Patient") == []
     assert requests.put(url, json=build.patient()).headers["ETag"] == 'W/"4"'
+
+
+def test_the_newest_version_can_be_read_where_location_says(server: EmbeddedServer) -> None:
+    url = f"{server.base_url}/Patient/p1"
+    first = requests.put(url, json=build.patient()).headers["Location"]
+    newest = requests.put(url, json=build.patient(gender="female")).headers["Location"]
+
+    assert requests.get(newest).json()["gender"] == "female"
+    assert refusal(requests.get(first)) == (404, "not-found")
+
+
+def test_what_has_not_changed_is_not_sent_again(server: EmbeddedServer) -> None:
+    url = f"{server.base_url}/Patient/p1"
+    requests.put(url, json=build.patient())
+    read = requests.get(url)
+    later = {"If-Modified-Since": read.headers["Last-Modified"]}
+
+    for known in ({"If-None-Match": read.headers["ETag"]}, later):
+        again = requests.get(url, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+    requests.put(url, json=build.patient(gender="female"))
+    assert requests.get(url, headers={"If-None-Match": read.headers["ETag"]}).json()["gender"] == "female"
+
+
+@pytest.mark.parametrize(
+    ("preferred", "expected"),
+    [("minimal", None), ("OperationOutcome", "OperationOutcome"), ("representation", "Patient")],
+)
+def test_what_was_written_comes_back_as_preferred(
+    server: EmbeddedServer, preferred: str, expected: str | None
+) -> None:
+    headers = {"Prefer": f"return={preferred}"}
+    answer = requests.put(f"{server.base_url}/Patient/p1", json=build.patient(), headers=headers)
+
+    assert (answer.status_code, answer.headers["ETag"]) == (201, 'W/"1"')
+    assert (answer.json()["resourceType"] if answer.content else None) == expected
 
 
 def test_a_created_resource_gets_an_id(server: EmbeddedServer) -> None:
@@ -401,6 +492,17 @@ def entry(
 def post_bundle(server: EmbeddedServer, *entries: Resource, type: str = "transaction") -> requests.Response:
     body = {"resourceType": "Bundle", "type": type, "entry": list(entries)}
     return requests.post(server.base_url, json=body)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_transaction_that_writes_one_resource_twice_is_refused(server: EmbeddedServer, method: str) -> None:
+    again = build.patient() if method == "PUT" else None
+    twice = post_bundle(
+        server, entry("PUT", "Patient/p1", build.patient()), entry(method, "Patient/p1", again)
+    )
+
+    assert refusal(twice) == (400, "invariant")
+    assert search(server, "Patient") == []
 
 
 def test_a_transaction_gives_ids_and_keeps_references(server: EmbeddedServer) -> None:
