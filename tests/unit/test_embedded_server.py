@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 from fhir.resources.R4B import get_fhir_model_class
 
-from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
 from fhir_fixtures import builders as build
 from fhir_fixtures import vignettes
-from fhir_fixtures.loading import load_fixtures
+from fhir_fixtures.loading import delete_fixtures, load_fixtures
 from fhir_fixtures.search import parameters_of, span_of
 from fhir_fixtures.server import EmbeddedServer
 
@@ -704,6 +708,116 @@ def test_a_server_that_refuses_or_is_not_there_is_named_in_one_line() -> None:
         url = server.base_url
     with pytest.raises(FhirTemporaryError, match="could not be reached"):
         load_fixtures(url, [1])
-    with pytest.raises(FhirFatalError, match="not an address"):
-        load_fixtures("nonsense", [1])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "",
+        "ftp://127.0.0.1/fhir",
+        "http://127.0.0.1:9/fhir?x=1",
+        "http://127.0.0.1:9/fhir/Patient",
+        "http://me:password@127.0.0.1:9/fhir",
+    ],
+)
+def test_what_is_no_plain_address_is_not_called_and_not_repeated(address: str) -> None:
+    for act in (load_fixtures, delete_fixtures):
+        with pytest.raises(FhirFatalError, match="not an address") as refused:
+            act(address, [1])
+        assert not address or address not in str(refused.value)
+
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
+HALF = {
+    "resourceType": "Bundle",
+    "type": "transaction-response",
+    "entry": [{"response": {"status": "201 Created"}}, {"response": {"status": "400 Bad Request"}}],
+}
+
+
+@pytest.mark.parametrize("act", [load_fixtures, delete_fixtures])
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((200, "<html>Welcome</html>"), "expected FHIR JSON, got something else; is this the base address"),
+        ((404, "<html>No such page</html>"), "got 404; is this the base address"),
+        ((404, ""), "got 404; is this the base address"),
+        ((401, json.dumps(OUTCOME)), "got 401; the server wants a token"),
+        ((403, ""), "got 403; the server does not let this be written"),
+        ((405, ""), "got 405; .* may be written to"),
+        ((301, ""), "got 301"),
+        ((503, ""), "got 503"),
+    ],
+)
+def test_what_is_no_success_is_not_told_as_one(act: Any, reply: tuple[int, str], words: str) -> None:
+    with answering_all(*reply) as base_url, pytest.raises(FhirServerError, match=words):
+        act(base_url, [1, 2])
+
+
+@pytest.mark.parametrize("body", [OUTCOME, HALF, HALF | {"entry": None}, HALF | {"entry": [None]}])
+def test_a_transaction_that_was_not_carried_out_as_a_whole_is_an_error(body: Resource) -> None:
+    with (
+        answering_all(200, json.dumps(body)) as base_url,
+        pytest.raises(FhirFatalError, match="transaction-response of successes"),
+    ):
+        load_fixtures(base_url, [1])
+
+
+def test_what_the_server_does_not_have_is_taken_off() -> None:
+    with answering_all(404, json.dumps(OUTCOME)) as base_url:
+        assert delete_fixtures(base_url, [1]) == ["Patient/trd-v01"]
+    with answering_all(410, "") as base_url:
+        assert delete_fixtures(base_url, [1]) == ["Patient/trd-v01"]
+
+
+def test_what_others_refer_to_stays_and_the_rest_is_taken_off(server: EmbeddedServer) -> None:
+    load_fixtures(server.base_url, [1, 2, 3])
+    with pytest.raises(
+        FhirFatalError, match=r"^2 patients taken off, 1 not\. .*trd-v02: something else"
+    ) as kept:
+        delete_fixtures(server.base_url, [1, 2, 3], SessionThatKeeps("Patient/trd-v02"))
+
+    assert "\n" not in str(kept.value)
+    assert search(server, "Patient") == ["trd-v02"]
+    assert delete_fixtures(server.base_url) == [f"Patient/{one.patient_id}" for one in vignettes()]
+    assert search(server, "Patient") == []
+
+
+class SessionThatKeeps(requests.Session):
+    """Has one resource that cannot be deleted."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def request(self, method: str, url: str, **how: Any) -> requests.Response:  # type: ignore[override]
+        if not url.endswith(self.kept):
+            return super().request(method, url, **how)
+        answer = requests.Response()
+        answer.status_code = 409
+        return answer
+
+
+@contextmanager
+def answering_all(status: int, body: str) -> Iterator[str]:
+    """The address of a server that has one answer to everything."""
+
+    class OneAnswer(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_PUT = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/fhir"
+        listening.shutdown()
