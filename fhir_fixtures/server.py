@@ -312,8 +312,14 @@ class FhirApi:
         return checked_resource(resource | {"id": new_id()}, type)
 
     def _require_version(self, type: str, id: str, if_match: str | None) -> None:
-        if if_match is not None and if_match != _etag(self._store.read(type, id)):
-            raise Refused(412, "conflict", f"If-Match: {type}/{id} has another version by now")
+        if if_match is not None and if_match != self._version_now(type, id):
+            raise Refused(412, "conflict", f"If-Match: {type}/{id} has another version by now, or none")
+
+    def _version_now(self, type: str, id: str) -> str | None:
+        try:
+            return _etag(self._store.read(type, id))
+        except Refused:
+            return None
 
     def _transaction(self, entries: list[Resource], base_url: str) -> list[Resource]:
         """Writes first and reads last, as FHIR wants; the answers keep the order of the entries."""

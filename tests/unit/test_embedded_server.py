@@ -426,6 +426,8 @@ def test_an_update_of_another_version_is_refused(server: EmbeddedServer) -> None
 
     assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"1"'}).status_code == 200
     assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"1"'}).status_code == 412
+    requests.delete(url)
+    assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"3"'}).status_code == 412
 
 
 DEEP = "[" * 5000 + "]" * 5000
