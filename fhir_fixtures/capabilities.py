@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from fhir_fixtures.search import OF_TYPE, parameters_of
@@ -12,7 +9,7 @@ from fhir_fixtures.search import OF_TYPE, parameters_of
 Resource = dict[str, Any]
 
 FHIR_JSON = "application/fhir+json"
-INTERACTIONS = ("read", "search-type", "create", "update", "delete")
+INTERACTIONS = ("read", "vread", "search-type", "create", "update", "delete")
 
 
 def capability_statement(base_url: str) -> Resource:
@@ -35,13 +32,6 @@ def capability_statement(base_url: str) -> Resource:
     }
 
 
-@lru_cache(maxsize=1)
-def resource_types() -> frozenset[str]:
-    """The names of all FHIR R4 resource types."""
-    listed = files("fhir_fixtures").joinpath("r4_resource_types.json").read_text("utf-8")
-    return frozenset(json.loads(listed))
-
-
 def _capabilities_of(type: str) -> Resource:
     parameters = parameters_of(type)
     references = [f"{type}:{name}" for name in parameters if parameters[name].kind == "reference"]
@@ -49,8 +39,10 @@ def _capabilities_of(type: str) -> Resource:
         "type": type,
         "interaction": [{"code": code} for code in INTERACTIONS],
         "versioning": "versioned-update",
+        "readHistory": False,  # vread knows the newest version only
         "updateCreate": True,
-        "searchInclude": references,
+        "conditionalRead": "full-support",
+        "searchInclude": ["*", *references] if references else [],
         "searchParam": [{"name": name, "type": parameters[name].kind} for name in sorted(parameters)],
     }
-    return {name: value for name, value in capabilities.items() if value}
+    return {name: value for name, value in capabilities.items() if value != []}

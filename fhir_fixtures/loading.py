@@ -12,14 +12,21 @@ from typing import Any
 import requests
 
 from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
+from cds_service.fhir_address import read_address
 from fhir_fixtures import Vignette, vignettes
 from fhir_fixtures.references import address_of, names_of_entries, with_references_renamed
+from fhir_fixtures.resource_types import resource_types
 
 FHIR_JSON = "application/fhir+json"
 SECONDS_PER_REQUEST = 60
 MAY_HELP_TO_RETRY = (429, 502, 503, 504)
 NO_TRANSACTIONS_HERE = (400, 404, 405, 501)
-GONE = (204, 404, 410)
+HINTS = {
+    401: "the server wants a token, and none is sent here",
+    403: "the server does not let this be written",
+    404: "is this the base address of a FHIR server?",
+    405: "is this the base address of a FHIR server that may be written to?",
+}
 REFERRED_TO_FIRST = ("Patient", "Medication", "Condition", "Observation")
 
 
@@ -30,8 +37,8 @@ def load_fixtures(
 
     Raises FhirServerError, in one line, when the server cannot be reached or refuses.
     """
-    own_session = session or requests.Session()
-    return [_load(vignette, base_url.rstrip("/"), own_session) for vignette in vignettes(only)]
+    base, own_session = _plain_address(base_url), session or requests.Session()
+    return [_load(vignette, base, own_session) for vignette in vignettes(only)]
 
 
 def delete_fixtures(
@@ -39,10 +46,24 @@ def delete_fixtures(
 ) -> list[str]:
     """Takes the fixture patients, with all that was loaded of them, off the server; returns their `Patient/id`s.
 
-    What is not there, or gone already, is no error. Raises FhirServerError as `load_fixtures` does.
+    What is not there, or gone already, is no error. Raises FhirServerError as `load_fixtures` does; where
+    something else on the server refers to a patient, after all others were taken off.
     """
-    own_session = session or requests.Session()
-    return [_delete(vignette, base_url.rstrip("/"), own_session) for vignette in vignettes(only)]
+    base, own_session = _plain_address(base_url), session or requests.Session()
+    taken: list[str] = []
+    kept: list[str] = []
+    for vignette in vignettes(only):
+        try:
+            taken.append(_delete(vignette, base, own_session))
+        except StillReferredTo as problem:
+            kept.append(str(problem))
+    if kept:
+        raise StillReferredTo(f"{len(taken)} patients taken off, {len(kept)} not. {'; '.join(kept)}")
+    return taken
+
+
+class StillReferredTo(FhirFatalError):
+    """The server keeps what something else that it holds refers to (409)."""
 
 
 def transaction_of(bundle: dict[str, Any]) -> dict[str, Any]:
@@ -65,9 +86,10 @@ def _load(vignette: Vignette, base_url: str, session: requests.Session) -> str:
     if answer.status_code in NO_TRANSACTIONS_HERE:
         for entry in transaction["entry"]:
             url = f"{base_url}/{entry['request']['url']}"
-            _require_success(_send(session, "PUT", url, entry["resource"]), url)
+            _require_success(_send(session, "PUT", url, entry["resource"]), url, (200, 201))
     else:
-        _require_success(answer, base_url)
+        _require_success(answer, base_url, (200, 201))
+        _require_whole_transaction(answer, base_url)
     return f"Patient/{vignette.patient_id}"
 
 
@@ -76,8 +98,10 @@ def _delete(vignette: Vignette, base_url: str, session: requests.Session) -> str
     for entry in reversed(transaction_of(vignette.bundle)["entry"]):
         url = f"{base_url}/{entry['request']['url']}"
         answer = _send(session, "DELETE", url)
-        if answer.status_code not in GONE:
-            _require_success(answer, url)
+        if answer.status_code == 409:
+            raise StillReferredTo(f"{url}: something else there refers to it{_words_of(answer)}")
+        if answer.status_code != 410 and not _says_not_found(answer):
+            _require_success(answer, url, (200, 202, 204))
     return f"Patient/{vignette.patient_id}"
 
 
@@ -95,13 +119,60 @@ def _send(
         raise FhirFatalError(f"{url}: not an address a FHIR server can be at") from None
 
 
-def _require_success(answer: requests.Response, url: str) -> None:
-    if answer.status_code in (200, 201):
-        return
-    kind: type[FhirServerError] = (
-        FhirTemporaryError if answer.status_code in MAY_HELP_TO_RETRY else FhirFatalError
-    )
-    raise kind(f"{url}: expected 200 or 201, got {answer.status_code}{_words_of(answer)}")
+def _plain_address(base_url: str) -> str:
+    """The address without a slash at its end. Raises FhirFatalError, which does not repeat a password in it."""
+    base = read_address(base_url.rstrip("/"))
+    if base is None:
+        raise FhirFatalError(
+            "not an address a FHIR server can be at: expected http or https, without a query"
+        )
+    if base.segments and base.segments[-1] in resource_types():
+        raise FhirFatalError("not an address a FHIR server can be at: it ends in the name of a resource type")
+    return base.url
+
+
+def _require_success(answer: requests.Response, url: str, expected: tuple[int, ...]) -> None:
+    """Raises unless the status is one of these and what came, if anything, is FHIR: a web page is no success."""
+    status = answer.status_code
+    if status not in expected:
+        kind: type[FhirServerError] = FhirTemporaryError if status in MAY_HELP_TO_RETRY else FhirFatalError
+        hint = f"; {HINTS[status]}" if status in HINTS else ""
+        raise kind(f"{url}: expected {_any_of(expected)}, got {status}{_words_of(answer)}{hint}")
+    if answer.content and _resource_in(answer) is None:
+        raise FhirFatalError(f"{url}: expected FHIR JSON, got something else; {HINTS[404]}")
+
+
+def _any_of(statuses: tuple[int, ...]) -> str:
+    *first, last = map(str, statuses)
+    return f"{', '.join(first)} or {last}"
+
+
+def _require_whole_transaction(answer: requests.Response, url: str) -> None:
+    bundle = _resource_in(answer) or {}
+    entries = bundle.get("entry")
+    is_response = bundle.get("type") == "transaction-response" and isinstance(entries, list)
+    if not is_response or not all(map(_was_carried_out, entries or ())):
+        raise FhirFatalError(f"{url}: expected a transaction-response of successes, got something else")
+
+
+def _was_carried_out(entry: Any) -> bool:
+    try:
+        return str(entry["response"]["status"]).startswith("2")
+    except (LookupError, TypeError):
+        return False
+
+
+def _says_not_found(answer: requests.Response) -> bool:
+    """Whether it is a FHIR server that says so, and not a web server without such a page."""
+    return answer.status_code == 404 and _resource_in(answer) is not None
+
+
+def _resource_in(answer: requests.Response) -> dict[str, Any] | None:
+    try:
+        content = answer.json()
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and "resourceType" in content else None
 
 
 def _words_of(answer: requests.Response) -> str:

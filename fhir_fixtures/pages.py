@@ -15,14 +15,26 @@ SEARCHES_REMEMBERED = 500
 
 
 @dataclass(frozen=True)
+class Include:
+    """A reference parameter whose targets come along, those of one type only if `target` names it."""
+
+    parameter: str
+    target: str = ""
+
+
+@dataclass(frozen=True)
 class RememberedSearch:
-    """What one search found, so that its pages do not shift while somebody turns them."""
+    """What one search found, so that its pages do not shift while somebody turns them.
+
+    `elements` are those asked for, none if all of them.
+    """
 
     id: str
     type: str
     found: list[dict[str, Any]]
     page_size: int
-    includes: tuple[str, ...]
+    includes: tuple[Include, ...]
+    elements: tuple[str, ...]
     self_url: str
     has_total: bool
 
@@ -44,11 +56,14 @@ class RememberedSearches:
         found: list[dict[str, Any]],
         *,
         page_size: int,
-        includes: tuple[str, ...],
+        includes: tuple[Include, ...],
+        elements: tuple[str, ...],
         self_url: str,
         has_total: bool,
     ) -> RememberedSearch:
-        search = RememberedSearch(str(uuid.uuid4()), type, found, page_size, includes, self_url, has_total)
+        search = RememberedSearch(
+            str(uuid.uuid4()), type, found, page_size, includes, elements, self_url, has_total
+        )
         with self._lock:
             self._by_id[search.id] = search
             while len(self._by_id) > SEARCHES_REMEMBERED:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fhir_fixtures.refusals import Refused
+from fhir_fixtures.resource_types import resource_types
 
 Resource = dict[str, Any]
 Test = Callable[[Resource], bool]
@@ -172,11 +173,11 @@ def _test_for(type: str, name: str, value: str, base_url: str) -> Test:
     if modifier == "not" and parameter.kind == "token":
         is_match = _any_test(parameter, value, base_url)
         return lambda resource: not is_match(resource)
-    if modifier and parameter.kind == "reference":
+    if modifier in resource_types() and parameter.kind == "reference":
         return _any_test(parameter, ",".join(f"{modifier}/{id}" for id in _split(value, ",")), base_url)
-    if modifier:
+    if modifier and modifier not in MODIFIERS.get(parameter.kind, {}):
         raise Refused(400, "not-supported", f"Modifier {modifier!r} is not supported for {plain_name!r}")
-    return _any_test(parameter, value, base_url)
+    return _any_test(parameter, value, base_url, modifier)
 
 
 def _missing_test(parameter: SearchParameter, value: str) -> Test:
@@ -185,23 +186,26 @@ def _missing_test(parameter: SearchParameter, value: str) -> Test:
     return lambda resource: (not _values(resource, parameter)) == (value == "true")
 
 
-def _any_test(parameter: SearchParameter, value: str, base_url: str) -> Test:
+def _any_test(parameter: SearchParameter, value: str, base_url: str, modifier: str = "") -> Test:
     alternatives = [one for one in _split(value, ",") if one]
     if not alternatives:
         raise Refused(400, "value", "A search parameter has no value")
-    tests = [_value_test(parameter, one, base_url) for one in alternatives]
+    tests = [_value_test(parameter, one, base_url, modifier) for one in alternatives]
     return lambda resource: any(test(found) for found in _values(resource, parameter) for test in tests)
 
 
-def _value_test(parameter: SearchParameter, wanted: str, base_url: str) -> Callable[[Any], bool]:
+def _value_test(
+    parameter: SearchParameter, wanted: str, base_url: str, modifier: str
+) -> Callable[[Any], bool]:
+    if modifier:
+        return MODIFIERS[parameter.kind][modifier](_unescaped(wanted))
     if parameter.kind == "token":
         return _token_test(wanted)
     if parameter.kind == "reference":
         return _reference_test(wanted, parameter.target, base_url)
     if parameter.kind == "date":
         return _date_test(wanted)
-    start = _unescaped(wanted).casefold()
-    return lambda found: isinstance(found, str) and found.casefold().startswith(start)
+    return _starts_with(_unescaped(wanted))
 
 
 def _values(resource: Resource, parameter: SearchParameter) -> list[Any]:
@@ -225,6 +229,42 @@ def _split(value: str, separator: str) -> list[str]:
 
 def _unescaped(value: str) -> str:
     return re.sub(r"\\([,|$\\])", r"\1", value)
+
+
+# --- texts ----------------------------------------------------------------------------------------------
+
+
+def _starts_with(wanted: str) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, str) and found.casefold().startswith(wanted.casefold())
+
+
+def _contains(wanted: str) -> Callable[[Any], bool]:
+    return lambda found: isinstance(found, str) and wanted.casefold() in found.casefold()
+
+
+def _is_exactly(wanted: str) -> Callable[[Any], bool]:
+    return lambda found: bool(found == wanted)
+
+
+def _text_starts_with(wanted: str) -> Callable[[Any], bool]:
+    is_match = _starts_with(wanted)
+    return lambda found: any(is_match(text) for text in _texts_of(found))
+
+
+def _texts_of(value: Any) -> list[Any]:
+    """The texts of a CodeableConcept, a Coding or the type of an Identifier."""
+    if not isinstance(value, dict):
+        return []
+    codings = value["coding"] if isinstance(value.get("coding"), list) else []
+    displays = [coding.get("display") for coding in codings if isinstance(coding, dict)]
+    return [value.get("text"), value.get("display"), *displays, *_texts_of(value.get("type"))]
+
+
+# Beside `:missing`, `:not` of tokens and a type for references. FHIR wants others refused, not ignored.
+MODIFIERS: dict[str, dict[str, Callable[[str], Callable[[Any], bool]]]] = {
+    "string": {"exact": _is_exactly, "contains": _contains},
+    "token": {"text": _text_starts_with},
+}
 
 
 # --- tokens -------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from hmac import compare_digest
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -21,10 +22,11 @@ from flask import Flask, Request, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
-from fhir_fixtures.capabilities import FHIR_JSON, capability_statement, resource_types
-from fhir_fixtures.pages import RememberedSearch, RememberedSearches
+from fhir_fixtures.capabilities import FHIR_JSON, capability_statement
+from fhir_fixtures.pages import Include, RememberedSearch, RememberedSearches
 from fhir_fixtures.references import address_of, names_of_entries, with_references_renamed
 from fhir_fixtures.refusals import Refused, operation_outcome, read_json
+from fhir_fixtures.resource_types import resource_types
 from fhir_fixtures.search import find_matching, parameters_of, references_at, sort_resources
 from fhir_fixtures.store import Store, checked_resource, entries_of, new_id
 
@@ -34,6 +36,12 @@ Query = list[tuple[str, str]]
 BASE_PATH = "/fhir"
 LARGEST_BODY_BYTES = 64 * 1024 * 1024
 REQUESTS_REMEMBERED = 10_000
+ALWAYS_THERE = {"resourceType", "id", "meta"}
+SUBSETTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+    "code": "SUBSETTED",
+    "display": "Resource encoded in summary mode",
+}
 ISSUE_OF_STATUS = {401: "login", 404: "not-found", 405: "not-supported", 413: "too-long"}
 
 
@@ -153,6 +161,7 @@ def create_fhir_app(
         ("/<type>/_search", api.search, "GET"),
         ("/<type>/_search", api.search, "POST"),
         ("/<type>/<id>", api.read, "GET"),
+        ("/<type>/<id>/_history/<version>", api.read_version, "GET"),
         ("/<type>/<id>", api.update, "PUT"),
         ("/<type>/<id>", api.delete, "DELETE"),
     ):
@@ -183,7 +192,15 @@ class FhirApi:
         return _json_response(capability_statement(_base_url()))
 
     def read(self, type: str, id: str) -> Response:
-        return _resource_response(self._store.read(_known(type), id))
+        response = _resource_response(self._store.read(_known(type), id))
+        response.make_conditional(request)
+        return response
+
+    def read_version(self, type: str, id: str, version: str) -> Response:
+        newest = self._store.read(_known(type), id)
+        if newest["meta"]["versionId"] != version:
+            raise Refused(404, "not-found", f"{type}/{id}: only the newest version is kept")
+        return _resource_response(newest)
 
     def search(self, type: str) -> Response:
         query = parse_qsl(request.query_string.decode("utf-8", "replace"), keep_blank_values=True)
@@ -203,14 +220,14 @@ class FhirApi:
         _refuse_conditional_create(request.headers.get("If-None-Exist"))
         resource = self._as_new(_known(type), _body_of(request))
         stored, _ = self._store.put(resource)
-        return _resource_response(stored, 201, with_location=True)
+        return _written_response(stored, 201)
 
     def update(self, type: str, id: str) -> Response:
         resource = _resource_at(_known(type), id, _body_of(request))
         with self._store.all_or_nothing():
             self._require_version(type, id, request.headers.get("If-Match"))
             stored, is_new = self._store.put(resource)
-        return _resource_response(stored, 201 if is_new else 200, with_location=True)
+        return _written_response(stored, 201 if is_new else 200)
 
     def delete(self, type: str, id: str) -> Response:
         self._store.delete(_known(type), id)
@@ -243,7 +260,10 @@ class FhirApi:
             type,
             found,
             page_size=max(1, min(count, self._settings.largest_page)),
-            includes=tuple(_include_of(type, value) for name, value in query if name == "_include"),
+            includes=tuple(
+                one for name, value in query if name == "_include" for one in _includes_of(type, value)
+            ),
+            elements=tuple(name for name in control.get("_elements", "").split(",") if name),
             self_url=f"{base_url}/{type}" + (f"?{urlencode(query)}" if query else ""),
             has_total=control.get("_total") != "none",
         )
@@ -252,10 +272,14 @@ class FhirApi:
     def _page(self, search: RememberedSearch, offset: int, base_url: str) -> Resource:
         shown = search.found[offset : offset + search.page_size]
         following = offset + search.page_size
-        links = [{"relation": "self", "url": search.self_url}]
+        here = search.url_of_page(offset, base_url) if offset else search.self_url
+        links = [{"relation": "self", "url": here}]
         if following < len(search.found):
             links.append({"relation": "next", "url": search.url_of_page(following, base_url)})
-        entries = [_entry(resource, "match", base_url) for resource in shown]
+        if offset:
+            before = max(0, offset - search.page_size)
+            links.append({"relation": "previous", "url": search.url_of_page(before, base_url)})
+        entries = [_entry(_with_elements(one, search.elements), "match", base_url) for one in shown]
         entries += [_entry(resource, "include", base_url) for resource in self._included(search, shown)]
         page: Resource = {"resourceType": "Bundle", "id": search.id, "type": "searchset"}
         page |= {"total": len(search.found)} if search.has_total else {}
@@ -266,13 +290,14 @@ class FhirApi:
         wanted = {
             reference: None
             for resource in shown
-            for name in search.includes
-            for reference in references_at(resource, parameters_of(search.type)[name])
+            for include in search.includes
+            for reference in references_at(resource, parameters_of(search.type)[include.parameter])
+            if _local(reference).startswith(f"{include.target}/" if include.target else "")
         }
         return [resource for reference in wanted for resource in self._if_known(reference)]
 
     def _if_known(self, reference: str) -> list[Resource]:
-        type, _, id = reference.removeprefix(f"{_base_url()}/").partition("/")
+        type, _, id = _local(reference).partition("/")
         try:
             return [self._store.read(type, id.partition("/_history/")[0])]
         except Refused:
@@ -287,12 +312,19 @@ class FhirApi:
         return checked_resource(resource | {"id": new_id()}, type)
 
     def _require_version(self, type: str, id: str, if_match: str | None) -> None:
-        if if_match is not None and if_match != _etag(self._store.read(type, id)):
-            raise Refused(412, "conflict", f"If-Match: {type}/{id} has another version by now")
+        if if_match is not None and if_match != self._version_now(type, id):
+            raise Refused(412, "conflict", f"If-Match: {type}/{id} has another version by now, or none")
+
+    def _version_now(self, type: str, id: str) -> str | None:
+        try:
+            return _etag(self._store.read(type, id))
+        except Refused:
+            return None
 
     def _transaction(self, entries: list[Resource], base_url: str) -> list[Resource]:
         """Writes first and reads last, as FHIR wants; the answers keep the order of the entries."""
         placed = [self._placed(number, entry) for number, entry in enumerate(entries)]
+        _refuse_overlaps(placed)
         names = names_of_entries(placed)
         order = sorted(range(len(placed)), key=lambda number: _rank(placed[number]))
         done = {number: self._carry_out(placed[number], names, base_url) for number in order}
@@ -335,7 +367,7 @@ class FhirApi:
 # --- the query of a search -------------------------------------------------------------------------
 
 
-CONTROL = ("_count", "_sort", "_total", "_summary", "_include", "_format", "_pretty")
+CONTROL = ("_count", "_sort", "_total", "_summary", "_elements", "_include", "_format", "_pretty")
 ALLOWED_VALUES = {"_total": ("none", "estimate", "accurate"), "_summary": ("count", "false")}
 
 
@@ -348,13 +380,16 @@ def _split_query(type: str, query: Query) -> tuple[dict[str, str], Query]:
     return control, [pair for pair in query if pair[0] not in CONTROL]
 
 
-def _include_of(type: str, value: str) -> str:
-    source, _, name = value.partition(":")
-    name = name.partition(":")[0]
-    parameter = parameters_of(type).get(name)
-    if source != type or parameter is None or parameter.kind != "reference":
+def _includes_of(type: str, value: str) -> list[Include]:
+    """What `Type:parameter`, `Type:parameter:Target`, `Type:*` or `*` asks for."""
+    references = [name for name, parameter in parameters_of(type).items() if parameter.kind == "reference"]
+    if value in ("*", f"{type}:*"):
+        return [Include(name) for name in references]
+    source, _, rest = value.partition(":")
+    name, _, target = rest.partition(":")
+    if source != type or name not in references:
         raise Refused(400, "not-supported", f"_include: {value[:60]!r} is not a reference of {type}")
-    return name
+    return [Include(name, target)]
 
 
 def _whole_number(name: str, text: str) -> int:
@@ -414,6 +449,21 @@ def _request_of(number: int, entry: Resource) -> tuple[str, str]:
     return method, url.removeprefix("/")
 
 
+def _refuse_overlaps(entries: list[Resource]) -> None:
+    """A resource stands in a transaction once: in which order it was to be written would else be a guess."""
+    urls = [_written_by(entry) for entry in entries if entry["request"]["method"] != "GET"]
+    for number, url in enumerate(urls):
+        if url in urls[:number]:
+            raise Refused(400, "invariant", f"{url[:100]!r} is in this transaction more than once")
+
+
+def _written_by(entry: Resource) -> str:
+    """The address of the resource that an entry writes or deletes."""
+    if entry["request"]["method"] == "DELETE":
+        return str(entry["request"]["url"]).removeprefix("/")
+    return address_of(entry["resource"])
+
+
 def _rank(entry: Resource) -> int:
     return ("DELETE", "POST", "PUT", "GET").index(entry["request"]["method"])
 
@@ -435,11 +485,23 @@ def _json_response(body: Resource, status: int = 200) -> Response:
     return Response(json.dumps(body), status, content_type=f"{FHIR_JSON}; charset=utf-8")
 
 
-def _resource_response(resource: Resource, status: int = 200, with_location: bool = False) -> Response:
+def _resource_response(resource: Resource, status: int = 200) -> Response:
     response = _json_response(resource, status)
     response.headers["ETag"] = _etag(resource)
-    if with_location:
-        response.headers["Location"] = _location(resource, _base_url())
+    response.last_modified = datetime.fromisoformat(resource["meta"]["lastUpdated"])
+    return response
+
+
+def _written_response(resource: Resource, status: int) -> Response:
+    """What was stored, or as little of it as `Prefer: return=…` asks for."""
+    response = _resource_response(resource, status)
+    response.headers["Location"] = _location(resource, _base_url())
+    preferred = request.headers.get("Prefer", "")
+    if "return=minimal" in preferred:
+        response.set_data(b"")
+    elif "return=OperationOutcome" in preferred:
+        told = f"{address_of(resource)} was stored"
+        response.set_data(json.dumps(operation_outcome("informational", told, "information")))
     return response
 
 
@@ -455,6 +517,21 @@ def _etag(resource: Resource) -> str:
 
 def _location(resource: Resource, base_url: str) -> str:
     return f"{base_url}/{address_of(resource)}/_history/{resource['meta']['versionId']}"
+
+
+def _local(reference: str) -> str:
+    """A reference to this server as `Type/id`; any other as it is."""
+    return reference.removeprefix(f"{_base_url()}/")
+
+
+def _with_elements(resource: Resource, elements: Iterable[str]) -> Resource:
+    """The resource with these elements only, and marked as a part; all of it if none are named."""
+    wanted = {*elements}
+    if not wanted:
+        return resource
+    tags = [*resource["meta"].get("tag", []), SUBSETTED]
+    kept = {name: value for name, value in resource.items() if name in wanted | ALWAYS_THERE}
+    return kept | {"meta": resource["meta"] | {"tag": tags}}
 
 
 def _entry(resource: Resource, mode: str, base_url: str) -> Resource:
@@ -484,7 +561,7 @@ def _http_refusal(problem: HTTPException) -> Response:
 def _with_cors(response: Response) -> Response:
     """Any page may use this server: it holds nobody's data but the fixtures'."""
     response.headers["Access-Control-Allow-Origin"] = "*"
-    response.headers["Access-Control-Expose-Headers"] = "Content-Location, ETag, Location"
+    response.headers["Access-Control-Expose-Headers"] = "Content-Location, ETag, Last-Modified, Location"
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, DELETE, OPTIONS"
         wanted = request.headers.get("Access-Control-Request-Headers", "")

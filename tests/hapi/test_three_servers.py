@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,8 @@ from cds_service.respond import assess_collected
 from cds_service.settings import Settings
 from fhir_fixtures import Vignette, vignettes
 from fhir_fixtures.builders import LOINC, observation
-from fhir_fixtures.loading import delete_fixtures, load_fixtures
+from fhir_fixtures.loading import delete_fixtures, load_fixtures, transaction_of
+from fhir_fixtures.references import with_references_renamed
 from tests.conftest import ON
 from tests.contract.conftest import RunningService, hook_request, running
 from tests.hapi.manners import manners_of
@@ -143,6 +145,46 @@ def test_medications_may_be_included(fhir: str) -> None:
                 reply["extension"][EXTENSION_KEY]["verdict"]
                 == vignette.expected["verdicts"]["default-configurable"]
             ), vignette.name
+
+
+@pytest.mark.parametrize("number", [7, 11])
+def test_ids_that_the_server_gives_change_nothing(fhir: str, number: int) -> None:
+    """Numbers on HAPI: a whole chart is created, with Medications and results that refer to each other."""
+    (vignette,) = vignettes([number])
+    created = created_anew(fhir, vignette)
+    try:
+        (patient,) = (address for address in created if address.startswith("Patient/"))
+        there = assess_collected(
+            fetch_collected(fhir, patient.removeprefix("Patient/")), "default-configurable", ON
+        )
+    finally:
+        for address in reversed(created):
+            assert requests.delete(f"{fhir}/{address}", timeout=60).ok
+    here = assess_collected(collected_from(vignette), "default-configurable", ON)
+    assert there.verdict is here.verdict
+    assert [t.trial.name for t in there.trials] == [t.trial.name for t in here.trials]
+    assert there.unread == here.unread
+
+
+def created_anew(fhir: str, vignette: Vignette) -> list[str]:
+    """The chart of this patient once more, each resource under an id that the server chose."""
+    entries = transaction_of(vignette.bundle)["entry"]
+    names = {entry["request"]["url"]: f"urn:uuid:{uuid.uuid4()}" for entry in entries}
+    new = [
+        {
+            "fullUrl": names[entry["request"]["url"]],
+            "resource": {
+                k: v for k, v in with_references_renamed(entry["resource"], names).items() if k != "id"
+            },
+            "request": {"method": "POST", "url": entry["resource"]["resourceType"]},
+        }
+        for entry in entries
+    ]
+    body = {"resourceType": "Bundle", "type": "transaction", "entry": new}
+    answer = requests.post(fhir, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    locations = [entry["response"]["location"].partition("/_history")[0] for entry in answer.json()["entry"]]
+    return ["/".join(location.split("/")[-2:]) for location in locations]
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------

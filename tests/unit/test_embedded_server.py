@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 import requests
 from fhir.resources.R4B import get_fhir_model_class
 
-from cds_service.errors import FhirFatalError, FhirTemporaryError
+from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryError
 from fhir_fixtures import builders as build
 from fhir_fixtures import vignettes
-from fhir_fixtures.loading import load_fixtures
+from fhir_fixtures.loading import delete_fixtures, load_fixtures
 from fhir_fixtures.search import parameters_of, span_of
 from fhir_fixtures.server import EmbeddedServer
 
@@ -106,6 +110,9 @@ def chart_server() -> Iterator[EmbeddedServer]:
         ("Patient?identifier=7", "p1"),
         ("Patient?family=fix", "p1"),
         ("Patient?name=two", ""),
+        ("Patient?family:contains=TUR", "p1"),
+        ("Patient?family:exact=Fixture", "p1"),
+        ("Patient?family:exact=fixture", ""),
         ("Patient?birthdate=1990", "p2"),
         # tokens
         ("MedicationRequest?code=http://www.nlm.nih.gov/research/umls/rxnorm|312938", "rx1"),
@@ -116,6 +123,10 @@ def chart_server() -> Iterator[EmbeddedServer]:
         ("Condition?code=|F33.1", "c3"),
         ("MedicationRequest?status=active&intent=order", "rx1 rx4"),
         ("MedicationRequest?intent:not=order", "rx3"),
+        ("MedicationRequest?intent:not=order,proposal", ""),
+        ("MedicationRequest?code:text=SERTRA", "rx3"),
+        ("MedicationRequest?code:text=traline", ""),
+        ("Patient?identifier:text=7", ""),
         ("Condition?clinical-status=active&patient=p1", "c1"),
         ("Condition?verification-status:missing=true", "c2"),
         ("Observation?category=survey", "o1"),
@@ -154,7 +165,12 @@ def test_search(chart_server: EmbeddedServer, query: str, expected: str) -> None
     [
         ("MedicationRequest?patient=p1&medication.code=1", "not-supported"),
         ("MedicationRequest?colour=blue", "not-supported"),
-        ("MedicationRequest?code:text=sertraline", "not-supported"),
+        ("MedicationRequest?code:in=some-value-set", "not-supported"),
+        ("MedicationRequest?code:exact=312938", "not-supported"),
+        ("MedicationRequest?authoredon:text=2025", "not-supported"),
+        ("MedicationRequest?subject:Patient.gender=female", "not-supported"),
+        ("MedicationRequest?subject:identifier=s|7", "not-supported"),
+        ("MedicationRequest?subject:Nobody=p1", "not-supported"),
         ("MedicationRequest?patient=", "value"),
         ("MedicationRequest?code=a|b|c", "value"),
         ("MedicationRequest?authoredon=2024-13-45", "value"),
@@ -191,6 +207,33 @@ def test_included_medications_come_along_marked(chart_server: EmbeddedServer) ->
     assert sorted(ids(answer)) == ["rx3", "rx4"]
     assert ids(answer, "include") == ["m1"]
     assert answer.json()["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("include", "expected"),
+    [
+        ("*", "m1 p2"),
+        ("MedicationRequest:*", "m1 p2"),
+        ("MedicationRequest:subject:Patient", "p2"),
+        ("MedicationRequest:subject:Group", ""),
+        ("MedicationRequest:medication&_include=MedicationRequest:patient", "m1 p2"),
+    ],
+)
+def test_what_an_include_brings_along(chart_server: EmbeddedServer, include: str, expected: str) -> None:
+    answer = requests.get(f"{chart_server.base_url}/MedicationRequest?_id=rx4&_include={include}")
+
+    assert ids(answer) == ["rx4"]
+    assert sorted(ids(answer, "include")) == expected.split()
+
+
+def test_only_the_elements_asked_for_come_and_say_that_they_are_a_part(chart_server: EmbeddedServer) -> None:
+    address = f"{chart_server.base_url}/MedicationRequest?_id=rx4&_elements=status,subject"
+    answer = requests.get(f"{address}&_include=MedicationRequest:medication")
+    (found, medication) = (entry["resource"] for entry in answer.json()["entry"])
+
+    assert found.keys() == {"resourceType", "id", "meta", "status", "subject"}
+    assert [tag["code"] for tag in found["meta"]["tag"]] == ["SUBSETTED"]
+    assert "code" in medication and "tag" not in medication["meta"]
 
 
 @pytest.mark.parametrize(
@@ -293,6 +336,22 @@ def test_no_page_is_larger_than_the_server_allows() -> None:
     assert [len(page["entry"]) for page in pages] == [3, 2]
 
 
+def test_each_page_names_itself_and_its_neighbours() -> None:
+    with EmbeddedServer(page_size=2) as server:
+        load_orders(server, 5)
+        pages = pages_of(f"{server.base_url}/MedicationRequest?patient=p1")
+        links = [{link["relation"]: link["url"] for link in page["link"]} for page in pages]
+        again = requests.get(links[2]["previous"]).json()
+
+    assert [sorted(one) for one in links] == [
+        ["next", "self"],
+        ["next", "previous", "self"],
+        ["previous", "self"],
+    ]
+    assert [links[0]["next"], links[1]["next"]] == [links[1]["self"], links[2]["self"]]
+    assert again["entry"] == pages[1]["entry"]
+
+
 def test_a_page_of_an_unknown_search_is_gone(server: EmbeddedServer) -> None:
     assert refusal(requests.get(f"{server.base_url}?_getpages=nonsense")) == (410, "expired")
 
@@ -317,6 +376,42 @@ def test_a_resource_goes_through_its_life(server: EmbeddedServer) -> None:
     assert requests.put(url, json=build.patient()).headers["ETag"] == 'W/"4"'
 
 
+def test_the_newest_version_can_be_read_where_location_says(server: EmbeddedServer) -> None:
+    url = f"{server.base_url}/Patient/p1"
+    first = requests.put(url, json=build.patient()).headers["Location"]
+    newest = requests.put(url, json=build.patient(gender="female")).headers["Location"]
+
+    assert requests.get(newest).json()["gender"] == "female"
+    assert refusal(requests.get(first)) == (404, "not-found")
+
+
+def test_what_has_not_changed_is_not_sent_again(server: EmbeddedServer) -> None:
+    url = f"{server.base_url}/Patient/p1"
+    requests.put(url, json=build.patient())
+    read = requests.get(url)
+    later = {"If-Modified-Since": read.headers["Last-Modified"]}
+
+    for known in ({"If-None-Match": read.headers["ETag"]}, later):
+        again = requests.get(url, headers=known)
+        assert (again.status_code, again.content) == (304, b"")
+    requests.put(url, json=build.patient(gender="female"))
+    assert requests.get(url, headers={"If-None-Match": read.headers["ETag"]}).json()["gender"] == "female"
+
+
+@pytest.mark.parametrize(
+    ("preferred", "expected"),
+    [("minimal", None), ("OperationOutcome", "OperationOutcome"), ("representation", "Patient")],
+)
+def test_what_was_written_comes_back_as_preferred(
+    server: EmbeddedServer, preferred: str, expected: str | None
+) -> None:
+    headers = {"Prefer": f"return={preferred}"}
+    answer = requests.put(f"{server.base_url}/Patient/p1", json=build.patient(), headers=headers)
+
+    assert (answer.status_code, answer.headers["ETag"]) == (201, 'W/"1"')
+    assert (answer.json()["resourceType"] if answer.content else None) == expected
+
+
 def test_a_created_resource_gets_an_id(server: EmbeddedServer) -> None:
     created = requests.post(f"{server.base_url}/Patient", json=build.patient("mine"))
 
@@ -331,6 +426,8 @@ def test_an_update_of_another_version_is_refused(server: EmbeddedServer) -> None
 
     assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"1"'}).status_code == 200
     assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"1"'}).status_code == 412
+    requests.delete(url)
+    assert requests.put(url, json=build.patient(), headers={"If-Match": 'W/"3"'}).status_code == 412
 
 
 DEEP = "[" * 5000 + "]" * 5000
@@ -401,6 +498,17 @@ def entry(
 def post_bundle(server: EmbeddedServer, *entries: Resource, type: str = "transaction") -> requests.Response:
     body = {"resourceType": "Bundle", "type": type, "entry": list(entries)}
     return requests.post(server.base_url, json=body)
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE"])
+def test_a_transaction_that_writes_one_resource_twice_is_refused(server: EmbeddedServer, method: str) -> None:
+    again = build.patient() if method == "PUT" else None
+    twice = post_bundle(
+        server, entry("PUT", "Patient/p1", build.patient()), entry(method, "Patient/p1", again)
+    )
+
+    assert refusal(twice) == (400, "invariant")
+    assert search(server, "Patient") == []
 
 
 def test_a_transaction_gives_ids_and_keeps_references(server: EmbeddedServer) -> None:
@@ -602,6 +710,116 @@ def test_a_server_that_refuses_or_is_not_there_is_named_in_one_line() -> None:
         url = server.base_url
     with pytest.raises(FhirTemporaryError, match="could not be reached"):
         load_fixtures(url, [1])
-    with pytest.raises(FhirFatalError, match="not an address"):
-        load_fixtures("nonsense", [1])
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "nonsense",
+        "",
+        "ftp://127.0.0.1/fhir",
+        "http://127.0.0.1:9/fhir?x=1",
+        "http://127.0.0.1:9/fhir/Patient",
+        "http://me:password@127.0.0.1:9/fhir",
+    ],
+)
+def test_what_is_no_plain_address_is_not_called_and_not_repeated(address: str) -> None:
+    for act in (load_fixtures, delete_fixtures):
+        with pytest.raises(FhirFatalError, match="not an address") as refused:
+            act(address, [1])
+        assert not address or address not in str(refused.value)
+
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
+HALF = {
+    "resourceType": "Bundle",
+    "type": "transaction-response",
+    "entry": [{"response": {"status": "201 Created"}}, {"response": {"status": "400 Bad Request"}}],
+}
+
+
+@pytest.mark.parametrize("act", [load_fixtures, delete_fixtures])
+@pytest.mark.parametrize(
+    ("reply", "words"),
+    [
+        ((200, "<html>Welcome</html>"), "expected FHIR JSON, got something else; is this the base address"),
+        ((404, "<html>No such page</html>"), "got 404; is this the base address"),
+        ((404, ""), "got 404; is this the base address"),
+        ((401, json.dumps(OUTCOME)), "got 401; the server wants a token"),
+        ((403, ""), "got 403; the server does not let this be written"),
+        ((405, ""), "got 405; .* may be written to"),
+        ((301, ""), "got 301"),
+        ((503, ""), "got 503"),
+    ],
+)
+def test_what_is_no_success_is_not_told_as_one(act: Any, reply: tuple[int, str], words: str) -> None:
+    with answering_all(*reply) as base_url, pytest.raises(FhirServerError, match=words):
+        act(base_url, [1, 2])
+
+
+@pytest.mark.parametrize("body", [OUTCOME, HALF, HALF | {"entry": None}, HALF | {"entry": [None]}])
+def test_a_transaction_that_was_not_carried_out_as_a_whole_is_an_error(body: Resource) -> None:
+    with (
+        answering_all(200, json.dumps(body)) as base_url,
+        pytest.raises(FhirFatalError, match="transaction-response of successes"),
+    ):
+        load_fixtures(base_url, [1])
+
+
+def test_what_the_server_does_not_have_is_taken_off() -> None:
+    with answering_all(404, json.dumps(OUTCOME)) as base_url:
+        assert delete_fixtures(base_url, [1]) == ["Patient/trd-v01"]
+    with answering_all(410, "") as base_url:
+        assert delete_fixtures(base_url, [1]) == ["Patient/trd-v01"]
+
+
+def test_what_others_refer_to_stays_and_the_rest_is_taken_off(server: EmbeddedServer) -> None:
+    load_fixtures(server.base_url, [1, 2, 3])
+    with pytest.raises(
+        FhirFatalError, match=r"^2 patients taken off, 1 not\. .*trd-v02: something else"
+    ) as kept:
+        delete_fixtures(server.base_url, [1, 2, 3], SessionThatKeeps("Patient/trd-v02"))
+
+    assert "\n" not in str(kept.value)
+    assert search(server, "Patient") == ["trd-v02"]
+    assert delete_fixtures(server.base_url) == [f"Patient/{one.patient_id}" for one in vignettes()]
+    assert search(server, "Patient") == []
+
+
+class SessionThatKeeps(requests.Session):
+    """Has one resource that cannot be deleted."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__()
+        self.kept = kept
+
+    def request(self, method: str, url: str, **how: Any) -> requests.Response:  # type: ignore[override]
+        if not url.endswith(self.kept):
+            return super().request(method, url, **how)
+        answer = requests.Response()
+        answer.status_code = 409
+        return answer
+
+
+@contextmanager
+def answering_all(status: int, body: str) -> Iterator[str]:
+    """The address of a server that has one answer to everything."""
+
+    class OneAnswer(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_POST = do_PUT = do_DELETE = answer
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), OneAnswer) as listening:
+        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{listening.server_port}/fhir"
+        listening.shutdown()
