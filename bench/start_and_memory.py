@@ -6,7 +6,7 @@ The floor is a bare Flask app on the same gunicorn, with as many workers and thr
 is. Floor and service are started by turns. Ready is when `/health/ready` answers 200 for the first time; the store is
 there already, but for the line that says otherwise. CPU time is that of all processes until then, which other work
 on the machine disturbs less. The first call is the first hook after that, the later ones follow on the same connection,
-so in the same worker. Memory is read after the calls of `mixed_load.py`, which the floor gets too: resident (RSS), the
+so in the same worker; both by CPU time. Memory is read after the calls of `mixed_load.py`, which the floor gets too: resident (RSS), the
 worker's share where pages are those of several processes (PSS), and what it has for itself (USS). With --client-auth
 tokens are needed, as in production. Linux only.
 """
@@ -57,16 +57,15 @@ class Server:
         self.port = port
         self._wait(folder)
         self.ready_seconds = time.perf_counter() - begun
-        self.ready_cpu_seconds = sum(map(_cpu_seconds, self._pids))
+        self.ready_cpu_seconds = _cpu_seconds(self._process.pid) + self.workers_cpu_seconds()
+
+    def workers_cpu_seconds(self) -> float:
+        return sum(map(_cpu_seconds, self.workers))
 
     @property
     def workers(self) -> list[int]:
         pid = self._process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    @property
-    def _pids(self) -> list[int]:
-        return [self._process.pid, *self.workers]
 
     def wait_for_workers(self) -> None:
         """It is ready as soon as one of them answers."""
@@ -146,7 +145,8 @@ def _start_figures(service: Start, floor: Start, signer: Signer | None, starts: 
     for _ in range(starts):
         server, bare = service(free_port()), floor(free_port())
         pairs.append((server, bare))
-        calls.append(_first_and_later(server.port, signer))
+        server.wait_for_workers()
+        calls.append(_first_and_later(server, signer))
         server.stop()
         bare.stop()
     return {
@@ -155,28 +155,29 @@ def _start_figures(service: Start, floor: Start, signer: Signer | None, starts: 
         "floorReadySeconds": [bare.ready_seconds for _, bare in pairs],
         "readyCpuSeconds": [server.ready_cpu_seconds for server, _ in pairs],
         "floorReadyCpuSeconds": [bare.ready_cpu_seconds for _, bare in pairs],
-        "firstCallMs": [first * 1000 for first, _ in calls],
-        "laterCallMs": [later * 1000 for _, later in calls],
+        "firstCallCpuMs": [first * 1000 for first, _ in calls],
+        "laterCallCpuMs": [later * 1000 for _, later in calls],
     }
 
 
-def _first_and_later(port: int, signer: Signer | None) -> tuple[float, float]:
-    """Seconds of the first hook with all data, and the median of those after it."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    times = []
+def _first_and_later(server: Server, signer: Signer | None) -> tuple[float, float]:
+    """CPU seconds of the first hook with all data, and the median of those after it."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    spent = []
     for _ in range(1 + LATER_CALLS):
         headers = {"Content-Type": "application/json"}
         if signer:
-            headers["Authorization"] = f"Bearer {signer.token(f'http://127.0.0.1:{port}{PATH}')}"
-        begun = time.perf_counter()
+            headers["Authorization"] = f"Bearer {signer.token(f'http://127.0.0.1:{server.port}{PATH}')}"
+        before = server.workers_cpu_seconds()
         connection.request("POST", PATH, hook_body(60), headers)
         reply = connection.getresponse()
         reply.read()
-        times.append(time.perf_counter() - begun)
+        time.sleep(0.02)  # until it has put away what the call needed
+        spent.append(server.workers_cpu_seconds() - before)
         if reply.status != 200:
             raise RuntimeError(f"expected status 200, got {reply.status}")
     connection.close()
-    return times[0], statistics.median(times[1:])
+    return spent[0], statistics.median(spent[1:])
 
 
 # --- memory ---------------------------------------------------------------------------------------------
@@ -205,8 +206,9 @@ def _mib(pid: int) -> dict[str, float]:
 
 
 def _cpu_seconds(pid: int) -> float:
-    user, system = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    """Of all its threads, to the nanosecond."""
+    threads = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
 
 # --- the figures as text --------------------------------------------------------------------------------
@@ -226,11 +228,11 @@ def _print(figures: dict[str, Any]) -> None:
         )
         bar = f"{MIB:.0f} MiB" if name == "RSS" else ""
         _row(f"worker, {name}, MiB", service, floor, service / floor, bar)
-    first, later = figures["firstCallMs"], figures["laterCallMs"]
+    first, later = figures["firstCallCpuMs"], figures["laterCallCpuMs"]
     ratio = statistics.median(one / other for one, other in zip(first, later, strict=True))
     print(f"\nReady with a new store: {figures['newStoreReadySeconds']:.2f} s.")
     print(
-        f"First call {statistics.median(first):.1f} ms, later ones {statistics.median(later):.1f} ms, "
+        f"CPU of the first call {statistics.median(first):.1f} ms, of later ones {statistics.median(later):.1f} ms, "
         f"ratio {ratio:.1f} (bar {FIRST_CALL:.0f})."
     )
     print(f"Memory after {figures['requests']} calls of all kinds, the worker that holds more.")
