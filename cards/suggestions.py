@@ -1,7 +1,7 @@
 """The draft FHIR resources that suggestions offer: ServiceRequests from the words of catalogue.json.
 
 A draft proposes and never orders. The catalogue comes with this version, so fhir.resources checks each draft of it in
-the tests and not in a running service, where it would be a fifth of the start and a tenth of the memory.
+the tests and not in a running service, where it would be a tenth of the start and of the memory.
 """
 
 from __future__ import annotations

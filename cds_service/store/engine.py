@@ -243,7 +243,7 @@ def _as_store_errors() -> Iterator[None]:
 
 
 def _insert(dialect: str, table: Any) -> Any:
-    # Imported here, since only one of them is needed, and that of PostgreSQL is as large as our reading of drugs.
+    # Imported here, since only one of them is needed, and that of PostgreSQL is large.
     if dialect == "sqlite":
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
