@@ -48,9 +48,11 @@ fix: $(STAMP)         ## format, and mend what the linter can mend
 conformance: $(STAMP) ## docs/conformance.md, written by the tests that name a rule
 	$(BIN)/python -m pytest -n 2 -m conformance --write-conformance
 
-bench: $(STAMP)       ## requests a second against the floor, and growth; a fetched chart against its slowest search
+bench: $(STAMP)       ## requests a second against the floor, and growth; a fetched chart against its slowest search; start and memory
 	$(BIN)/python bench/hook_throughput.py
 	$(BIN)/python bench/fetch_latency.py
+	$(BIN)/python bench/start_and_memory.py
+	$(BIN)/python bench/start_and_memory.py --client-auth
 
 mutants: $(STAMP)     ## mutation testing of the rules: which changes no test notices (takes an hour)
 	$(BIN)/python -m pip install --quiet 'mutmut >= 3.8, < 4'

@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
-    service_port, floor_port = _free_port(), _free_port()
+    service_port, floor_port = free_port(), free_port()
     servers = [_start(_serve_service, service_port)]
     _wait_until_up(service_port)
     reply = _post(service_port, hook_body(60))
@@ -233,7 +233,7 @@ def _wait_until_up(port: int) -> None:
     raise RuntimeError(f"nothing listens on port {port}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--client-auth", action="store_true", help="sign a token for each call")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     given = parser.parse_args()
-    signer = _new_signer() if given.client_auth else None
+    signer = new_signer() if given.client_auth else None
     with tempfile.TemporaryDirectory() as folder, EmbeddedServer() as fhir:
         for vignette in vignettes():
             fhir.load(vignette.bundle)
@@ -301,12 +301,12 @@ def _hook(hook: str, context: dict[str, Any], **elements: Any) -> bytes:
 # --- the service ----------------------------------------------------------------------------------------
 
 
-def _new_signer() -> Signer:
+def new_signer() -> Signer:
     return Signer(ec.generate_private_key(ec.SECP384R1()), "EC", "bench", ISSUER)
 
 
-def _start(folder: Path, fhir: str, signer: Signer | None) -> tuple[subprocess.Popen[bytes], int]:
-    log = folder / "log"
+def service_environment(folder: Path, fhir: str, signer: Signer | None) -> dict[str, str]:
+    """As a hospital would set it: a store on a disk, one FHIR server, and with a signer a client that must sign."""
     environment = os.environ | {
         "PYTHONPATH": str(ROOT),
         "TRD_CDS_FHIR_SERVERS": fhir,
@@ -318,6 +318,12 @@ def _start(folder: Path, fhir: str, signer: Signer | None) -> tuple[subprocess.P
             "TRD_CDS_CONFIG": str(_client_settings(folder, signer)),
             "TRD_CDS_REQUIRE_CLIENT_AUTH": "true",
         }
+    return environment
+
+
+def _start(folder: Path, fhir: str, signer: Signer | None) -> tuple[subprocess.Popen[bytes], int]:
+    log = folder / "log"
+    environment = service_environment(folder, fhir, signer)
     command = [sys.executable, "-m", "cds_service", "serve", "--port", "0"]
     with log.open("wb") as written:
         service = subprocess.Popen(command, stderr=written, env=environment, cwd=folder)

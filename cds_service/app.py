@@ -6,21 +6,18 @@ import gc
 import logging
 from collections.abc import Callable, Mapping
 from datetime import date
+from typing import TYPE_CHECKING
 
 from flask import Flask
 
-from cards.suggestions import build_templates
 from cds_service.errors import InputError, SettingsError
 from cds_service.feedback.memory import Memory
-from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_server.access import FhirPolicy
-from cds_service.fhir_server.backend_services import open_backend_services
 from cds_service.logs import open_log
+from cds_service.made_up_chart import ON, made_up_chart
 from cds_service.outbound.bounded_get import Places
 from cds_service.outbound.network import Network
 from cds_service.respond import assess_collected, reply
-from cds_service.security.gate import Gate, open_gate
-from cds_service.security.replay import UsedTokens
 from cds_service.services import Service, find_services
 from cds_service.settings import PREFIX, Settings, find_problems, load_settings
 from cds_service.store.engine import Store, open_store
@@ -31,28 +28,13 @@ from cds_service.trd.parameters import Definition
 from cds_service.web import add_routes
 from cds_service.web.site import Site
 
+if TYPE_CHECKING:
+    from cds_service.fhir_server.backend_services import BackendService
+    from cds_service.security.gate import Gate
+
 GC_ALLOCATIONS = 100_000
 
 logger = logging.getLogger("cds_service.app")
-
-_CHART = Collected(
-    "start",
-    tuple(
-        Entry(
-            {"resourceType": kind, "id": kind, "subject": {"reference": "Patient/start"}, **elements},
-            None,
-            "",
-        )
-        for kind, elements in (
-            (
-                "MedicationRequest",
-                {"status": "active", "intent": "order", "medicationCodeableConcept": {"text": "sertraline"}},
-            ),
-            ("Observation", {"status": "final", "code": {"text": "PHQ-9"}, "valueInteger": 5}),
-            ("Condition", {"code": {"text": "depression"}}),
-        )
-    ),
-)
 
 
 def create_app(settings: Settings, today: Callable[[], date] | None = None) -> Flask:
@@ -80,7 +62,7 @@ def create_app(settings: Settings, today: Callable[[], date] | None = None) -> F
             fetch_mib=settings.fetch_mb,
             network=Network(settings.allowed_networks),
             places=Places(settings.fetches_at_once),
-            own=open_backend_services(settings),
+            own=_open_backend_services(settings),
         ),
         terminology=open_terminology(settings),
         definitions=definitions,
@@ -122,26 +104,42 @@ def _who_may_call(settings: Settings) -> str:
 
 
 def settle_memory() -> None:
-    """Keeps the garbage collector from looking through all tables again and again.
+    """Keeps the garbage collector from looking through all that was loaded again and again; before workers are forked.
 
-    A request makes many thousands of JSON values and no cycles; with the default thresholds the
-    collector's share grows faster than the request.
+    What is there now is for good, and left as it is: a collection would take longer than all tables, free next to
+    nothing, and leave holes in pages that the workers share. A request makes many thousands of JSON values and no
+    cycles; with the default thresholds the collector's share grows faster than the request.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(GC_ALLOCATIONS, 20, 20)
+    gc.enable()
+
+
+# Tokens are read and signed with PyJWT and cryptography, a tenth of a worker's memory: loaded where there are some.
 
 
 def _open_gate(settings: Settings, services: tuple[Service, ...], store: Store) -> Gate | None:
     """Who is let in; None where anybody is. Clients are read in either case, so that a mistake is found early."""
+    if not settings.clients and not settings.needs_client_auth:
+        return None
+    from cds_service.security.gate import open_gate
+    from cds_service.security.replay import UsedTokens
+
     gate = open_gate(settings, UsedTokens(store.engine), (service.id for service in services))
     return gate if settings.needs_client_auth else None
 
 
+def _open_backend_services(settings: Settings) -> tuple[BackendService, ...]:
+    if not settings.backend_services:
+        return ()
+    from cds_service.fhir_server.backend_services import open_backend_services
+
+    return open_backend_services(settings)
+
+
 def _read_tables(definition_id: str, definitions: Mapping[str, Definition]) -> None:
     """Answers for a made-up chart: all tables are read, and found sound, before the first request."""
-    reply(assess_collected(_CHART, definition_id, date(2025, 12, 31), definitions=definitions))
-    build_templates()
+    reply(assess_collected(made_up_chart(), definition_id, ON, definitions=definitions))
 
 
 def _check(settings: Settings) -> Mapping[str, Definition]:

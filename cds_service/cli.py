@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
@@ -312,11 +313,15 @@ def explain_order(files: tuple[str, ...], on: datetime | None, format_: str) -> 
 @click.option("--workers", type=click.IntRange(1, 64), help="Worker processes.  [default: 2]")
 def serve(host: str | None, port: int | None, workers: int | None) -> None:
     """Serve CDS Hooks with gunicorn. Settings: environment TRD_CDS_… and the file named by TRD_CDS_CONFIG."""
-    from cds_service.serving import serve as run
-    from cds_service.settings import load_settings
+    gc.disable()  # until all is loaded (`settle_memory`): it would be looked through at each step, and is for good
+    try:
+        from cds_service.serving import serve as run
+        from cds_service.settings import load_settings
 
-    given = {"host": host, "port": port, "workers": workers}
-    run(load_settings(**{key: value for key, value in given.items() if value is not None}))
+        given = {"host": host, "port": port, "workers": workers}
+        run(load_settings(**{key: value for key, value in given.items() if value is not None}))
+    finally:
+        gc.enable()
 
 
 @commands.command()

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from cds_service.fhir_address import FhirAddress
 
+DISCOVERY, FEEDBACK = "discovery", "feedback"
+"""What may be called beside the services: scopes by these names."""
+
 
 @dataclass(frozen=True)
 class Caller:

@@ -11,7 +11,7 @@ from typing import Any
 from cds_service.errors import NotAuthenticated, SettingsError
 from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.outbound.network import Network
-from cds_service.security.callers import Caller
+from cds_service.security.callers import DISCOVERY, FEEDBACK, Caller
 from cds_service.security.key_sets import (
     LARGEST_SET_MIB,
     FetchedKeys,
@@ -35,8 +35,6 @@ from cds_service.security.tokens import (
     verify_signature,
 )
 from cds_service.settings import Client, Settings
-
-DISCOVERY, FEEDBACK = "discovery", "feedback"
 
 SANDBOX = Client(
     issuer="https://sandbox.cds-hooks.org",

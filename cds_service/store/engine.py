@@ -17,7 +17,6 @@ from typing import Any
 from weakref import WeakMethod
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, select, text
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
@@ -35,7 +34,6 @@ _CONNECTIONS = 8  # as many as a worker has threads
 _SQLITE_CACHE_KIB = 256  # of each connection: with its own 2 MiB a worker would grow by 32 MiB
 _MIGRATION_LOCK = 7_236_001  # any number, the same in all processes
 _MIGRATIONS = "cds_service.store:migrations"
-_INSERTS: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class Store:
 
     def insert(self, table: Any) -> Any:
         """An insert that knows `on_conflict_do_nothing`, which SQLAlchemy has a dialect at a time."""
-        return _INSERTS[self.engine.dialect.name](table)
+        return _insert(self.engine.dialect.name, table)
 
 
 def open_store(url: str | None) -> Store:
@@ -244,6 +242,17 @@ def _as_store_errors() -> Iterator[None]:
         raise StoreError(f"The store could not be used ({type(error).__name__}); nothing was kept.") from None
 
 
+def _insert(dialect: str, table: Any) -> Any:
+    # Imported here, since only one of them is needed, and that of PostgreSQL is large.
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+        return sqlite_insert(table)
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert
+
+    return postgresql_insert(table)
+
+
 # --- the tables -----------------------------------------------------------------------------------------
 
 
@@ -297,7 +306,7 @@ def _upgrade(connection: Connection) -> None:
 
 
 def _patient_key(connection: Connection) -> bytes:
-    made = _INSERTS[connection.dialect.name](KEYS).values(name="patient", value=secrets.token_hex(32))
+    made = _insert(connection.dialect.name, KEYS).values(name="patient", value=secrets.token_hex(32))
     connection.execute(made.on_conflict_do_nothing())
     return bytes.fromhex(
         connection.execute(select(KEYS.c.value).where(KEYS.c.name == "patient")).scalar_one()

@@ -150,6 +150,9 @@ def load_unit_words() -> dict[Words, Unit]:
     return {_lexemes_of(name): unit for name, unit in spelled.items()}
 
 
+PHRASE_KINDS = tuple(kind.value for kind in PhraseKind)
+
+
 @lru_cache(maxsize=1)
 def load_sig_phrases() -> dict[Words, tuple[Phrase, ...]]:
     """Every phrase by its words; some words have several meanings, of which the context decides."""
@@ -176,7 +179,7 @@ def _lexemes_of(phrase: str) -> Words:
 
 
 def _phrase(row: Row) -> Phrase:
-    kind = PhraseKind(row.one_of("kind", [kind.value for kind in PhraseKind]))
+    kind = PhraseKind(row.one_of("kind", PHRASE_KINDS))
     if kind not in NUMERIC:
         return Phrase(kind, slot=row.text("value"))
     return Phrase(kind, number=_fraction(row, "value"))

@@ -60,12 +60,13 @@ class Row:
 
 def read_rows(table: str, columns: Collection[str]) -> Iterator[Row]:
     """All rows of `table`, which must have at least these `columns`."""
-    reader = csv.DictReader(StringIO(_text(table), newline=""), restkey="", restval=None)
-    _check_columns(table, columns, reader.fieldnames or ())
-    for cells in reader:
-        if None in cells.values() or "" in cells:
-            raise TableError(f"{table}:{reader.line_num}: expected {len(reader.fieldnames or ())} cells")
-        yield Row(table, reader.line_num, cells)
+    reader = csv.reader(StringIO(_text(table), newline=""))
+    header = next(reader, [])
+    _check_columns(table, columns, header)
+    for cells in filter(None, reader):
+        if len(cells) != len(header):
+            raise TableError(f"{table}:{reader.line_num}: expected {len(header)} cells")
+        yield Row(table, reader.line_num, dict(zip(header, cells, strict=True)))
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,14 @@ def plain_words(text: str) -> Phrase:
 
     Only the first 300 characters count: no phrase of a table is that long.
     """
-    spelled = unicodedata.normalize("NFKD", POSSESSIVE.sub("s", text[:LONGEST_TEXT].lower()))
-    return tuple(WORD.findall("".join(letter for letter in spelled if not unicodedata.combining(letter))))
+    spelled = POSSESSIVE.sub("s", text[:LONGEST_TEXT].lower())
+    return tuple(WORD.findall(spelled if spelled.isascii() else _without_accents(spelled)))
+
+
+def _without_accents(text: str) -> str:
+    return "".join(
+        letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter)
+    )
 
 
 def position_of(phrase: Phrase, words: Phrase) -> int | None:

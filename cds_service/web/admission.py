@@ -5,8 +5,7 @@ from __future__ import annotations
 from flask import Flask, g, request
 
 from cds_service.errors import NotAuthenticated
-from cds_service.security.callers import ANYONE
-from cds_service.security.gate import DISCOVERY, FEEDBACK
+from cds_service.security.callers import ANYONE, DISCOVERY, FEEDBACK
 from cds_service.web.site import Site
 
 BASE = "/cds-services"

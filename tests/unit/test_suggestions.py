@@ -14,7 +14,7 @@ import pytest
 from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from cards.card import ActionType
-from cards.suggestions import Occasion, build_templates, draft_request, suggestion_for
+from cards.suggestions import Occasion, draft_request, suggestion_for
 from cards.words import load_words
 from tests.us_core import problems_by_us_core
 
@@ -141,15 +141,17 @@ def test_a_snomed_code_has_a_valid_check_digit() -> None:
     assert all(verhoeff(coding["code"]) == 0 for coding in codings)
 
 
-def test_a_call_without_a_card_does_not_load_fhir_models() -> None:
-    code = "import sys, cards.catalogue; print('fhir.resources' in sys.modules, 'flask' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "False"]
-
-
-def test_templates_can_be_built_ahead() -> None:
-    build_templates()
-    assert "subject" in draft("phq-9")
+def test_a_draft_does_not_load_fhir_models() -> None:
+    script = """
+import sys
+from datetime import date
+from uuid import uuid4
+from cards.suggestions import Occasion, suggestion_for
+suggestion_for("phq-9", Occasion("Patient/p1", None, date(2026, 6, 30), "why"), uuid4)
+print([name for name in ("fhir.resources", "pydantic", "flask") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def codings_of(name: str) -> Iterator[dict[str, str]]:
