@@ -47,6 +47,7 @@ from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
 from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import ORDERS
+from cds_service.fhir_reading.shortened import problem_of_shortened
 from cds_service.tables.reasons import Indication
 from cds_service.trd.days import shifted
 from cds_service.trd.record import (
@@ -112,6 +113,10 @@ class _Kind(Generic[RecordType]):
     why_unread: Callable[[RecordType], str | None] = lambda _: None
 
     @property
+    def dosage_path(self) -> str:
+        return "$.dosageInstruction" if self.source is Source.DISPENSED else "$.dosage"
+
+    @property
     def topics(self) -> tuple[Topic, ...]:
         return (Topic.DRUG, Topic.FILLS) if self.source is Source.DISPENSED else (Topic.DRUG,)
 
@@ -130,6 +135,7 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, kind.topics),))
+    problems += problem_of_shortened(entry.resource, kind.dosage_path)
     order = kind.as_order(record)
     orders = _resolved(kind.orders(record), entry.resource, context.find)
     purpose = purpose_of(order, entry.resource, context.find)

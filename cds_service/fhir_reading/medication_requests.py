@@ -33,6 +33,7 @@ from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import read_order_days
 from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
 from cds_service.fhir_reading.references import reference_of
+from cds_service.fhir_reading.shortened import problem_of_shortened
 from cds_service.tables.reasons import Indication
 from cds_service.trd.answers import Answer
 from cds_service.trd.record import Prescription, Topic, Unread
@@ -106,6 +107,7 @@ def _read(entry: Entry, find: Find, on: date, names: Mapping[Code, KnownName]) -
     reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
+    problems += problem_of_shortened(entry.resource, "$.dosageInstruction")
     concept, medication = order.medication_codeable_concept, order.medication_reference
     drug = drug_of(concept, medication, entry.resource, find, names)
     purpose = purpose_of(order, entry.resource, find)

@@ -81,6 +81,9 @@ def read_order_days(
     """
     notes = Notes()
     start = _start(order, notes)
+    if start and start.day.earliest > on and order.status == "completed":
+        notes.add(f"completed, and begins on {start.day.earliest}, after {on}")
+        start = None
     if start and start.day.earliest > on:
         return OrderDays((), "", "starts in the future", is_in_future=True, problems=tuple(notes.problems))
     begin = start.day if start else PartialDate(EARLIEST_DAY, on)
@@ -589,18 +592,25 @@ def _is_settled(order: MedicationRequest, courses: Sequence[Course], has_end: bo
     """Whether the status leaves no doubt that the drug was taken to its last day.
 
     An active order goes on unless it was for a supply of which it is not known how long it lasts. A
-    stopped order whose end still lies ahead stopped on an unrecorded day. On hold since when, and a
+    stopped order whose end still lies ahead stopped on an unrecorded day, as did one that is completed
+    and names 9999-12-31. On hold since when, and a
     status that is missing or not known, leave every day open.
     """
     if order.status == "active":
         return has_end or not _states_a_quantity(order)
     if order.status == "completed":
-        return has_end
+        return has_end and not any(map(_stands_for_no_end, courses))
     return (
         order.status == "stopped"
         and has_end
         and all(c.end is not None and c.end.day.latest <= on for c in courses)
     )
+
+
+def _stands_for_no_end(course: Course) -> bool:
+    """Whether the last day that the order names is what databases write for none, such as 9999-12-31."""
+    end = course.end
+    return end is not None and end.rests_on in NAMED_DAYS and end.day.latest.year == date.max.year
 
 
 def _states_a_quantity(order: MedicationRequest) -> bool:
