@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence, NotOffered
 from cds_service.fhir_address import is_fhir_id, read_address
@@ -23,7 +24,7 @@ from cds_service.outbound.network import ANYWHERE
 from cds_service.prefetched import Lacking, read_prefetch
 from cds_service.trd.record import Unread
 
-_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
+_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[^/?#|\s]+)(?:/_history/.*)?", re.ASCII)
 _USERS_MIB = 1024  # read for one patient from a server that the user named
 
 
@@ -147,7 +148,7 @@ def _is_of_another(resource: dict[str, Any], patient_id: str) -> bool:
     about = resource.get("subject") or resource.get("patient")
     reference = about.get("reference") if isinstance(about, dict) else None
     named = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
-    return named is not None and named[1] != f"Patient/{patient_id}"
+    return named is not None and unquote(named[1]) != f"Patient/{patient_id}"
 
 
 def _search(client: FhirClient, access: FhirAccess, need: Need, patient_id: str) -> Page:

@@ -244,8 +244,10 @@ def _why_not_dispensed(record: MedicationDispense) -> str | None:
     return "a quantity of 0, so nothing was handed over" if is_nothing else None
 
 
-def _taken_back(record: MedicationDispense) -> str | None:
-    """Why a dispensing takes away and gives nothing; which other one it undoes is not told."""
+def _why_no_fill(record: MedicationDispense) -> str | None:
+    """Why a dispensing may be none: a modifier may deny it, or it takes away; which other one it undoes is not told."""
+    if record.modifier_extension:
+        return "at $.modifierExtension: expected none, found one, whose meaning is not known"
     value = record.quantity.value if record.quantity else None
     if value is None or value >= 0:
         return None
@@ -319,7 +321,7 @@ _DISPENSE = _Kind(
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
     finish=_as_dispensed,
-    why_unread=_taken_back,
+    why_unread=_why_no_fill,
 )
 
 

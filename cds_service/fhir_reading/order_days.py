@@ -593,13 +593,17 @@ def _is_settled(order: MedicationRequest, courses: Sequence[Course], has_end: bo
 
     An active order goes on unless it was for a supply of which it is not known how long it lasts. A
     stopped order whose end still lies ahead stopped on an unrecorded day, as did one that is completed
-    and names 9999-12-31. On hold since when, and a
+    and names 9999-12-31, or whose repeats would last longer than up to `on`. On hold since when, and a
     status that is missing or not known, leave every day open.
     """
     if order.status == "active":
         return has_end or not _states_a_quantity(order)
     if order.status == "completed":
-        return has_end and not any(map(_stands_for_no_end, courses))
+        return (
+            has_end
+            and not any(map(_stands_for_no_end, courses))
+            and not _has_repeats_ahead(order, courses, on)
+        )
     return (
         order.status == "stopped"
         and has_end
@@ -611,6 +615,12 @@ def _stands_for_no_end(course: Course) -> bool:
     """Whether the last day that the order names is what databases write for none, such as 9999-12-31."""
     end = course.end
     return end is not None and end.rests_on in NAMED_DAYS and end.day.latest.year == date.max.year
+
+
+def _has_repeats_ahead(order: MedicationRequest, courses: Sequence[Course], on: date) -> bool:
+    """Whether not all of the repeats can have been handed over by `on`."""
+    is_ahead = any(course.end is not None and course.end.day.latest > on for course in courses)
+    return is_ahead and repeats_allowed(order.dispense_request, Notes()) > 0
 
 
 def _states_a_quantity(order: MedicationRequest) -> bool:

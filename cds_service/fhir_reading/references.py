@@ -147,7 +147,7 @@ class Index:
             return self._owner_by_other_name(reference, not_told)
         if parts["type"] != "Patient":
             return Owner.SOMEBODY_ELSE, f"is about a {parts['type'][:40]}, not about the patient"
-        if parts["id"] != self.patient_id:
+        if unquote(parts["id"]) != self.patient_id:
             return self._owner_by_other_name(reference, _ANOTHER_PATIENT)
         base = parts["base"]
         if base is None or not self.own_bases or _server(base) in self.own_bases:
