@@ -73,15 +73,20 @@ class OrderDays:
 
 @lru_cache(maxsize=2048)
 def read_order_days(
-    order: MedicationRequest, doses: tuple[tuple[DailyDose, ...], ...], on: date, doubt: str = ""
+    order: MedicationRequest,
+    doses: tuple[tuple[DailyDose, ...], ...],
+    on: date,
+    doubt: str = "",
+    may_lie_ahead: bool = True,
 ) -> OrderDays:
     """The days of an order up to `on`; `doses` holds the daily doses of each of its dosages.
 
-    `doubt` says why no day is certain, when an element that bears on the days could not be read.
+    `doubt` says why no day is certain, when an element that bears on the days could not be read. A start after `on`
+    that may not lie ahead is a slip: the days are then unknown.
     """
     notes = Notes()
     start = _start(order, notes)
-    if start and start.day.earliest > on and order.status == "completed":
+    if start and start.day.earliest > on and not may_lie_ahead:
         notes.add(f"completed, and begins on {start.day.earliest}, after {on}")
         start = None
     if start and start.day.earliest > on:
