@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from urllib.parse import unquote
 
 from cds_service.errors import FhirFatalError, FhirServerError, InputError, MissingEvidence, NotOffered
 from cds_service.fhir_address import is_fhir_id, read_address
@@ -21,7 +22,7 @@ from cds_service.outbound.network import ANYWHERE
 from cds_service.prefetched import Lacking, read_prefetch
 from cds_service.trd.record import Unread
 
-_PATIENT_REFERENCE = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
+_REFERENCE = re.compile(r"(?:.*/)?([A-Z][A-Za-z]+/[^/?#|\s]+)(?:/_history/.*)?", re.ASCII)
 _USERS_MIB = 1024  # read for one patient from a server that the user named
 
 
@@ -132,19 +133,20 @@ def _fetch(client: FhirClient, access: FhirAccess, item: Lacking, patient_id: st
 
 
 def _doubted_if_of_others(page: Page, need: Need, patient_id: str) -> Page:
-    """A server that sends records of other patients may not have searched by patient: then some may be lacking."""
+    """A server that sends records of others may not have searched by patient: then some may be lacking."""
     if not any(_is_of_another(entry.resource, patient_id) for entry in page.entries):
         return page
-    problem = "the FHIR server sent records of another patient too: it may not have searched by patient"
+    problem = "the FHIR server sent records of somebody else too: it may not have searched by patient"
     gap = Unread(f"{need.resource_type} search", problem, need.topics_of_all)
     return replace(page, unread=(*page.unread, gap))
 
 
 def _is_of_another(resource: dict[str, Any], patient_id: str) -> bool:
+    """Whether a record names another patient as its subject, or somebody who is no patient (a group, a device)."""
     about = resource.get("subject") or resource.get("patient")
     reference = about.get("reference") if isinstance(about, dict) else None
-    named = _PATIENT_REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
-    return named is not None and named[1] != patient_id
+    named = _REFERENCE.fullmatch(reference) if isinstance(reference, str) else None
+    return named is not None and unquote(named[1]) != f"Patient/{patient_id}"
 
 
 def _follow_or_search(

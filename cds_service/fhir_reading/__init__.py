@@ -54,7 +54,7 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
     names = collected.code_names
     orders = read_medication_requests(requests, index.find, on, names)
     records = read_medication_records(own.by_type, index.find, on, names)
-    not_assigned = (*collected.unread, *index.unread, *own.unread)
+    not_assigned = (*collected.unread, *index.unread, *own.unread, *patient.unread)
     knows_all_fills = not any(Topic.FILLS in u.topics for u in (*not_assigned, *records.unread))
     prescriptions = reconcile(
         (*orders.prescriptions, *records.prescriptions), on, knows_all_fills=knows_all_fills
@@ -83,7 +83,6 @@ def read_history(collected: Collected, on: date, *, assume_one_unit_daily: bool 
         born_latest=patient.born_latest,
         unread=(
             *not_assigned,
-            *patient.unread,
             *orders.unread,
             *records.unread,
             *(replace(unread, topics=(Topic.ADD_ON,)) for unread in add_on_unread),

@@ -26,6 +26,7 @@ from cds_service.fhir_reading.elements import (
     read_elements,
 )
 from cds_service.fhir_reading.references import reference_of
+from cds_service.fhir_reading.shortened import what_is_left_out
 from cds_service.tables.conditions import (
     SEVERITIES,
     Meaning,
@@ -220,6 +221,8 @@ def _diagnoses(record: _Record, meanings: Iterable[Meaning]) -> tuple[Diagnosis,
 def _diagnoses_of(record: _Record, meaning: Meaning) -> Iterator[Diagnosis]:
     condition = record.condition
     certainties = [meaning.certainty, _holds(condition), _undisturbed(record)]
+    if condition.verification_status is None and what_is_left_out(record.entry.resource):
+        certainties.append(Answer.UNKNOWN)
     first_known = _first_known(record, meaning.role)
     if meaning.role is DiagnosisRole.FULL_REMISSION and not _is_dated(record, first_known):
         certainties.append(Answer.UNKNOWN)

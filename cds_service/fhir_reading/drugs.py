@@ -173,13 +173,19 @@ def _read_together(codings: tuple[Coding, ...], text: str) -> DrugReading:
     if not antidepressants:
         other = _without_antidepressant(clues, name)
         return _with_add_on(other, codings, names, name) if isinstance(other, NotAntidepressant) else other
-    problem = _disagreement(antidepressants, clues, codings)
-    if problem:
-        return UnknownDrug(name, problem)
     drug = _most_specific(antidepressants).antidepressant
     assert drug is not None  # only products of antidepressants are given
+    problem = _disagreement(antidepressants, clues, codings)
+    if problem:
+        return UnknownDrug(_with_ingredient(name, drug), problem)
     told_by = _told_by(codings, clues)
     return replace(_recognised(drug, antidepressants, clues, names, name), told_by=told_by)
+
+
+def _with_ingredient(name: str, drug: Antidepressant) -> str:
+    """A name that another code contradicts, with what that says: drugs of one such name may be several."""
+    ingredient = drug.drug.ingredient
+    return name if ingredient in name.lower() else f"{name[:80]}, coded as {ingredient}"
 
 
 def _with_add_on(

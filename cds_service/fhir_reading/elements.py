@@ -201,6 +201,7 @@ class MedicationAdministration(Element, frozen=True):
 
 class MedicationIngredient(Element, frozen=True):
     item_codeable_concept: CodeableConcept | None = None
+    item_reference: Reference | None = None
     is_active: bool | None = None
     strength: Ratio | None = None
 

@@ -47,6 +47,7 @@ from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import EARLIEST_DAY
 from cds_service.fhir_reading.references import reference_of
 from cds_service.fhir_reading.resource_types import ORDERS
+from cds_service.fhir_reading.shortened import problem_of_shortened
 from cds_service.tables.reasons import Indication
 from cds_service.trd.days import shifted
 from cds_service.trd.record import (
@@ -112,6 +113,10 @@ class _Kind(Generic[RecordType]):
     why_unread: Callable[[RecordType], str | None] = lambda _: None
 
     @property
+    def dosage_path(self) -> str:
+        return "$.dosageInstruction" if self.source is Source.DISPENSED else "$.dosage"
+
+    @property
     def topics(self) -> tuple[Topic, ...]:
         return (Topic.DRUG, Topic.FILLS) if self.source is Source.DISPENSED else (Topic.DRUG,)
 
@@ -130,6 +135,7 @@ def _read(kind: _Kind[RecordType], entry: Entry, context: _Context) -> Medicatio
     reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, kind.topics),))
+    problems += problem_of_shortened(entry.resource, kind.dosage_path)
     order = kind.as_order(record)
     orders = _resolved(kind.orders(record), entry.resource, context.find)
     purpose = purpose_of(order, entry.resource, context.find)
@@ -238,8 +244,10 @@ def _why_not_dispensed(record: MedicationDispense) -> str | None:
     return "a quantity of 0, so nothing was handed over" if is_nothing else None
 
 
-def _taken_back(record: MedicationDispense) -> str | None:
-    """Why a dispensing takes away and gives nothing; which other one it undoes is not told."""
+def _why_no_fill(record: MedicationDispense) -> str | None:
+    """Why a dispensing may be none: a modifier may deny it, or it takes away; which other one it undoes is not told."""
+    if record.modifier_extension:
+        return "at $.modifierExtension: expected none, found one, whose meaning is not known"
     value = record.quantity.value if record.quantity else None
     if value is None or value >= 0:
         return None
@@ -313,7 +321,7 @@ _DISPENSE = _Kind(
     orders=lambda record: record.authorizing_prescription,
     as_order=_dispense_as_order,
     finish=_as_dispensed,
-    why_unread=_taken_back,
+    why_unread=_why_no_fill,
 )
 
 

@@ -33,6 +33,7 @@ from cds_service.fhir_reading.medications import drug_of, with_purpose
 from cds_service.fhir_reading.order_days import read_order_days
 from cds_service.fhir_reading.prior_orders import ReadOrder, has_prior, with_replaced_ended
 from cds_service.fhir_reading.references import reference_of
+from cds_service.fhir_reading.shortened import problem_of_shortened
 from cds_service.tables.reasons import Indication
 from cds_service.trd.answers import Answer
 from cds_service.trd.record import Prescription, Topic, Unread
@@ -106,6 +107,7 @@ def _read(entry: Entry, find: Find, on: date, names: Mapping[Code, KnownName]) -
     reference = reference_of(entry)
     if any(problem.path == "$" for problem in problems):
         return MedicationReading(unread=(Unread(reference, problems[-1].text, (Topic.DRUG,)),))
+    problems += problem_of_shortened(entry.resource, "$.dosageInstruction")
     concept, medication = order.medication_codeable_concept, order.medication_reference
     drug = drug_of(concept, medication, entry.resource, find, names)
     purpose = purpose_of(order, entry.resource, find)
@@ -122,7 +124,7 @@ def _read_if_in_force(this: Order, on: date) -> MedicationReading:
     reason = _why_set_aside(this.order)
     if reason:
         return MedicationReading(set_aside=(Unread(this.reference, f"{this.drug.name}: {reason}"),))
-    return read_order(this, on)
+    return read_order(this, on, may_lie_ahead=this.order.status != "completed")
 
 
 def read_as_add_on(reading: MedicationReading, drug: Recognised, other_use: str) -> MedicationReading:
@@ -167,12 +169,12 @@ class Order:
     problems: tuple[Problem, ...]
 
 
-def read_order(this: Order, on: date) -> MedicationReading:
-    """The prescription that an order is; set aside when it begins after `on`, today."""
+def read_order(this: Order, on: date, *, may_lie_ahead: bool = True) -> MedicationReading:
+    """The prescription that an order is; set aside when it begins after `on`, today, and may lie ahead."""
     order, drug = this.order, this.drug
     doubts = _Doubts(this)
     doubt = doubts.days or next(filter(None, map(doubt_of_length, order.dosage_instruction)), "")
-    days = read_order_days(order, tuple(_doses(this, doubts.dose)), on, doubt)
+    days = read_order_days(order, tuple(_doses(this, doubts.dose)), on, doubt, may_lie_ahead)
     if days.is_in_future:
         return MedicationReading(set_aside=(Unread(this.reference, f"{drug.name}: {days.days_text}"),))
     stop_reason, stop_text = read_stop_reason(order.status_reason)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from msgspec import structs
+
 from cds_service.fhir_reading.code_names import Code, KnownName, medication_with_names, with_names
 from cds_service.fhir_reading.drugs import (
     DrugReading,
@@ -22,6 +24,7 @@ from cds_service.fhir_reading.drugs import (
 from cds_service.fhir_reading.elements import (
     CodeableConcept,
     Coding,
+    Concept,
     Medication,
     MedicationIngredient,
     MedicationRequest,
@@ -61,7 +64,7 @@ def drug_of(
         if reference.display:
             return UnknownDrug(reference.display[:120], problem, is_nameless=named.is_nameless)
         return _behind(reference, problem)
-    medication, _ = read_elements(target, Medication)
+    medication = _with_named_ingredients(read_elements(target, Medication)[0], target, find)
     if medication.status == "entered-in-error":
         return _behind(reference, "the Medication it refers to was entered in error")
     return _drug_of_medication(medication_with_names(medication, names), _joined(concept, None))
@@ -104,6 +107,27 @@ def _drug_of_medication(medication: Medication, beside: CodeableConcept | None) 
     return _completed(drug, medication) if isinstance(drug, Recognised) else drug
 
 
+def _with_named_ingredients(medication: Medication, target: dict[str, Any], find: Find) -> Medication:
+    """The Medication whose ingredients that are references carry the code of what they refer to, if it is at hand."""
+    if all(ingredient.item_reference is None for ingredient in medication.ingredient):
+        return medication
+    named = tuple(_named_ingredient(ingredient, target, find) for ingredient in medication.ingredient)
+    return structs.replace(medication, ingredient=named)
+
+
+def _named_ingredient(
+    ingredient: MedicationIngredient, target: dict[str, Any], find: Find
+) -> MedicationIngredient:
+    """By the code of the Substance or Medication, and the display of the reference, which must agree."""
+    reference = ingredient.item_reference
+    if reference is None:
+        return ingredient
+    item = find(reference.reference, target) if reference.reference else None
+    code = None if item is None else read_elements(item, Concept)[0].code
+    concept = _joined(ingredient.item_codeable_concept or code, reference.display)
+    return structs.replace(ingredient, item_codeable_concept=concept)
+
+
 def _completed(drug: Recognised, medication: Medication) -> Recognised:
     """The drug with the strength and form that the Medication tells beside its code."""
     strength = drug.strength
@@ -126,7 +150,9 @@ def _drug_of_ingredients(ingredients: Sequence[MedicationIngredient], by_code: D
             replace(other, add_on=_only_add_on(readings)) if isinstance(other, NotAntidepressant) else other
         )
     if any(isinstance(reading, UnknownDrug) for reading in readings):
-        return UnknownDrug(by_code.name, "an ingredient of the Medication could not be recognised")
+        is_nameless = isinstance(by_code, UnknownDrug) and by_code.is_nameless
+        problem = "an ingredient of the Medication could not be recognised"
+        return UnknownDrug(by_code.name, problem, is_nameless=is_nameless)
     if len(readings) == 1:
         return readings[0]
     together = recognise(CodeableConcept(text=" / ".join(map(_ingredient_name, readings))))

@@ -73,14 +73,22 @@ class OrderDays:
 
 @lru_cache(maxsize=2048)
 def read_order_days(
-    order: MedicationRequest, doses: tuple[tuple[DailyDose, ...], ...], on: date, doubt: str = ""
+    order: MedicationRequest,
+    doses: tuple[tuple[DailyDose, ...], ...],
+    on: date,
+    doubt: str = "",
+    may_lie_ahead: bool = True,
 ) -> OrderDays:
     """The days of an order up to `on`; `doses` holds the daily doses of each of its dosages.
 
-    `doubt` says why no day is certain, when an element that bears on the days could not be read.
+    `doubt` says why no day is certain, when an element that bears on the days could not be read. A start after `on`
+    that may not lie ahead is a slip: the days are then unknown.
     """
     notes = Notes()
     start = _start(order, notes)
+    if start and start.day.earliest > on and not may_lie_ahead:
+        notes.add(f"completed, and begins on {start.day.earliest}, after {on}")
+        start = None
     if start and start.day.earliest > on:
         return OrderDays((), "", "starts in the future", is_in_future=True, problems=tuple(notes.problems))
     begin = start.day if start else PartialDate(EARLIEST_DAY, on)
@@ -589,18 +597,35 @@ def _is_settled(order: MedicationRequest, courses: Sequence[Course], has_end: bo
     """Whether the status leaves no doubt that the drug was taken to its last day.
 
     An active order goes on unless it was for a supply of which it is not known how long it lasts. A
-    stopped order whose end still lies ahead stopped on an unrecorded day. On hold since when, and a
+    stopped order whose end still lies ahead stopped on an unrecorded day, as did one that is completed
+    and names 9999-12-31, or whose repeats would last longer than up to `on`. On hold since when, and a
     status that is missing or not known, leave every day open.
     """
     if order.status == "active":
         return has_end or not _states_a_quantity(order)
     if order.status == "completed":
-        return has_end
+        return (
+            has_end
+            and not any(map(_stands_for_no_end, courses))
+            and not _has_repeats_ahead(order, courses, on)
+        )
     return (
         order.status == "stopped"
         and has_end
         and all(c.end is not None and c.end.day.latest <= on for c in courses)
     )
+
+
+def _stands_for_no_end(course: Course) -> bool:
+    """Whether the last day that the order names is what databases write for none, such as 9999-12-31."""
+    end = course.end
+    return end is not None and end.rests_on in NAMED_DAYS and end.day.latest.year == date.max.year
+
+
+def _has_repeats_ahead(order: MedicationRequest, courses: Sequence[Course], on: date) -> bool:
+    """Whether not all of the repeats can have been handed over by `on`."""
+    is_ahead = any(course.end is not None and course.end.day.latest > on for course in courses)
+    return is_ahead and repeats_allowed(order.dispense_request, Notes()) > 0
 
 
 def _states_a_quantity(order: MedicationRequest) -> bool:

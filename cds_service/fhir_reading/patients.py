@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from cds_service.fhir_reading.collected import Entry
@@ -14,12 +14,22 @@ from cds_service.fhir_reading.references import reference_of
 from cds_service.trd.record import Topic, Unread
 
 OLDEST_YEARS = 130
+# Any number of records of each kind may stand under the other id.
+OF_A_MERGED_PATIENT = (
+    *(Topic.DRUGS, Topic.FILLS, Topic.SCORE, Topic.SCORES),
+    *(Topic.DIAGNOSIS, Topic.SAFETY, Topic.PROCEDURE, Topic.REACTION),
+)
+
+
+class Link(Element, frozen=True):
+    type: str | None = None
 
 
 class Patient(Element, frozen=True):
-    """The only element of a Patient that the rules need."""
+    """The only elements of a Patient that the rules need."""
 
     birth_date: str | None = None
+    link: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -36,11 +46,21 @@ def read_patient(entries: Sequence[Entry], on: date) -> PatientReading:
     readings = [_read_one(entry, on) for entry in entries]
     born = {(reading.born_earliest, reading.born_latest) for reading in readings}
     unread = tuple(unread for reading in readings for unread in reading.unread)
+    merged = tuple(unread for entry in entries for unread in _merged_into_another(entry))
     if len(born) == 1 and not unread:
-        return readings[0]
+        return replace(readings[0], unread=merged)
     if len(born) > 1 and not unread:
         unread = (Unread(reference_of(entries[0]), "several birth dates that differ", (Topic.AGE,)),)
-    return PatientReading(unread=unread)
+    return PatientReading(unread=(*unread, *merged))
+
+
+def _merged_into_another(entry: Entry) -> tuple[Unread, ...]:
+    """A Patient that another replaces: what is known of the patient is, or will be, found under the other id."""
+    patient, _ = read_elements(entry.resource, Patient)
+    if all(link.type != "replaced-by" for link in patient.link):
+        return ()
+    problem = "was merged into another Patient ($.link: replaced-by), under which records may stand"
+    return (Unread(reference_of(entry), problem, OF_A_MERGED_PATIENT),)
 
 
 def _read_one(entry: Entry, on: date) -> PatientReading:

@@ -20,6 +20,7 @@ from cds_service.fhir_address import FhirAddress, read_address
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_reading.element_problems import problem_with
 from cds_service.fhir_reading.elements import Element, read_elements
+from cds_service.fhir_reading.shortened import is_subsetted
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.trd.record import Topic, Unread
 
@@ -146,7 +147,7 @@ class Index:
             return self._owner_by_other_name(reference, not_told)
         if parts["type"] != "Patient":
             return Owner.SOMEBODY_ELSE, f"is about a {parts['type'][:40]}, not about the patient"
-        if parts["id"] != self.patient_id:
+        if unquote(parts["id"]) != self.patient_id:
             return self._owner_by_other_name(reference, _ANOTHER_PATIENT)
         base = parts["base"]
         if base is None or not self.own_bases or _server(base) in self.own_bases:
@@ -298,9 +299,16 @@ def _each_once(collected: Collected) -> tuple[tuple[Entry, ...], tuple[Unread, .
         if newest is not None:
             once.append(newest)
         else:
-            problem = "stands there in two different versions, and which is newer cannot be told"
-            unread.append(Unread(reference_of(copies[0]), problem, topics_of(copies[0].resource)))
+            unread += _undecided(copies)
     return tuple(once), tuple(unread)
+
+
+def _undecided(copies: Sequence[Entry]) -> Iterator[Unread]:
+    """Versions of one record, of which one holds; without an id each may be a record of its own."""
+    has_id = isinstance(copies[0].resource.get("id"), str)
+    problem = "stands there in two different versions, and which is newer cannot be told"
+    for copy in copies[:1] if has_id else copies:
+        yield Unread(reference_of(copy), problem, topics_of(copy.resource))
 
 
 def _in_r4(entry: Entry) -> Entry:
@@ -340,7 +348,7 @@ def _full_name(entry: Entry, base_url: str) -> str:
 
 def _newest(copies: list[Entry]) -> Entry | None:
     """The newest of several copies, None when two that differ cannot be put in order."""
-    complete = [copy for copy in copies if not _is_shortened(copy.resource)] or copies
+    complete = [copy for copy in copies if not is_subsetted(copy.resource)] or copies
     newest = complete[0]
     for copy in complete[1:]:
         if _is_same(newest.resource, copy.resource):
@@ -392,9 +400,3 @@ def _last_updated(resource: Resource) -> float | None:
 def _meta(resource: Resource) -> Resource:
     meta = resource.get("meta")
     return meta if isinstance(meta, dict) else {}
-
-
-def _is_shortened(resource: Resource) -> bool:
-    """Whether the server left elements out (`_summary`, `_elements`)."""
-    tags = _meta(resource).get("tag")
-    return isinstance(tags, list) and any(isinstance(t, dict) and t.get("code") == "SUBSETTED" for t in tags)

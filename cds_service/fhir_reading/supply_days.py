@@ -19,6 +19,7 @@ from cds_service.fhir_reading.figures import positive
 from cds_service.tables.dosing import UnitKind, load_time_units, time_unit_named, units_named
 from cds_service.trd.days import shifted
 
+NO_DAY = date(1900, 1, 1)  # 0001-01-01, 1753-01-01, 1899-12-30 and this: what databases write for no date
 MOST_REPEATS = 1000  # more is no number of refills but a slip
 MONTHS_IN = {"mo": 1, "a": 12}
 LONGEST_SUPPLY_DAYS = 1e6  # beyond all lives; keeps dates within the calendar
@@ -41,6 +42,9 @@ class Notes:
         day = parse_fhir_date(text)
         if day is None:
             self.add(f"{path}: expected a date, found {text[:40]!r}")
+        elif day.latest <= NO_DAY:
+            self.add(f"{path}: expected a date after {NO_DAY}, found {text[:40]!r}, which stands for none")
+            return None
         return day
 
 
