@@ -24,6 +24,7 @@ from cds_service.outbound.guarded_transport import GuardedAdapter
 from cds_service.outbound.network import PUBLIC, AddressRefused, Network
 
 _CHUNK_BYTES = 64 * 1024
+_WITHOUT_BODY = (204, 205, 304)
 _SHORTEST_SECONDS = 0.001  # a time-out of 0 would mean none
 
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
@@ -175,7 +176,7 @@ def _send(
             f"{server} was not called for the {what}: its name leads to an address in a private or reserved "
             "network that this service may not call"
         ) from None
-    except requests.Timeout:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise TookTooLong(f"{server} took too long for the {what}") from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # urllib3 and requests keep the cause as text
@@ -191,10 +192,15 @@ def _send(
         raise WorthRetrying(f"{server} broke off in its answer to the {what}") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise FhirTemporaryError(f"the {what} broke off ({type(error).__name__})") from None
+    except ValueError:  # also of text that is none: headers are the server's
+        raise FhirFatalError(f"{server} answered the {what} with something that is not HTTP") from None
 
 
 def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -> bytes:
     """The body, taken as it trickles in: waiting for whole chunks would not see the deadline pass."""
+    if response.status_code in _WITHOUT_BODY:
+        response.raw.close()  # what comes all the same would be read as the next answer
+        return b""
     body = bytearray()
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
@@ -209,10 +215,17 @@ def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -
     return bytes(body)
 
 
+class _Session(requests.Session):
+    """A session that does not look at where a redirect leads: requests would read its body, of any size, for that."""
+
+    def get_redirect_target(self, response: requests.Response) -> None:  # type: ignore[override]
+        return None
+
+
 @cache
 def _session(is_loopback: bool, network: Network) -> requests.Session:
     """One pool of connections a process: no cookies, and no proxy between this machine and itself."""
-    session = requests.Session()
+    session = _Session()
     session.headers.update({"User-Agent": "trd-cds"})
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not is_loopback
