@@ -24,6 +24,7 @@ from cds_service.prefetched import Lacking, read_prefetch
 from cds_service.trd.record import Unread
 
 _PATIENT_REFERENCE = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})(?:/_history/.*)?", re.ASCII)
+_ELSEWHERE = ("replaced-by", "refer")  # http://hl7.org/fhir/link-type (R4)
 _USERS_MIB = 1024  # read for one patient from a server that the user named
 
 
@@ -73,10 +74,29 @@ def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> C
     pages = [found[need.key] for need in NEEDS if need.key in found]
     entries = tuple(entry for page in pages for entry in page.entries)
     unread = tuple(unread for page in pages for unread in page.unread)
+    unread += _kept_elsewhere(entries)
     medications, gaps = fetch_medications(entries, access)
     base_url = None if request.fhir_server is None else request.fhir_server.rstrip("/")
     not_looked_at = tuple(need.key for need in NEEDS if need.key not in found)
     return Collected(request.patient_id, entries + medications, base_url, (*unread, *gaps), not_looked_at)
+
+
+def _kept_elsewhere(entries: tuple[Entry, ...]) -> tuple[Unread, ...]:
+    """A gap in all if the patient's record is, or may be, kept under another id (Patient.link)."""
+    patients = [entry.resource for entry in entries if entry.resource.get("resourceType") == "Patient"]
+    links = [patient.get("link") for patient in patients]
+    kinds = [
+        link.get("type")
+        for some in links
+        if isinstance(some, list)
+        for link in some
+        if isinstance(link, dict)
+    ]
+    if not any(kind in _ELSEWHERE for kind in kinds):
+        return ()
+    topics = dict.fromkeys(topic for need in NEEDS for topic in need.topics_of_all)
+    problem = "the Patient links to another that is to be used instead: its records were not read"
+    return (Unread("Patient.link", problem, tuple(topics)),)
 
 
 # --- what has to be fetched -------------------------------------------------------------------------------

@@ -26,7 +26,13 @@ class TimelyResponse(HTTPResponse):
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
-        self.fp = io.BufferedReader(_TimelyReader(self.fp.detach(), sock))  # type: ignore[attr-defined]
+        self.fp = io.BufferedReader(_TimelyReader(self.fp.detach(), sock))
+
+    def begin(self) -> None:
+        """Reads the head, without cookies: none is kept, and the standard library prints what it cannot read of one."""
+        super().begin()
+        for name in ("Set-Cookie", "Set-Cookie2"):
+            del self.headers[name]
 
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
@@ -53,7 +59,7 @@ class _TimelyReader(io.RawIOBase):
             raise TimeoutError("the response did not come in time")
         if self._seconds is not None:
             self._sock.settimeout(left)
-        return self._raw.readinto(buffer)  # type: ignore[attr-defined,no-any-return]
+        return self._raw.readinto(buffer)
 
     def close(self) -> None:
         if not self.closed:
