@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, quote, urljoin
 from cds_service.fhir_address import FhirAddress, read_address
 
 _TO_ENCODE = re.compile(r'[ "\x80-\U0010ffff]')
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _FILTERS = frozenset(  # search parameters of R4 by which a patient's records of a type can be narrowed
     {
         *("_id", "_lastUpdated", "category", "code", "medication", "type", "status", "intent", "priority"),
@@ -29,9 +30,14 @@ def is_next(link: dict[str, Any]) -> bool:
 
 
 def encode_strays(link: object) -> object:
-    """The link with what many servers forget to encode in a query (spaces, quotation marks, letters) encoded."""
+    """The link with what many servers forget to encode in a query (spaces, quotation marks, letters) encoded.
+
+    One with control characters in it is no link: libraries drop them, and what is left is not what was judged.
+    """
     if not isinstance(link, str):
         return link
+    if _CONTROL.search(link):
+        return ""
     path, mark, query = link.partition("?")
     return path + mark + _TO_ENCODE.sub(lambda found: quote(found[0], errors="replace"), query)
 

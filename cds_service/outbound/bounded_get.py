@@ -177,7 +177,7 @@ def _send(
     options = {"timeout": left, "stream": True, "allow_redirects": False, **sent}
     try:
         with (
-            _session(is_loopback, bounds.network, is_single) as session,
+            _session_for(is_loopback, bounds.network, is_single) as session,
             session.request(method, url, **options) as response,
         ):
             return HttpAnswer(response.status_code, response.headers, _body(response, bounds, what, server))
@@ -233,17 +233,17 @@ class _Session(requests.Session):
 
 
 @contextmanager
-def _session(is_loopback: bool, network: Network, is_single: bool) -> Iterator[requests.Session]:
+def _session_for(is_loopback: bool, network: Network, is_single: bool) -> Iterator[requests.Session]:
     """The pool of connections of this process, or for a single call one of its own that is closed after it."""
     if not is_single:
-        yield _pooled_session(is_loopback, network)
+        yield _session(is_loopback, network)
         return
     with _new_session(is_loopback, network) as session:
         yield session
 
 
 @cache
-def _pooled_session(is_loopback: bool, network: Network) -> requests.Session:
+def _session(is_loopback: bool, network: Network) -> requests.Session:
     return _new_session(is_loopback, network)
 
 
