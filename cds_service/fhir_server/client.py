@@ -217,7 +217,8 @@ class FhirClient:
         return pages
 
     def _checked_link(self, link: object, seen: set[str], what: str) -> str:
-        url = read_link_below(encode_strays(link), self.base)
+        link = encode_strays(link)
+        url = read_link_below(link, self.base)
         if url is None:
             raise FhirFatalError(
                 f"the next page of the {what} is not below the FHIR server's address, so it was not read: "
