@@ -6,9 +6,9 @@ The floor is a bare Flask app on the same gunicorn, with as many workers and thr
 is. Floor and service are started by turns. Ready is when `/health/ready` answers 200 for the first time; the store is
 there already, but for the line that says otherwise. CPU time is that of all processes until then, which other work
 on the machine disturbs less. The first call is the first hook after that, the later ones follow on the same connection,
-so in the same worker; both by CPU time. Memory is read after the calls of `mixed_load.py`, which the floor gets too: resident (RSS), the
-worker's share where pages are those of several processes (PSS), and what it has for itself (USS). With --client-auth
-tokens are needed, as in production. Linux only.
+so in the same worker; both by CPU time. Memory is read after the calls of `mixed_load.py`, which the floor gets too:
+resident (RSS), the worker's share where pages are those of several processes (PSS), and what it has for itself (USS).
+With --client-auth tokens are needed, as in production. Linux only.
 """
 
 from __future__ import annotations

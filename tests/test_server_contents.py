@@ -217,7 +217,7 @@ STANDS_FOR_NONE = "which stands for none"
         ),
         pytest.param(1, _orders_about("Patient/{}x"), NOT_SEARCHED, id="orders about another patient"),
         pytest.param(1, _orders_about("Patient/" + "x" * 65), NOT_SEARCHED, id="orders about an id too long"),
-        pytest.param(1, _merged, "was merged into another Patient", id="the patient was merged"),
+        pytest.param(1, _merged, "$.link: replaced-by", id="the patient was merged"),
         pytest.param(
             1,
             _ingredients_behind(lambda substance: substance | {"code": None}),

@@ -14,8 +14,9 @@ from cds_service.fhir_reading.references import reference_of
 from cds_service.trd.record import Topic, Unread
 
 OLDEST_YEARS = 130
+_KEPT_ELSEWHERE = ("replaced-by", "refer")  # http://hl7.org/fhir/link-type (R4)
 # Any number of records of each kind may stand under the other id.
-OF_A_MERGED_PATIENT = (
+OF_ANOTHER_ID = (
     *(Topic.DRUGS, Topic.FILLS, Topic.SCORE, Topic.SCORES),
     *(Topic.DIAGNOSIS, Topic.SAFETY, Topic.PROCEDURE, Topic.REACTION),
 )
@@ -46,21 +47,22 @@ def read_patient(entries: Sequence[Entry], on: date) -> PatientReading:
     readings = [_read_one(entry, on) for entry in entries]
     born = {(reading.born_earliest, reading.born_latest) for reading in readings}
     unread = tuple(unread for reading in readings for unread in reading.unread)
-    merged = tuple(unread for entry in entries for unread in _merged_into_another(entry))
+    elsewhere = tuple(unread for entry in entries for unread in _kept_elsewhere(entry))
     if len(born) == 1 and not unread:
-        return replace(readings[0], unread=merged)
+        return replace(readings[0], unread=elsewhere)
     if len(born) > 1 and not unread:
         unread = (Unread(reference_of(entries[0]), "several birth dates that differ", (Topic.AGE,)),)
-    return PatientReading(unread=(*unread, *merged))
+    return PatientReading(unread=(*unread, *elsewhere))
 
 
-def _merged_into_another(entry: Entry) -> tuple[Unread, ...]:
-    """A Patient that another replaces: what is known of the patient is, or will be, found under the other id."""
+def _kept_elsewhere(entry: Entry) -> tuple[Unread, ...]:
+    """A Patient that another replaces, or that refers to another: records are, or will be, found under that id."""
     patient, _ = read_elements(entry.resource, Patient)
-    if all(link.type != "replaced-by" for link in patient.link):
+    kinds = [link.type for link in patient.link if link.type in _KEPT_ELSEWHERE]
+    if not kinds:
         return ()
-    problem = "was merged into another Patient ($.link: replaced-by), under which records may stand"
-    return (Unread(reference_of(entry), problem, OF_A_MERGED_PATIENT),)
+    problem = f"another Patient is to be used instead ($.link: {kinds[0]}), under which records may stand"
+    return (Unread(reference_of(entry), problem, OF_ANOTHER_ID),)
 
 
 def _read_one(entry: Entry, on: date) -> PatientReading:

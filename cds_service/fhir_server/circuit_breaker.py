@@ -7,6 +7,7 @@ import time
 from collections import OrderedDict
 
 from cds_service.errors import FhirTemporaryError
+from cds_service.fhir_server.retries import Turns
 
 FAILURES = 36  # in a row without one answer between: three charts of twelve searches each
 PAUSE_SECONDS = 3.0
@@ -16,7 +17,8 @@ _SERVERS = 256
 class Circuit:
     """Of one server: open, that is without calls, for `pause` seconds after `failures` in a row.
 
-    The calls after that are trials: the first that fails opens it again, the first answer closes it.
+    The calls after that are trials: the first that fails opens it again, the first answer closes it. `turns` are
+    those of repeated attempts.
     """
 
     def __init__(self, failures: int = FAILURES, pause: float = PAUSE_SECONDS) -> None:
@@ -25,6 +27,7 @@ class Circuit:
         self._lock = threading.Lock()
         self._failures = 0
         self._opened_until = 0.0
+        self.turns = Turns()
 
     def require_closed(self, what: str) -> None:
         """Raises FhirTemporaryError while the circuit is open."""

@@ -10,11 +10,12 @@ OperationOutcome's free text, or the token.
 from __future__ import annotations
 
 import math
-import random
 import time
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -24,7 +25,22 @@ from cds_service.errors import FhirFatalError, FhirServerError, FhirTemporaryErr
 from cds_service.fhir_address import FhirAddress, read_link_below
 from cds_service.fhir_server.circuit_breaker import CIRCUITS
 from cds_service.fhir_server.known_servers import SERVERS
-from cds_service.fhir_server.search_results import Page, count_matches, describe_issues, error_of, read_page
+from cds_service.fhir_server.page_links import (
+    encode_strays,
+    filters_beyond,
+    is_of_another_search,
+    why_elsewhere,
+)
+from cds_service.fhir_server.retries import RETRIES, RETRIES_WITHOUT_ANSWER, pause_before
+from cds_service.fhir_server.search_results import (
+    Page,
+    count_matches,
+    describe_issues,
+    error_of,
+    of_whole_search,
+    read_page,
+    repeats_only,
+)
 from cds_service.hook_request import parse_body
 from cds_service.outbound.bounded_get import (
     Bounds,
@@ -34,16 +50,13 @@ from cds_service.outbound.bounded_get import (
     get_once,
     post_search_once,
 )
-from cds_service.trd.record import Topic
+from cds_service.trd.record import Topic, Unread
 
 PAGE_SIZE = 100  # larger pages are refused by some servers
 MAX_PAGES = 500
 MAX_RESPONSE_MIB = 64
-PAUSES_SECONDS = (0.1, 0.4)  # before the second and the third attempt, give or take
-JITTER = 0.5  # of a pause: what failed together should not come back together
 LONGEST_URL = 1900  # characters: servers and what stands before them cut off, or refuse, from 2,000 on
 
-_RETRIES = {429: 2, 500: 1, 502: 2, 503: 2, 504: 2}  # a 500 is more often a fault than a moment
 _NO_ANSWER = (502, 503, 504)  # of what stands before the server, or of one that is down
 _FAIR_SECONDS = 1.0  # who had less to answer in is not to be blamed
 _NOT_SUPPORTED = (404, 405, 501)  # how servers answer a search of a type that they do not have, beside 400
@@ -150,8 +163,18 @@ class FhirClient:
         resource_type = query.partition("?")[0]
         what = f"{resource_type} search"
         bundle = self._first_page(query, what, is_counted)
+        if is_of_another_search(bundle, query):
+            raise FhirFatalError(f"the FHIR server answered the {what} with that of another patient")
+        first = read_page(bundle, f"{what} page 1", topics)
+        gaps = tuple(
+            Unread(
+                what, f"the FHIR server says that it searched by {name} too, unasked", of_whole_search(topics)
+            )
+            for name in filters_beyond(bundle, query)
+        )
         try:
-            return self.follow(read_page(bundle, f"{what} page 1", topics), resource_type, topics, goes_on)
+            whole = replace(first, unread=(*first.unread, *gaps))
+            return self.follow(whole, resource_type, topics, goes_on)
         except (
             NotOffered,
             RuleBroken,
@@ -167,8 +190,11 @@ class FhirClient:
         seen = count_matches(pages, resource_type)
         if not seen and any(page.entries for page in pages):
             raise FhirFatalError(f"the FHIR server answered the {what} with other resources")
-        if first.total is not None and first.total > seen:
-            raise FhirFatalError(f"the {what} holds {seen} entries of {first.total}")
+        total = max((page.total for page in pages if page.total is not None), default=None)
+        if total is not None and total > seen:
+            raise FhirFatalError(f"the {what} holds {seen} entries of {total}")
+        if total is None and repeats_only(pages):
+            raise FhirFatalError(f"a page of the {what} only repeats what came before it")
         return _joined(pages)
 
     def search_ids(self, resource_type: str, ids: Iterable[str], topics: tuple[Topic, ...]) -> Page:
@@ -187,9 +213,9 @@ class FhirClient:
         return self._search_result(f"{address}/_search", what, parse_qsl(parameters, keep_blank_values=True))
 
     def _search_result(self, url: str, what: str, form: Form | None = None) -> dict[str, Any]:
-        """What came; a Bundle that says to be none of a search tells nothing of what was searched for."""
+        """What came; a Bundle that is none of a search tells nothing of what was searched for."""
         bundle = self._get(url, what, form)
-        if bundle.get("resourceType") == "Bundle" and bundle.get("type") not in (None, "searchset"):
+        if bundle.get("resourceType") == "Bundle" and not _may_be_searchset(bundle):
             raise FhirFatalError(f"the FHIR server answered the {what} with a Bundle that is no searchset")
         return bundle
 
@@ -209,10 +235,12 @@ class FhirClient:
         return pages
 
     def _checked_link(self, link: object, seen: set[str], what: str) -> str:
+        link = encode_strays(link)
         url = read_link_below(link, self.base)
         if url is None:
             raise FhirFatalError(
-                f"the next page of the {what} is not below the FHIR server's address, so it was not read"
+                f"the next page of the {what} is not below the FHIR server's address, so it was not read: "
+                + why_elsewhere(link, self.base)
             )
         if url in seen:
             raise FhirFatalError(f"the pages of the {what} do not end")
@@ -241,21 +269,29 @@ class FhirClient:
 
     def _try(self, url: str, what: str, form: Form | None) -> HttpAnswer:
         """The first answer that is not worth another attempt, or the last one that the time allows."""
-        for attempt, pause in enumerate(PAUSES_SECONDS):
-            wait = pause * random.uniform(1 - JITTER, 1 + JITTER)
-            try:
-                answer = self._once(url, what, form)
-            except WorthRetrying:
-                if wait >= self._bounds.seconds_left:
-                    raise
-            else:
-                wait = max(wait, _retry_after(answer.headers.get("Retry-After")))
-                if attempt >= _RETRIES.get(answer.status, 0) or wait >= self._bounds.seconds_left:
-                    return answer
+        answer = self._attempt(url, what, form)
+        for attempt in count(2):
+            wait = _wait_before(attempt, answer)
+            if wait >= self._bounds.seconds_left:
+                break
             time.sleep(wait)
-        return self._once(url, what, form)
+            with self._circuit.turns.take(attempt, self._bounds.seconds_left) as is_my_turn:
+                if not is_my_turn:
+                    break
+                answer = self._attempt(url, what, form, is_repeated=True)
+        if isinstance(answer, WorthRetrying):
+            raise answer
+        return answer
 
-    def _once(self, url: str, what: str, form: Form | None) -> HttpAnswer:
+    def _attempt(
+        self, url: str, what: str, form: Form | None, is_repeated: bool = False
+    ) -> HttpAnswer | WorthRetrying:
+        try:
+            return self._once(url, what, form, is_repeated)
+        except WorthRetrying as failure:
+            return failure
+
+    def _once(self, url: str, what: str, form: Form | None, is_repeated: bool) -> HttpAnswer:
         if self.token is not None and time.monotonic() >= self._expires:
             raise FhirFatalError(f"the access token ran out (expires_in) before the {what}")
         call = get_once if form is None else partial(post_search_once, form=form)
@@ -266,6 +302,7 @@ class FhirClient:
             server="the FHIR server",
             is_loopback=self.base.is_loopback,
             sign=self._sign,
+            is_repeated=is_repeated,
         )
         if answer.status == 401:
             self._when_refused()
@@ -325,6 +362,13 @@ _ERRORS: dict[int, type[FhirServerError]] = {
 }
 
 
+def _wait_before(attempt: int, before: HttpAnswer | WorthRetrying) -> float:
+    """Seconds until attempt number `attempt`, after one that ended so; infinite if there is to be none."""
+    if isinstance(before, WorthRetrying):
+        return pause_before(attempt, {}) if attempt - 1 <= RETRIES_WITHOUT_ANSWER else math.inf
+    return pause_before(attempt, before.headers) if attempt - 1 <= RETRIES.get(before.status, 0) else math.inf
+
+
 def _joined(pages: list[Page]) -> Page:
     return Page(
         entries=tuple(entry for page in pages for entry in page.entries),
@@ -346,12 +390,19 @@ def _read_reply(answer: HttpAnswer, what: str) -> dict[str, Any]:
 def _error_of_status(status: int) -> type[FhirServerError]:
     if status in _NOT_SUPPORTED:
         return NotOffered
-    return _ERRORS.get(status, FhirTemporaryError if status in _RETRIES else FhirFatalError)
+    return _ERRORS.get(status, FhirTemporaryError if status in RETRIES else FhirFatalError)
+
+
+def _may_be_searchset(bundle: dict[str, Any]) -> bool:
+    """Some servers leave the type out; but a Bundle that says nothing at all is not an empty result."""
+    if bundle.get("type") is None:
+        return "entry" in bundle or bundle.get("total") is not None
+    return bool(bundle["type"] == "searchset")
 
 
 def _parse(body: bytes) -> Any:
     try:
-        return parse_body(body)
+        return parse_body(body.removeprefix(BOM_UTF8))
     except RequestError:
         return None
 
@@ -362,8 +413,3 @@ def _resource(content: Any, what: str) -> dict[str, Any]:
     if content["resourceType"] == "OperationOutcome":
         raise error_of(content, f"the FHIR server answered the {what} with an error")
     return content
-
-
-def _retry_after(value: str | None) -> float:
-    """Seconds to wait. A date, which would need the server's clock, counts as not given."""
-    return float(value) if value is not None and value.isascii() and value.isdigit() else 0

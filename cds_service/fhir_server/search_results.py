@@ -6,19 +6,65 @@ value that is no Bundle, raises FhirFatalError: such a value says nothing about 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_reading.collected import Entry
+from cds_service.fhir_server.page_links import is_next
 from cds_service.hook_request import name_kind
 from cds_service.trd.record import Topic, Unread
 
-_ISSUE_CODE = re.compile(r"[a-z-]{1,30}", re.ASCII)
+# http://hl7.org/fhir/issue-type (R4): only these are told on, as what else a server may put there is its own text
+_ISSUE_CODES = frozenset(
+    {
+        *(
+            "invalid",
+            "structure",
+            "required",
+            "value",
+            "invariant",
+            "processing",
+            "not-supported",
+            "duplicate",
+        ),
+        *("multiple-matches", "not-found", "deleted", "too-long", "code-invalid", "extension", "too-costly"),
+        *(
+            "business-rule",
+            "conflict",
+            "informational",
+            "security",
+            "login",
+            "unknown",
+            "expired",
+            "forbidden",
+        ),
+        *(
+            "suppressed",
+            "transient",
+            "lock-error",
+            "no-store",
+            "exception",
+            "timeout",
+            "incomplete",
+            "throttled",
+        ),
+    }
+)
+# those of them that say that something was not shown or not reached, however mild the issue's severity
+_SAYS_PART = frozenset(
+    {
+        *("security", "login", "unknown", "expired", "forbidden", "suppressed", "too-costly"),
+        *("transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled"),
+    }
+)
 _NOT_OFFERED = frozenset({"not-supported", "not-found", "forbidden", "security", "suppressed"})
 _HARMLESS = ("warning", "information", "success")
+_OF_ANY_NUMBER = {
+    Topic.DRUG: (Topic.DRUGS, Topic.FILLS),
+    Topic.SCORE: (Topic.SCORE, Topic.SCORES),
+}
 _NAMES_IN_R4 = {"MedicationOrder": "MedicationRequest"}  # DSTU2
 
 
@@ -44,6 +90,7 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
             unread.append(_not_a_resource(row, where, topics))
         elif resource.get("resourceType") == "OperationOutcome":
             refuse_errors(resource)
+            unread += _says_part(resource, where, topics)
         elif "search" in row and _mode_of(row) == "outcome":
             unread.append(Unread(where, "expected an OperationOutcome under search mode outcome", topics))
         else:
@@ -60,6 +107,20 @@ def refuse_errors(outcome: dict[str, Any]) -> None:
     issues = _issues(outcome)
     if not issues or any(issue.get("severity") not in _HARMLESS for issue in issues):
         raise _instead_of_data(outcome)
+
+
+def _says_part(outcome: dict[str, Any], where: str, topics: tuple[Topic, ...]) -> list[Unread]:
+    """A gap if a warning or remark says that this is not all: any number of records may be lacking."""
+    codes = {code for issue in _issues(outcome) if isinstance(code := issue.get("code"), str)} & _SAYS_PART
+    if not codes:
+        return []
+    problem = f"the FHIR server says that it may not have sent all ({', '.join(sorted(codes))})"
+    return [Unread(where, problem, of_whole_search(topics))]
+
+
+def of_whole_search(topics: tuple[Topic, ...]) -> tuple[Topic, ...]:
+    """The questions of one record as those that any number of such records bear on."""
+    return tuple(wide for topic in topics for wide in _OF_ANY_NUMBER.get(topic, (topic,)))
 
 
 def _instead_of_data(outcome: dict[str, Any]) -> FhirFatalError:
@@ -79,7 +140,7 @@ def describe_issues(outcome: Any) -> str:
     codes = (
         [issue.get("code") for issue in issues if isinstance(issue, dict)] if isinstance(issues, list) else []
     )
-    known = [code for code in codes if isinstance(code, str) and _ISSUE_CODE.fullmatch(code)]
+    known = [code for code in codes if isinstance(code, str) and code in _ISSUE_CODES]
     return f" ({', '.join(dict.fromkeys(known[:3]))})" if known else ""
 
 
@@ -103,6 +164,18 @@ def count_matches(pages: Iterable[Page], resource_type: str) -> int:
         count += len(ids) - sum(logical_id in before for logical_id in named) + len(page.unread)
         before.update(named)
     return count
+
+
+def repeats_only(pages: Iterable[Page]) -> bool:
+    """Whether one of the pages has entries and none that was not on an earlier page: then another one was meant."""
+    before: set[tuple[object, str]] = set()
+    for page in pages:
+        named = [(entry.resource.get("resourceType"), entry.resource.get("id")) for entry in page.entries]
+        here = {(kind, logical_id) for kind, logical_id in named if isinstance(logical_id, str)}
+        if before and here and here <= before:
+            return True
+        before |= here
+    return False
 
 
 def _may_be(entry: Entry, resource_type: str) -> bool:
@@ -149,11 +222,14 @@ def _read_total(
 
 
 def _read_next(bundle: dict[str, Any]) -> object:
-    """The `url` of the link `next`; an unreadable one is kept, so that it is not taken for the last page."""
+    """The `url` of the link `next`. An unreadable one, or several, are kept as none that can be followed.
+
+    So this is not taken for the last page.
+    """
     links = bundle.get("link", [])
     if not isinstance(links, list):
         return ""
-    for link in links:
-        if isinstance(link, dict) and str(link.get("relation")).lower() == "next":
-            return link.get("url") or ""
-    return None
+    found = [link.get("url") or "" for link in links if isinstance(link, dict) and is_next(link)]
+    if any(url != found[0] for url in found):
+        return ""
+    return found[0] if found else None

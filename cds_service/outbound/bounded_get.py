@@ -24,6 +24,7 @@ from cds_service.outbound.guarded_transport import GuardedAdapter
 from cds_service.outbound.network import PUBLIC, AddressRefused, Network
 
 _CHUNK_BYTES = 64 * 1024
+_WITHOUT_BODY = (204, 205, 304)
 _SHORTEST_SECONDS = 0.001  # a time-out of 0 would mean none
 
 Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
@@ -115,13 +116,15 @@ def get_once(
     is_loopback: bool,
     sign: Sign,
     accept: str = "application/fhir+json",
+    is_repeated: bool = False,
 ) -> HttpAnswer:
     """The answer to one attempt; `what` and `server` are words for messages.
 
+    One that is repeated has a connection of its own: a kept one may be why the first failed, and so may all others.
     `sign` is given as `auth` even when it adds nothing, or a .netrc file would decide what is sent.
     Raises FhirTemporaryError (WorthRetrying where nothing came) and FhirFatalError.
     """
-    sent = {"headers": {"Accept": accept}, "auth": sign}
+    sent = {"headers": _headers(accept, is_repeated), "auth": sign}
     return _call_once("GET", url, bounds, what, server, is_loopback, sent)
 
 
@@ -135,9 +138,11 @@ def post_search_once(
     server: str,
     is_loopback: bool,
     sign: Sign,
+    is_repeated: bool = False,
 ) -> HttpAnswer:
     """The answer to a FHIR search whose parameters are sent as a form; else as `get_once`."""
-    sent = {"headers": {"Accept": "application/fhir+json"}, "auth": sign, "data": list(form)}
+    headers = _headers("application/fhir+json", is_repeated)
+    sent = {"headers": headers, "auth": sign, "data": list(form)}
     return _call_once("POST", url, bounds, what, server, is_loopback, sent)
 
 
@@ -148,6 +153,10 @@ def post_form_once(
     """The JSON answer to a form that is sent once; raises as `get_once` does."""
     sent = {"headers": {"Accept": "application/json"}, "auth": send_nothing, "data": dict(form)}
     return _call_once("POST", url, bounds, what, server, is_loopback, sent)
+
+
+def _headers(accept: str, is_repeated: bool) -> dict[str, str]:
+    return {"Accept": accept, **({"Connection": "close"} if is_repeated else {})}
 
 
 def _call_once(
@@ -163,19 +172,21 @@ def _call_once(
 def _send(
     method: str, url: str, bounds: Bounds, what: str, server: str, is_loopback: bool, sent: Mapping[str, Any]
 ) -> HttpAnswer:
-    session = _session(is_loopback, bounds.network)
+    is_single = "Connection" in sent["headers"]
     left = max(bounds.seconds_left, _SHORTEST_SECONDS)
+    options = {"timeout": left, "stream": True, "allow_redirects": False, **sent}
     try:
-        with session.request(
-            method, url, timeout=left, stream=True, allow_redirects=False, **sent
-        ) as response:
+        with (
+            _session_for(is_loopback, bounds.network, is_single) as session,
+            session.request(method, url, **options) as response,
+        ):
             return HttpAnswer(response.status_code, response.headers, _body(response, bounds, what, server))
     except AddressRefused:
         raise FhirFatalError(
             f"{server} was not called for the {what}: its name leads to an address in a private or reserved "
             "network that this service may not call"
         ) from None
-    except requests.Timeout:
+    except (requests.Timeout, urllib3.exceptions.TimeoutError):
         raise TookTooLong(f"{server} took too long for the {what}") from None
     except requests.exceptions.SSLError as error:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):  # urllib3 and requests keep the cause as text
@@ -191,10 +202,15 @@ def _send(
         raise WorthRetrying(f"{server} broke off in its answer to the {what}") from None
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         raise FhirTemporaryError(f"the {what} broke off ({type(error).__name__})") from None
+    except ValueError:  # also of text that is none: headers are the server's
+        raise FhirFatalError(f"{server} answered the {what} with something that is not HTTP") from None
 
 
 def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -> bytes:
     """The body, taken as it trickles in: waiting for whole chunks would not see the deadline pass."""
+    if response.status_code in _WITHOUT_BODY:
+        response.raw.close()  # what comes all the same would be read as the next answer
+        return b""
     body = bytearray()
     while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
         body += chunk
@@ -209,10 +225,31 @@ def _body(response: requests.Response, bounds: Bounds, what: str, server: str) -
     return bytes(body)
 
 
+class _Session(requests.Session):
+    """A session that does not look at where a redirect leads: requests would read its body, of any size, for that."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        del resp
+
+
+@contextmanager
+def _session_for(is_loopback: bool, network: Network, is_single: bool) -> Iterator[requests.Session]:
+    """The pool of connections of this process, or for a single call one of its own that is closed after it."""
+    if not is_single:
+        yield _session(is_loopback, network)
+        return
+    with _new_session(is_loopback, network) as session:
+        yield session
+
+
 @cache
 def _session(is_loopback: bool, network: Network) -> requests.Session:
-    """One pool of connections a process: no cookies, and no proxy between this machine and itself."""
-    session = requests.Session()
+    return _new_session(is_loopback, network)
+
+
+def _new_session(is_loopback: bool, network: Network) -> requests.Session:
+    """No cookies, and no proxy between this machine and itself."""
+    session = _Session()
     session.headers.update({"User-Agent": "trd-cds"})
     session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     session.trust_env = not is_loopback

@@ -252,7 +252,7 @@ def test_a_name_that_changes_where_it_leads_is_called_where_it_was_judged(
     """DNS rebinding: each connection goes to an address out of the one answer that was judged for it."""
     opened: list[str] = []
 
-    def refuse(_: Any, address: Any) -> socket.socket:
+    def refuse(_: Any, address: Any, *_times: Any, **_others: Any) -> socket.socket:
         opened.append(address[4][0])
         raise OSError
 
