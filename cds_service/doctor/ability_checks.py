@@ -15,7 +15,6 @@ from cds_service.errors import FhirServerError
 from cds_service.fhir_address import read_link_below
 from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_reading.references import references_to_drugs
-from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.fhir_server.client import PAGE_SIZE
 from cds_service.fhir_server.search_results import Page, count_matches
@@ -179,13 +178,11 @@ class Referrer:
     medication_id: str
 
 
-def find_referrer(patients: Iterable[Collected]) -> Referrer | None:
-    for one in patients:
-        for entry in one.entries:
-            if entry.resource.get("resourceType") in OF_A_DRUG:
-                for medication_id in _medications_of(entry.resource):
-                    if entry.resource["resourceType"] == "MedicationRequest":
-                        return Referrer(one.patient_id, medication_id)
+def find_referrer(patient: Collected) -> Referrer | None:
+    for entry in patient.entries:
+        if entry.resource.get("resourceType") == "MedicationRequest":
+            for medication_id in _medications_of(entry.resource):
+                return Referrer(patient.patient_id, medication_id)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -13,7 +13,6 @@ from cds_service.doctor.ability_checks import (
     check_post,
     check_unknown_parameter,
     find_longest,
-    find_referrer,
 )
 from cds_service.doctor.asking import Answer, Asker
 from cds_service.doctor.patients import Found, find_patients
@@ -32,7 +31,6 @@ from cds_service.doctor.server_checks import (
 from cds_service.doctor.tls import check_tls
 from cds_service.errors import FhirFatalError, FhirServerError, InputError
 from cds_service.fhir_address import FhirAddress, is_fhir_id, read_address
-from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_source import fetch_collected
 from cds_service.needs import needs
 
@@ -80,7 +78,7 @@ def examine(url: str, options: Options, tell: Tell = lambda _: None) -> Report:
     patient_id = _patient_to_try_with(taken)
     given = Circumstances(metadata, options.fetch_seconds, bool(options.patient_ids))
     searches = try_searches(asker, patient_id, given)
-    abilities = _abilities(asker, taken.collected, patient_id)
+    abilities = _abilities(asker, taken, patient_id)
     server = (
         check_metadata(metadata, base),
         check_version(metadata),
@@ -122,8 +120,9 @@ def _check_content_type(asker: Asker, metadata: Answer, patient_id: str) -> Chec
 
 
 def _unreachable(base: FhirAddress, metadata: Answer, tls: Check) -> str:
-    why = f"; {tls.said}. {tls.to_do}" if tls.outcome is Outcome.FAILS else ""
-    return f"{base.url}: {metadata.problem}{why}"
+    if tls.outcome is Outcome.FAILS:
+        return f"{base.url}: the FHIR server could not be reached: {tls.said}. {tls.to_do}"
+    return f"{base.url}: {metadata.problem}"
 
 
 def _patients(asker: Asker, options: Options) -> Found:
@@ -134,15 +133,15 @@ def _patients(asker: Asker, options: Options) -> Found:
 
 def _patient_to_try_with(taken: Survey) -> str:
     """The patient with most records; the first where none could be read, empty where there is none."""
-    if taken.collected:
-        return max(taken.collected, key=lambda one: len(one.entries)).patient_id
+    if taken.largest:
+        return taken.largest[0].patient_id
     return next(iter(taken.found.ids), "")
 
 
-def _abilities(asker: Asker, collected: Sequence[Collected], patient_id: str) -> tuple[Check, ...]:
+def _abilities(asker: Asker, taken: Survey, patient_id: str) -> tuple[Check, ...]:
     return (
-        *check_pages(asker, find_longest(asker, collected)),
-        *check_medications(asker, find_referrer(collected)),
+        *check_pages(asker, find_longest(asker, taken.largest)),
+        *check_medications(asker, taken.referrer),
         check_post(asker, patient_id),
         check_unknown_parameter(asker, patient_id),
     )

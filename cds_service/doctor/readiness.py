@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+from cds_service.doctor.ability_checks import Referrer, find_referrer
 from cds_service.doctor.codings import CodingCounts
 from cds_service.doctor.counting import Counts
 from cds_service.doctor.kinds_of_missing import kind_of
@@ -32,6 +33,7 @@ Fetch = Callable[[str], Collected]
 """All of one patient. Raises FhirServerError."""
 
 _LONG_SHARE = 0.5  # of the time that there is
+_KEPT = 5  # charts
 _ENOUGH_FAILURES = 3  # at the beginning: then the others need not be tried
 _SOURCE_OF_TYPE = {
     "MedicationRequest": Source.ORDERED,
@@ -57,11 +59,15 @@ class _DrugCounts:
 
 @dataclass
 class Survey:
-    """Takes one patient after the other. Keeps the records of each, to try searches with."""
+    """Takes one patient after the other. Keeps the records of a few with most of them, to try searches with.
+
+    `referrer` is the first patient with an order that refers to a Medication.
+    """
 
     found: Found
     on: date
-    collected: list[Collected] = field(default_factory=list)
+    largest: list[Collected] = field(default_factory=list)
+    referrer: Referrer | None = None
     seconds: list[float] = field(default_factory=list)
     _asked: int = 0
     _with_depression: int = 0
@@ -78,7 +84,7 @@ class Survey:
     def take_all(self, fetch: Fetch, tell: Callable[[str], None]) -> None:
         """Every patient; none after the first few where all of these failed."""
         for number, patient_id in enumerate(self.found.ids, 1):
-            if not self.collected and self._asked >= _ENOUGH_FAILURES:
+            if not self.seconds and self._asked >= _ENOUGH_FAILURES:
                 return
             tell(f"patient {number} of {len(self.found.ids)}")
             self._asked += 1
@@ -108,7 +114,7 @@ class Survey:
         return Check(*which, Outcome.WORKS, said, seconds=longest)
 
     def _take(self, collected: Collected) -> None:
-        self.collected.append(collected)
+        self._keep(collected)
         history = read_history(collected, self.on)
         assessment = assess_history(history, load_definitions()[DEFAULT_ID], self.on)
         self._with_depression += assessment.concerns_depression
@@ -117,6 +123,13 @@ class Survey:
         self._count_drug_records(history, collected.patient_id)
         self._count_scales(history, collected.patient_id)
         self._count_lacks(assessment, collected.patient_id)
+
+    def _keep(self, collected: Collected) -> None:
+        """A chart may have many megabytes, and a sample a thousand charts."""
+        self.referrer = self.referrer or find_referrer(collected)
+        self.largest.append(collected)
+        self.largest.sort(key=lambda one: -len(one.entries))
+        del self.largest[_KEPT:]
 
     def _count_drug_records(self, history: History, patient_id: str) -> None:
         """The records that may be a treatment of depression, with those that could not be read at all."""
@@ -164,7 +177,7 @@ class Survey:
         return Readiness(
             found_by=self.found.found_by,
             asked=self._asked,
-            read=len(self.collected),
+            read=len(self.seconds),
             with_depression=self._with_depression,
             verdicts=self._verdicts.tallies(),
             not_read=self._not_read.tallies(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -63,15 +64,32 @@ def test_a_certificate_that_is_trusted(days: int, outcome: str, tmp_path: Path) 
 def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     with encrypted_server(tmp_path, 90) as base:
         found = check_tls(base, 10)
-        with pytest.raises(FhirServerError, match=r"certificate is not trusted: .*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(FhirServerError, match=r"certificate is not trusted: .*use plain http"):
             report_on(base.url, "p1")
     assert found.outcome is Outcome.FAILS and found.is_required
+
+
+def test_what_to_do_about_a_certificate_that_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the environment names authorities, that is for servers elsewhere."""
+    authorities = str(tmp_path / "server.pem")
+    with encrypted_server(tmp_path, 90) as base:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", authorities)
+        assert check_tls(base, 10).outcome is Outcome.FAILS  # the calls do not heed it either
+        monkeypatch.setattr(FhirAddress, "is_loopback", False)
+        assert check_tls(base, 10).outcome is Outcome.WORKS
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        assert "REQUESTS_CA_BUNDLE" in check_tls(base, 10).to_do
+        named = check_tls(replace(base, host="127.0.0.1"), 10, authorities)
+    assert named.outcome is Outcome.FAILS and "a name that its certificate has" in named.to_do
 
 
 def test_a_certificate_of_the_past(tmp_path: Path) -> None:
     with encrypted_server(tmp_path, -1) as base:
         found = check_tls(base, 10, str(tmp_path / "server.pem"))
     assert found.outcome is Outcome.FAILS and "expired" in found.said
+    assert found.to_do == "Renew the certificate."
 
 
 def test_authorities_in_a_directory(tmp_path: Path) -> None:
