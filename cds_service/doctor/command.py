@@ -100,7 +100,7 @@ def doctor(
         on=on.date() if on else date.today(),
     )
     report = _examine(url, options)
-    write_report(render(report, form), output)
+    write_report(render(report, form, options.token), output)
     if not report.can_work:
         sys.exit(EXIT_CANNOT_WORK)
 

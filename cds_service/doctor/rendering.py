@@ -14,9 +14,24 @@ _WIDTH = 110
 _LONGEST_LIST = 25
 
 
-def render(report: Report, form: str) -> str:
-    """The report in one of FORMS."""
-    return FORMS[form](report)
+def render(report: Report, form: str, token: str | None = None) -> str:
+    """The report in one of FORMS, without `token`: a server may say it back, in the name of its software or an id."""
+    text = FORMS[form](report)
+    for spelling in _spellings(token):
+        text = text.replace(spelling, _HIDDEN)
+    return text
+
+
+_HIDDEN = "[token]"
+
+
+def _spellings(token: str | None) -> tuple[str, ...]:
+    """How the token would stand in text, JSON and HTML."""
+    if not token:
+        return ()
+    from markupsafe import escape
+
+    return (token, json.dumps(token)[1:-1], str(escape(token)))
 
 
 # --- text -------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from cds_service.doctor.rendering import as_json
 from cds_service.doctor.results import Outcome, Report
@@ -17,6 +18,7 @@ from fhir_fixtures import vignettes
 from fhir_fixtures.server_profiles import EPIC_LIKE, PROFILES, US_CORE_MINIMUM, Profile, ProfiledServer
 from tests.contract.stub_server import Asked, Reply, StubServer
 from tests.doctor.servers import Change, Edit, changed_server, check, refusing, report_on, report_on_changed
+from tests.doctor.test_reports import SCHEMA
 
 PATIENTS = (1, 7, 19)
 
@@ -145,6 +147,7 @@ def test_odd_servers(change: Change | None, edit: Edit | None, can_work: bool) -
         assert can_read(server.base_url) is can_work
         report = report_on(server.base_url, "trd-v01", seconds=3.0)
     assert report.can_work is can_work, report.why_not
+    Draft202012Validator(SCHEMA).validate(as_json(report))
 
 
 def can_read(url: str) -> bool:
