@@ -15,6 +15,7 @@ from cds_service.doctor.ability_checks import (
     find_longest,
 )
 from cds_service.doctor.asking import Answer, Asker
+from cds_service.doctor.network_check import check_network
 from cds_service.doctor.patients import Found, find_patients
 from cds_service.doctor.readiness import Survey, survey
 from cds_service.doctor.results import Check, Outcome, Report, SearchCheck
@@ -83,6 +84,7 @@ def examine(url: str, options: Options, tell: Tell = lambda _: None) -> Report:
         check_metadata(metadata, base),
         check_version(metadata),
         check_software(metadata),
+        check_network(base),
         tls,
         _check_content_type(asker, metadata, patient_id),
         *smart,

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cds_service.doctor.network_check import check_network
 from cds_service.doctor.results import Outcome
 from cds_service.doctor.tls import check_tls
 from cds_service.errors import FhirServerError
@@ -108,6 +109,20 @@ def test_no_handshake_can_be_made() -> None:
 )
 def test_plain_http(url: str, outcome: str) -> None:
     assert check_tls(address(url), 5).outcome.value == outcome
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome", "to_do"),
+    [
+        ("http://127.0.0.1:8080/fhir", "works", "TRD_CDS_FHIR_SERVERS=http://127.0.0.1:8080/fhir."),
+        ("http://localhost:8080/fhir", "limited", "and its network in TRD_CDS_PRIVATE_NETWORKS."),
+        ("https://169.254.169.254", "limited", "and its network in TRD_CDS_PRIVATE_NETWORKS."),
+        ("https://no-such-host.invalid", "not tried", ""),
+    ],
+)
+def test_where_the_name_of_the_server_leads(url: str, outcome: str, to_do: str) -> None:
+    found = check_network(address(url))
+    assert found.outcome.value == outcome and found.to_do.endswith(to_do)
 
 
 # --- SMART ------------------------------------------------------------------------------------------------
