@@ -15,9 +15,14 @@ def read_token(file: TextIO | None) -> str | None:
     if file is None:
         return None
     try:
-        token = file.read().strip()
+        token = file.read()
     except ValueError:  # not text
         token = ""
-    if not _TOKEN.fullmatch(token):
-        raise InputError("token file: expected one token of visible ASCII characters and nothing else")
-    return token
+    return check_token(token, "token file")
+
+
+def check_token(token: str, what: str) -> str:
+    """The token without spaces around it. Raises InputError, which names `what` it came from."""
+    if not _TOKEN.fullmatch(token.strip()):
+        raise InputError(f"{what}: expected one token of visible ASCII characters and nothing else")
+    return token.strip()

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from cds_service.doctor.asking import Answer, Asker, shown
 from cds_service.doctor.results import Check, Outcome
+from cds_service.doctor.search_checks import first_filter, to_do_about_access
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import read_link_below
 from cds_service.fhir_reading.collected import Collected
 from cds_service.fhir_reading.references import references_to_drugs
-from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.fhir_server.client import PAGE_SIZE
 from cds_service.fhir_server.search_results import Page, count_matches
@@ -32,31 +32,47 @@ _NEXT = ("next-links", "next links")
 
 @dataclass(frozen=True)
 class Longest:
-    """The longest search result that is at hand: its need, its patient and how many entries it has."""
+    """The longest search result that is at hand: its need, its query and how many entries it has."""
 
     need: Need
-    patient_id: str
+    query: str
     entries: int
 
 
-def find_longest(patients: Iterable[Collected]) -> Longest | None:
+def find_longest(asker: Asker, patients: Iterable[Collected]) -> Longest | None:
     """None where nobody has two records of one type: then there are no pages."""
-    found = [
-        Longest(need, one.patient_id, len(_ids_of(one, need.resource_type)))
-        for one in patients
-        for need in NEEDS
-        if not need.is_read
-    ]
+    found = [_result(asker, need, one) for one in patients for need in NEEDS if not need.is_read]
     longest = max(found, key=lambda each: each.entries, default=None)
     return longest if longest is not None and longest.entries > 1 else None
 
 
-def _ids_of(collected: Collected, resource_type: str) -> set[str]:
-    return {
+def _result(asker: Asker, need: Need, patient: Collected) -> Longest:
+    """One search of one patient, or the first part of it if the server wants it in parts."""
+    part = first_filter(asker, need.resource_type)
+    ids = {
         str(entry.resource.get("id"))
-        for entry in collected.entries
-        if entry.resource.get("resourceType") == resource_type
+        for entry in patient.entries
+        if entry.resource.get("resourceType") == need.resource_type and _is_in(part, entry.resource)
     }
+    return Longest(need, f"{need.query(patient.patient_id)}{part}", len(ids))
+
+
+def _is_in(part: str, resource: dict[str, Any]) -> bool:
+    """Whether `&category=survey`, or the like, finds the resource."""
+    name, _, value = part.strip("&").partition("&")[0].partition("=")
+    return not part or resource.get(name) == value or value in _codes(resource.get(name))
+
+
+def _codes(concepts: object) -> set[object]:
+    """The codes of a list of CodeableConcepts that are text."""
+    codings = [
+        coding
+        for concept in (concepts if isinstance(concepts, list) else [])
+        if isinstance(concept, dict) and isinstance(concept.get("coding"), list)
+        for coding in concept["coding"]
+    ]
+    codes = (coding.get("code") for coding in codings if isinstance(coding, dict))
+    return {code for code in codes if isinstance(code, str)}
 
 
 def check_pages(asker: Asker, longest: Longest | None) -> tuple[Check, Check]:
@@ -66,12 +82,14 @@ def check_pages(asker: Asker, longest: Longest | None) -> tuple[Check, Check]:
         return Check(*_COUNT, Outcome.NOT_TRIED, said), Check(*_NEXT, Outcome.NOT_TRIED, said)
     need = longest.need
     what = f"{need.resource_type} search"
-    answer = asker.get(f"{need.query(longest.patient_id)}&_count=1", what)
+    answer = asker.get(f"{longest.query}&_count=1", what)
     try:
         first = answer.page
     except FhirServerError as error:
         said = f"{what} with _count=1: {error}"
-        refused = Check(*_COUNT, Outcome.FAILS, said, _ALLOW_COUNT, is_required=True, seconds=answer.seconds)
+        to_do = to_do_about_access(asker, answer, "what it needs for the searches below")
+        to_do = to_do if answer.status in (401, 403) else _ALLOW_COUNT
+        refused = Check(*_COUNT, Outcome.FAILS, said, to_do, is_required=True, seconds=answer.seconds)
         return refused, Check(*_NEXT, Outcome.NOT_TRIED, "no first page came")
     matches = count_matches((first,), need.resource_type)
     return _check_count(matches, what, answer), _check_next(asker, longest, first, matches, what)
@@ -102,7 +120,8 @@ def _check_next(asker: Asker, longest: Longest, first: Page, matches: int, what:
     try:
         second = answer.page
     except FhirServerError as error:
-        return _broken(f"the second page of the {what}: {error}", "Let links be followed as they are.")
+        to_do = _KEEP_PAGES if answer.status == 410 else "Let links be followed as they are."
+        return _broken(f"the second page of the {what}: {error}", to_do)
     if not _ids(second) - _ids(first):
         return _broken(
             f"the second page of the {what} has nothing new", "Let each page hold the next entries."
@@ -111,6 +130,7 @@ def _check_next(asker: Asker, longest: Longest, first: Page, matches: int, what:
     return Check(*_NEXT, Outcome.WORKS, said, is_required=True, seconds=answer.seconds)
 
 
+_KEEP_PAGES = "Let the server keep the results of a search for some minutes, and its instances share them."
 _SET_BASE = (
     "Have the server write its links with the address it is called by, {base} (its own base address setting, or the "
     "X-Forwarded headers of the proxy before it), or give the address that it writes."
@@ -158,13 +178,11 @@ class Referrer:
     medication_id: str
 
 
-def find_referrer(patients: Iterable[Collected]) -> Referrer | None:
-    for one in patients:
-        for entry in one.entries:
-            if entry.resource.get("resourceType") in OF_A_DRUG:
-                for medication_id in _medications_of(entry.resource):
-                    if entry.resource["resourceType"] == "MedicationRequest":
-                        return Referrer(one.patient_id, medication_id)
+def find_referrer(patient: Collected) -> Referrer | None:
+    for entry in patient.entries:
+        if entry.resource.get("resourceType") == "MedicationRequest":
+            for medication_id in _medications_of(entry.resource):
+                return Referrer(patient.patient_id, medication_id)
     return None
 
 
@@ -190,7 +208,9 @@ def check_medications(asker: Asker, referrer: Referrer | None) -> tuple[Check, .
 
 def _check_include(asker: Asker, referrer: Referrer) -> Check:
     (need,) = (need for need in needs(include_medications=True) if need.key == "medications")
-    answer = asker.get(f"{need.query(referrer.patient_id)}&_count={PAGE_SIZE}", "MedicationRequest search")
+    part = first_filter(asker, need.resource_type)
+    query = f"{need.query(referrer.patient_id)}{part}&_count={PAGE_SIZE}"
+    answer = asker.get(query, "MedicationRequest search")
     to_do = "Medications are then read for themselves; leave TRD_CDS_PREFETCH_INCLUDE off."
     try:
         types = {entry.resource.get("resourceType") for entry in answer.page.entries}
@@ -233,7 +253,8 @@ def check_post(asker: Asker, patient_id: str) -> Check:
     which = ("post-search", "POST _search")
     if not patient_id:
         return Check(*which, Outcome.NOT_TRIED, "no patient to try it with")
-    answer = asker.post_search("Observation", (("patient", patient_id), ("_count", "1")))
+    part = parse_qsl(first_filter(asker, "Observation"))
+    answer = asker.post_search("Observation", (("patient", patient_id), *part, ("_count", "1")))
     try:
         count_matches((answer.page,), "Observation")
     except FhirServerError as error:
@@ -248,7 +269,8 @@ def check_unknown_parameter(asker: Asker, patient_id: str) -> Check:
     which = ("unknown-parameter", "unknown parameter")
     if not patient_id:
         return Check(*which, Outcome.NOT_TRIED, "no patient to try it with")
-    query = f"{_NEED_BY_KEY['conditions'].query(patient_id)}&trd-cds-unknown=1"
+    part = first_filter(asker, "Condition")
+    query = f"{_NEED_BY_KEY['conditions'].query(patient_id)}{part}&trd-cds-unknown=1"
     answer = asker.get(query, "Condition search")
     if answer.status == 400:
         return Check(*which, Outcome.WORKS, "refused with 400", seconds=answer.seconds)

@@ -9,6 +9,7 @@ from typing import Any
 
 from cds_service.doctor.asking import Answer, Asker
 from cds_service.doctor.results import Check, Outcome
+from cds_service.doctor.search_checks import to_do_about_access
 from cds_service.errors import FhirServerError
 from cds_service.fhir_address import is_fhir_id, read_link_below
 from cds_service.fhir_reading.drugs import Recognised
@@ -19,6 +20,7 @@ _PAGES = 5
 _ENTRIES_A_PAGE = 100
 _PATIENT = re.compile(r"(?:.*/)?Patient/([A-Za-z0-9.-]{1,64})", re.ASCII)
 _GIVE_IDS = "Name patients with --patient ID: servers may refuse to search beyond one patient."
+_LOOK_AT_METADATA = "See metadata: is this the base address of a FHIR server?"
 
 
 @dataclass(frozen=True)
@@ -41,25 +43,40 @@ def find_patients(asker: Asker, number: int) -> Found:
         found_by += ["Patient search"] if others else []
         ids += others[: number - len(ids)]
     words = " and ".join(found_by) or "no search"
-    return Found(tuple(ids), words, _check(ids, words, refused, answer))
+    return Found(tuple(ids), words, _check(asker, ids, words, (refused, answer)))
 
 
-def _check(ids: list[str], found_by: str, refused: str, answer: Answer | None) -> Check:
+def _check(
+    asker: Asker, ids: list[str], found_by: str, answers: tuple[Answer | None, Answer | None]
+) -> Check:
+    """`answers` to the searches for orders, if that failed, and for patients, if that was made."""
     which = ("sample", "finding patients")
     if ids:
         return Check(*which, Outcome.WORKS, f"{len(ids)} by {found_by}")
-    why_none = answer.why_not_usable if answer is not None else ""
-    said = f"MedicationRequest search {refused or 'found none'}; Patient search {why_none or 'found none'}"
-    return Check(*which, Outcome.LIMITED, said, _GIVE_IDS)
+    of_orders, of_patients = (answer.why_not_usable if answer else "" for answer in answers)
+    said = (
+        f"MedicationRequest search {of_orders or 'found none'}; Patient search {of_patients or 'found none'}"
+    )
+    return Check(*which, Outcome.LIMITED, said, _to_do(asker, answers))
 
 
-def _patients_with_orders(asker: Asker) -> tuple[list[str], str]:
-    """Ids of patients, those with an antidepressant first, and why there is none if the search failed."""
+def _to_do(asker: Asker, answers: tuple[Answer | None, Answer | None]) -> str:
+    failed = [answer for answer in answers if answer is not None and answer.why_not_usable]
+    for answer in failed:
+        if answer.status in (401, 403):
+            needed = "scopes for all patients, or name patients with --patient ID"
+            return to_do_about_access(asker, answer, needed)
+    is_fhir = any(answer.resource_type for answer in failed) or len(failed) < len(answers)
+    return _GIVE_IDS if is_fhir else _LOOK_AT_METADATA
+
+
+def _patients_with_orders(asker: Asker) -> tuple[list[str], Answer | None]:
+    """Ids of patients, those with an antidepressant first, and the answer that is none if the search failed."""
     treated: dict[str, None] = {}
     others: dict[str, None] = {}
-    refused = ""
+    refused: Answer | None = None
     for answer in _pages(asker, f"MedicationRequest?_count={_ENTRIES_A_PAGE}", "MedicationRequest search"):
-        refused = refused or answer.why_not_usable
+        refused = refused or (answer if answer.why_not_usable else None)
         for resource in _resources(answer, "MedicationRequest"):
             match = _PATIENT.fullmatch(_subject(resource))
             if match and is_fhir_id(match[1]):

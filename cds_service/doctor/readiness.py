@@ -5,15 +5,17 @@ Counts and patients' ids are all that leaves this module.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 
+from cds_service.doctor.ability_checks import Referrer, find_referrer
 from cds_service.doctor.codings import CodingCounts
 from cds_service.doctor.counting import Counts
 from cds_service.doctor.kinds_of_missing import kind_of
 from cds_service.doctor.patients import Found
-from cds_service.doctor.results import DrugRecords, Readiness
+from cds_service.doctor.results import Check, DrugRecords, Outcome, Readiness
 from cds_service.doctor.search_checks import scope_of
 from cds_service.errors import FhirServerError
 from cds_service.fhir_reading import read_history
@@ -30,6 +32,8 @@ from cds_service.trd.unread import orders_not_read
 Fetch = Callable[[str], Collected]
 """All of one patient. Raises FhirServerError."""
 
+_LONG_SHARE = 0.5  # of the time that there is
+_KEPT = 5  # charts
 _ENOUGH_FAILURES = 3  # at the beginning: then the others need not be tried
 _SOURCE_OF_TYPE = {
     "MedicationRequest": Source.ORDERED,
@@ -55,11 +59,16 @@ class _DrugCounts:
 
 @dataclass
 class Survey:
-    """Takes one patient after the other. Keeps the records of each, to try searches with."""
+    """Takes one patient after the other. Keeps the records of a few with most of them, to try searches with.
+
+    `referrer` is the first patient with an order that refers to a Medication.
+    """
 
     found: Found
     on: date
-    collected: list[Collected] = field(default_factory=list)
+    largest: list[Collected] = field(default_factory=list)
+    referrer: Referrer | None = None
+    seconds: list[float] = field(default_factory=list)
     _asked: int = 0
     _with_depression: int = 0
     _verdicts: Counts = field(default_factory=Counts)
@@ -75,19 +84,37 @@ class Survey:
     def take_all(self, fetch: Fetch, tell: Callable[[str], None]) -> None:
         """Every patient; none after the first few where all of these failed."""
         for number, patient_id in enumerate(self.found.ids, 1):
-            if not self.collected and self._asked >= _ENOUGH_FAILURES:
+            if not self.seconds and self._asked >= _ENOUGH_FAILURES:
                 return
             tell(f"patient {number} of {len(self.found.ids)}")
             self._asked += 1
+            begun = time.perf_counter()
             try:
                 collected = fetch(patient_id)
             except FhirServerError as error:
-                self._not_read.add(str(error), patient_id, "See the searches above.")
+                self._not_read.add(_reason(error), patient_id, "See the searches above.")
             else:
+                self.seconds.append(time.perf_counter() - begun)
                 self._take(collected)
 
+    def check_time(self, most: float) -> Check:
+        """How long the whole charts took of which all could be had in `most` seconds."""
+        which = ("chart", "a whole chart")
+        if not self.seconds:
+            said = "no patient could be read" if self._asked else "no patient to try it with"
+            return Check(*which, Outcome.NOT_TRIED, said)
+        longest = max(self.seconds)
+        said = f"{len(self.seconds)} of {self._asked} read; the slowest"
+        if len(self.seconds) < self._asked:
+            to_do = "Why not all is told below: Not read at all."
+            return Check(*which, Outcome.LIMITED, said, to_do, seconds=longest)
+        if longest > most * _LONG_SHARE:
+            to_do = f"The service has {most:g} s for it (TRD_CDS_FETCH_SECONDS): more is safer."
+            return Check(*which, Outcome.LIMITED, said, to_do, seconds=longest)
+        return Check(*which, Outcome.WORKS, said, seconds=longest)
+
     def _take(self, collected: Collected) -> None:
-        self.collected.append(collected)
+        self._keep(collected)
         history = read_history(collected, self.on)
         assessment = assess_history(history, load_definitions()[DEFAULT_ID], self.on)
         self._with_depression += assessment.concerns_depression
@@ -96,6 +123,13 @@ class Survey:
         self._count_drug_records(history, collected.patient_id)
         self._count_scales(history, collected.patient_id)
         self._count_lacks(assessment, collected.patient_id)
+
+    def _keep(self, collected: Collected) -> None:
+        """A chart may have many megabytes, and a sample a thousand charts."""
+        self.referrer = self.referrer or find_referrer(collected)
+        self.largest.append(collected)
+        self.largest.sort(key=lambda one: -len(one.entries))
+        del self.largest[_KEPT:]
 
     def _count_drug_records(self, history: History, patient_id: str) -> None:
         """The records that may be a treatment of depression, with those that could not be read at all."""
@@ -143,7 +177,7 @@ class Survey:
         return Readiness(
             found_by=self.found.found_by,
             asked=self._asked,
-            read=len(self.collected),
+            read=len(self.seconds),
             with_depression=self._with_depression,
             verdicts=self._verdicts.tallies(),
             not_read=self._not_read.tallies(),
@@ -156,6 +190,10 @@ class Survey:
             set_aside=self._aside.tallies(),
             not_looked_at=self._not_looked_at.tallies(),
         )
+
+
+def _reason(error: FhirServerError) -> str:
+    return str(error).removeprefix("Required data cannot be had. ").removesuffix(".")
 
 
 def _drug_records(source: Source, counts: _DrugCounts) -> DrugRecords:

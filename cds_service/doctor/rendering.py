@@ -14,9 +14,24 @@ _WIDTH = 110
 _LONGEST_LIST = 25
 
 
-def render(report: Report, form: str) -> str:
-    """The report in one of FORMS."""
-    return FORMS[form](report)
+def render(report: Report, form: str, token: str | None = None) -> str:
+    """The report in one of FORMS, without `token`: a server may say it back, in the name of its software or an id."""
+    text = FORMS[form](report)
+    for spelling in _spellings(token):
+        text = text.replace(spelling, _HIDDEN)
+    return text
+
+
+_HIDDEN = "[token]"
+
+
+def _spellings(token: str | None) -> tuple[str, ...]:
+    """How the token would stand in text, JSON and HTML."""
+    if not token:
+        return ()
+    from markupsafe import escape
+
+    return (token, json.dumps(token)[1:-1], str(escape(token)))
 
 
 # --- text -------------------------------------------------------------------------------------------------
@@ -29,7 +44,7 @@ def _text(report: Report) -> str:
         _section("Server", map(_check_lines, report.checks)),
         _section(_title_of_searches(report), (_search_lines(search) for search in report.searches)),
         _section(f"Patients, found by {readiness.found_by}", _patient_lines(report)),
-        _section("Antidepressants: records of which is known", map(_drug_lines, readiness.drug_records)),
+        _section("Antidepressants: records of which is known", _all_drug_lines(report)),
         _section("Codes of drugs", map(_coding_lines, readiness.drug_codings)),
         _section("Codes of observations", map(_coding_lines, readiness.observation_codings)),
         _section("Depression scales", map(_tally_lines, readiness.scales)),
@@ -42,8 +57,20 @@ def _text(report: Report) -> str:
 
 def headline(report: Report) -> str:
     """The answer in one line."""
-    can = "can" if report.can_work else "cannot"
-    return f"{report.base_url} on {report.on}: the service {can} work with this server"
+    where = f"{report.base_url} on {report.on}"
+    if report.is_open:
+        return f"{where}: it cannot be told whether the service can work with this server"
+    return f"{where}: the service {'can' if report.can_work else 'cannot'} work with this server"
+
+
+def no_drug_records(report: Report) -> str:
+    """What to say where no record is of an antidepressant; empty otherwise, and where nobody's records were read."""
+    if report.readiness.drug_records or not report.readiness.read:
+        return ""
+    return (
+        "none on record of these patients, so this report tells nothing of how they are ordered: name patients who "
+        "are treated for depression (--patient)"
+    )
 
 
 def lacks(report: Report) -> tuple[tuple[str, tuple[Tally, ...]], ...]:
@@ -87,6 +114,8 @@ def against_metadata(search: SearchCheck) -> str:
     if "?" not in search.query:
         return ""
     works = search.entries is not None
+    if search.in_parts:
+        return ""  # metadata has no words for it
     if search.is_declared is False and works:
         return "The metadata does not name it."
     refused = search.check.outcome in (Outcome.FAILS, Outcome.LIMITED) and not works
@@ -99,6 +128,11 @@ def _patient_lines(report: Report) -> list[list[str]]:
     about = f"{readiness.with_depression} with anything about depression on record"
     verdicts = [f"{t.patients} {t.what}, for example Patient/{t.example}" for t in readiness.verdicts]
     return [[counted], [about], *([line] for line in verdicts)]
+
+
+def _all_drug_lines(report: Report) -> Iterable[list[str]]:
+    nothing = no_drug_records(report)
+    return [_wrapped(nothing, "")] if nothing else map(_drug_lines, report.readiness.drug_records)
 
 
 def _drug_lines(records: DrugRecords) -> list[str]:
@@ -173,6 +207,7 @@ def _html(report: Report) -> str:
         headline=headline(report),
         lacks=lacks(report),
         shares=shares,
+        no_drug_records=no_drug_records(report),
         against_metadata=against_metadata,
         prefetch=_prefetch(report),
     )
@@ -240,6 +275,7 @@ def _check_json(check: Check) -> dict[str, Any]:
 
 def _search_json(search: SearchCheck) -> dict[str, Any]:
     more = {"query": search.query, "entries": search.entries, "declared": search.is_declared}
+    more |= {"inParts": True} if search.in_parts else {}
     return _without_gaps(_check_json(search.check) | more)
 
 

@@ -40,12 +40,14 @@ class SearchCheck:
     """One of the searches that the rules live on. `query` is its template; `entries` those of the first page.
 
     `is_declared` tells whether the server's metadata names the search; None where metadata could not be read.
+    `in_parts`: the server refuses this query, and gives what it would find to several narrower ones.
     """
 
     check: Check
     query: str
     entries: int | None = None
     is_declared: bool | None = None
+    in_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,10 +139,21 @@ class Report:
         return (*self.checks, *(search.check for search in self.searches))
 
     @property
+    def broken(self) -> tuple[Check, ...]:
+        """What is required and fails."""
+        return tuple(c for c in self.all_checks if c.is_required and c.outcome is Outcome.FAILS)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it cannot be told: the server seems to be well, and there was no patient to try it with."""
+        untried = {check.id for check in self.all_checks if check.outcome is Outcome.NOT_TRIED}
+        is_well = any(check.id == "metadata" and check.outcome is Outcome.WORKS for check in self.checks)
+        return is_well and "patient" in untried and not self.broken
+
+    @property
     def why_not(self) -> tuple[str, ...]:
         """Why the service cannot work there; empty if it can."""
-        broken = [c for c in self.all_checks if c.is_required and c.outcome is Outcome.FAILS]
-        reasons = [f"{check.title}: {check.said}" for check in broken]
+        reasons = [f"{check.title}: {check.said}" for check in self.broken]
         if not self.readiness.asked:
             reasons.append("no patient was found to try with")
         elif not self.readiness.read:

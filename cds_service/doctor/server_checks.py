@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urljoin
 
 from cds_service.doctor.asking import FHIR_JSON, Answer, Asker, shown
 from cds_service.doctor.results import Check, Outcome
@@ -15,8 +16,13 @@ _JSON_TYPES = (FHIR_JSON, "application/json", "application/json+fhir")
 _CHECK_SEARCHES = "It may still work: the searches below tell."
 
 
-def check_metadata(metadata: Answer) -> Check:
-    """Whether the server tells what it is. It answered something: what answers nothing is no server."""
+def check_metadata(metadata: Answer, base: FhirAddress) -> Check:
+    """Whether the server tells what it is."""
+    if 300 <= metadata.status < 400:
+        return _check("metadata", "metadata", Outcome.LIMITED, *_redirected(metadata, base), metadata.seconds)
+    if metadata.status == 0:
+        said, to_do = metadata.problem, "The service does without, and other things are answered."
+        return _check("metadata", "metadata", Outcome.LIMITED, said, to_do, metadata.seconds)
     if metadata.why_not_usable:
         to_do = "The service does without. Is this the base address, what stands before /Patient, and the token good?"
         return _check(
@@ -29,12 +35,33 @@ def check_metadata(metadata: Answer) -> Check:
     return _check("metadata", "metadata", Outcome.WORKS, metadata.resource_type, "", metadata.seconds)
 
 
+def _redirected(metadata: Answer, base: FhirAddress) -> tuple[str, str]:
+    """Where to the server sends whoever asks for its metadata, as far as that is a plain address, and what to do."""
+    try:
+        target = urljoin(f"{base.url}/metadata", metadata.location).partition("?")[0]
+    except ValueError:
+        target = ""
+    address = read_address(target.removesuffix("/").removesuffix("/metadata"))
+    if address is None or not metadata.location:
+        return metadata.why_not_usable, "Give the address that it leads to."
+    said = f"{metadata.why_not_usable}. It leads to {address.url}"
+    return said, f"If that is a FHIR server's base address, give it: --fhir-server {address.url}"
+
+
+_ANSWER_JSON = "Let the server answer in FHIR JSON when it is asked for so; the service sends no _format."
+
+
 def check_content_type(answer: Answer) -> Check:
     """What comes for `Accept: application/fhir+json`."""
     asked = f"Accept: {FHIR_JSON}"
+    if answer.status == 406:
+        said = "answered 406, not acceptable"
+        return _check("content-type", asked, Outcome.FAILS, said, _ANSWER_JSON)
+    if answer.content is None and answer.status != 200:
+        return _check("content-type", asked, Outcome.NOT_TRIED, "nothing came to tell it by")
     if answer.content is None:
         said = f"answered {answer.content_type or 'without Content-Type'}, no JSON"
-        return _check("content-type", asked, Outcome.FAILS, said, "Let the server answer in FHIR JSON.")
+        return _check("content-type", asked, Outcome.FAILS, said, _ANSWER_JSON)
     if answer.content_type not in _JSON_TYPES:
         said = f"JSON, but called {answer.content_type or 'nothing'}"
         return _check("content-type", asked, Outcome.LIMITED, said, "The service reads it all the same.")

@@ -25,10 +25,12 @@ def check_tls(base: FhirAddress, seconds: float, authorities: str | None = None)
         return _of_plain_http(base)
     begun = time.perf_counter()
     try:
-        days, version = _shake_hands(base, min(seconds, _LONGEST_HANDSHAKE), authorities or _authorities())
+        trusted = authorities or _authorities(base)
+        days, version = _shake_hands(base, min(seconds, _LONGEST_HANDSHAKE), trusted)
     except ssl.SSLCertVerificationError as error:
-        said = f"the certificate is not trusted: {error.verify_message}"
-        return Check(_ID, _TITLE, Outcome.FAILS, said, _TRUST_IT, is_required=True)
+        said = f"the certificate is not trusted: {error.verify_message.rstrip('.')}"
+        to_do = _TO_DO.get(error.verify_code, _USE_HTTP if base.is_loopback else _TRUST_IT)
+        return Check(_ID, _TITLE, Outcome.FAILS, said, to_do, is_required=True)
     except (OSError, ValueError) as error:
         said = f"no handshake could be made directly ({type(error).__name__})"
         return Check(_ID, _TITLE, Outcome.NOT_TRIED, said, "Behind a proxy this is normal.")
@@ -44,6 +46,12 @@ _TRUST_IT = (
     "REQUESTS_CA_BUNDLE name the file with its certificate, here and where the service runs."
 )
 
+_USE_HTTP = "Certificates of servers on this machine are trusted only if a known authority signed them: use plain http."
+_OTHER_NAME = (
+    "Give the address by a name that its certificate has, or have the certificate made for this name."
+)
+_TO_DO = {10: "Renew the certificate.", 62: _OTHER_NAME, 64: _OTHER_NAME}  # by OpenSSL's X509_V_ERR_ numbers
+
 
 def _of_plain_http(base: FhirAddress) -> Check:
     if base.is_loopback:
@@ -52,8 +60,10 @@ def _of_plain_http(base: FhirAddress) -> Check:
     return Check(_ID, _TITLE, Outcome.LIMITED, "plain http: anyone on the way can read it", to_do)
 
 
-def _authorities() -> str:
-    """The certificates that `requests` trusts."""
+def _authorities(base: FhirAddress) -> str:
+    """The certificates that the calls trust: those on this machine are made without regard to the environment."""
+    if base.is_loopback:
+        return str(DEFAULT_CA_BUNDLE_PATH)
     return (
         os.environ.get("REQUESTS_CA_BUNDLE")
         or os.environ.get("CURL_CA_BUNDLE")

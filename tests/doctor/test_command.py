@@ -6,13 +6,17 @@ import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.conform.checking import free_port
+from tests.contract.stub_server import Asked, Reply
 from tests.doctor.servers import changed_server, fixture_server, refusing
 
 TOKEN = "a-token-that-nobody-may-see"
@@ -60,6 +64,8 @@ def test_a_server_that_cannot_gives_1_and_says_why() -> None:
         (("--fhir-server", "http://127.0.0.1:9", "--sample", "0"), 2, "--sample"),
         (("--fhir-server", "http://127.0.0.1:9", "--report", "pdf"), 2, "pdf"),
         (("--fhir-server", "http://127.0.0.1:9", "--seconds", "0"), 2, "--seconds"),
+        (("--fhir-server", "http://127.0.0.1:9", "--fetch-seconds", "0"), 2, "--fetch-seconds"),
+        (("--fhir-server", "http://127.0.0.1:9", "--output", "no/where/x.json"), 2, "cannot be written"),
         (("--fhir-server", "http://127.0.0.1:9", "--token-file", "nowhere.txt"), 2, "nowhere.txt"),
         ((), 2, "--fhir-server"),
     ],
@@ -79,6 +85,39 @@ def test_a_token_is_sent_and_never_shown(form: str, tmp_path: Path) -> None:
         without = doctor(url, "--patient", "trd-v01", "--report", form)
     assert done.returncode == 0 and TOKEN not in done.stdout + done.stderr
     assert without.returncode == 1 and "answered 401" in without.stdout
+
+
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_a_token_given_itself(way: str) -> None:
+    arguments = ("--token", TOKEN) if way == "option" else ()
+    environment = {**os.environ, "TRD_CDS_DOCTOR_TOKEN": TOKEN if way == "environment" else "another"}
+    with fixture_server(require_token=TOKEN) as url:
+        command = [sys.executable, "-m", "cds_service", "doctor", "--fhir-server", url, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0 and TOKEN not in done.stdout + done.stderr
+
+
+def test_a_token_that_is_none_is_not_repeated() -> None:
+    done = trd_cds("--fhir-server", "http://127.0.0.1:9", "--token", "two words")
+    assert (done.returncode, done.stdout) == (3, "") and "words" not in done.stderr
+
+
+def test_ctrl_c_ends_it_at_once() -> None:
+    asked = threading.Event()
+
+    def change(request: Asked) -> Reply | None:
+        if request.path.startswith("Observation?"):
+            asked.set()
+            time.sleep(60)
+        return None
+
+    with changed_server(change) as server:
+        command = [sys.executable, "-m", "cds_service", "doctor", "--fhir-server", server.base_url]
+        running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert asked.wait(30)
+        running.send_signal(signal.SIGINT)
+        shown, told = running.communicate(timeout=20)
+    assert (running.returncode, shown, told) == (130, "", "trd-cds: stopped, without a report\n")
 
 
 @pytest.mark.parametrize("content", [b"", b"two\nlines-of-a-token", b"a token", b"\xff\xfe-a-token"])

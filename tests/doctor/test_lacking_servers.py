@@ -122,9 +122,22 @@ def test_another_patient_is_read() -> None:
 def test_a_patient_that_is_not_there() -> None:
     with fixture_server() as url:
         report = report_on(url, "nobody")
-    assert report.why_not[0] == "Patient read: answered 404 (not-found)"
-    assert check(report, "patient").to_do.startswith("Is there a patient with this id?")
+    assert report.why_not == ("of no patient could all be read that the rules need",)
+    found = check(report, "patient")
+    assert found.outcome is Outcome.NOT_TRIED and "is there a patient with this id?" in found.said
+    assert found.to_do.startswith("Name one that is there.")
+    assert "it cannot be told whether" in render(report, "text").splitlines()[0]
     assert "metadata names" not in render(report, "text")
+
+
+def test_a_patient_that_was_found_and_cannot_be_read() -> None:
+    report = report_on_changed(refusing("Patient/", 404))
+    assert "Patient read: answered 404 (not-supported)" in report.why_not
+    assert (
+        check(report, "patient").to_do
+        == "Let the server answer the read of a patient that its searches name."
+    )
+    assert "cannot work with this server" in render(report, "text").splitlines()[0]
 
 
 def test_a_read_in_place_of_a_search() -> None:
@@ -300,7 +313,11 @@ def test_no_search_by_post() -> None:
 
 @pytest.mark.parametrize(
     ("status", "outcome", "said"),
-    [(200, "works", "ignored"), (400, "works", "refused with 400"), (500, "limited", "answered 500")],
+    [
+        (200, "works", "ignored"),
+        (400, "works", "refused with 400"),
+        (500, "limited", "answered 500, asked 2 times"),
+    ],
 )
 def test_an_unknown_parameter(status: int, outcome: str, said: str) -> None:
     empty = {"resourceType": "Bundle", "type": "searchset"}
@@ -310,6 +327,9 @@ def test_an_unknown_parameter(status: int, outcome: str, said: str) -> None:
 
     found = check(report_on_changed(change), "unknown-parameter")
     assert (found.outcome.value, found.said) == (outcome, said)
+
+
+OUTCOME = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "processing"}]}
 
 
 # --- the whole server -----------------------------------------------------------------------------------------
@@ -334,6 +354,79 @@ def test_html_instead_of_json() -> None:
     assert check(report, "conditions").said == "answered text/html, which is not FHIR JSON"
     assert check(report, "metadata").outcome is Outcome.LIMITED
     assert check(report, "fhir-version").outcome is Outcome.NOT_TRIED
+
+
+def test_metadata_that_is_a_page_tells_nothing_of_the_other_answers() -> None:
+    page = Reply(b"<html>", 200, {"Content-Type": "text/html"})
+    report = report_on_changed(lambda asked: page if asked.path == "metadata" else None)
+    assert check(report, "content-type").said == "answered application/fhir+json"
+
+
+@pytest.mark.parametrize(
+    ("reply", "outcome", "said"),
+    [
+        (
+            Reply(b"<x/>", 406, {"Content-Type": "application/fhir+xml"}),
+            "fails",
+            "answered 406, not acceptable",
+        ),
+        (Reply(b"", 500), "not tried", "nothing came to tell it by"),
+        (
+            Reply(b"<x/>", 200, {"Content-Type": "application/fhir+xml"}),
+            "fails",
+            "answered application/fhir+xml, no JSON",
+        ),
+    ],
+)
+def test_no_json_at_all(reply: Reply, outcome: str, said: str) -> None:
+    with StubServer(lambda _: reply) as server:
+        found = check(report_on(server.base_url), "content-type")
+    assert (found.outcome.value, found.said) == (outcome, said)
+
+
+@pytest.mark.parametrize(
+    ("reply", "token", "to_do"),
+    [
+        (Reply({}, 401), None, "Give a token (--token-file)"),
+        (Reply({}, 401), "t", "The token was not taken"),
+        (Reply({}, 403), "t", "The token was taken, and does not allow it"),
+        (
+            Reply(b"<html>", 200, {"Content-Type": "text/html"}),
+            None,
+            "See metadata: is this the base address",
+        ),
+        (Reply(OUTCOME, 400), None, "Name patients with --patient ID"),
+    ],
+)
+def test_why_no_patient_was_found_tells_what_to_do(reply: Reply, token: str | None, to_do: str) -> None:
+    with StubServer(lambda _: reply) as server:
+        found = check(report_on(server.base_url, token=token), "sample")
+    assert found.to_do.startswith(to_do)
+
+
+@pytest.mark.parametrize(
+    ("location", "told"),
+    [
+        ("https://fhir.example.org/r4/metadata", "https://fhir.example.org/r4"),
+        ("/r4/metadata?x=1", "/r4"),
+        ("https://user:pw@fhir.example.org/metadata", None),
+        ("https://fhir.example.org/\x1b[2J/metadata", None),
+        ("", None),
+    ],
+)
+def test_a_redirect_of_the_base_address_tells_where_to(location: str, told: str | None) -> None:
+    with StubServer(lambda _: Reply(b"", 301, {"Location": location})) as server:
+        report = report_on(server.base_url, "p1")
+        here = server.base_url.removesuffix("/fhir")
+    found = check(report, "metadata")
+    if told is None:
+        assert found.said == "answered 301: redirects are not followed"
+        assert found.to_do == "Give the address that it leads to."
+    else:
+        target = told if told.startswith("https") else f"{here}{told}"
+        assert found.said.endswith(f"It leads to {target}")
+        assert found.to_do.endswith(f"--fhir-server {target}")
+    assert not report.can_work
 
 
 def test_json_under_another_name() -> None:
@@ -452,6 +545,7 @@ def test_an_empty_server() -> None:
         report = report_on(url)
     assert not report.can_work
     assert check(report, "sample").said == "MedicationRequest search found none; Patient search found none"
+    assert "it cannot be told whether" in render(report, "text").splitlines()[0]
 
 
 def test_the_sample_is_as_large_as_asked_and_prefers_antidepressants() -> None:

@@ -18,7 +18,7 @@ def test_every_check_is_explained() -> None:
         report = report_on(server.base_url)
     explained = [line.split("`")[1] for line in PAGE.splitlines() if line.startswith("| `")]
     ids = [check.id for check in report.checks]
-    assert len(ids) == 16 and [id for id in ids if id not in explained] == []
+    assert len(ids) == 18 and [id for id in ids if id not in explained] == []
 
 
 def test_the_sample_is_of_a_real_server() -> None:

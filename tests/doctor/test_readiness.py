@@ -78,6 +78,22 @@ def test_a_search_that_failed_is_no_order() -> None:
     assert [(row.what, row.patients) for row in found.unread] == [("MedicationDispense search", 1)]
 
 
+def test_few_charts_are_kept_and_the_first_that_refers_to_a_medication_is_known() -> None:
+    """A sample may be of a thousand charts, each of many megabytes."""
+
+    def fetch(patient_id: str) -> Collected:
+        orders = [order(f"rx{n}", medicationCodeableConcept={"text": "x"}) for n in range(int(patient_id))]
+        if patient_id in ("3", "5"):
+            orders.append(order("rx", medicationReference={"reference": f"Medication/m{patient_id}"}))
+        return Collected(patient_id, tuple(Entry(one, None, "here") for one in orders))
+
+    ids = tuple(str(number) for number in range(1, 31))
+    taken = survey(Found(ids, "name"), ON, fetch)
+    assert taken.result().read == 30
+    assert [one.patient_id for one in taken.largest] == ["30", "29", "28", "27", "26"]
+    assert taken.referrer is not None and taken.referrer.medication_id == "m3"
+
+
 # --- codes ------------------------------------------------------------------------------------------------
 
 

@@ -110,6 +110,21 @@ def test_html_stands_alone_and_shows_markup_as_text(of_all: Report, of_a_poor_se
     assert "the service can work" in page and "cannot work" in render(of_a_poor_server, "html")
 
 
+def test_html_is_readable_on_a_phone(of_all: Report) -> None:
+    """Without a row of headings each number tells what it is of."""
+    page = render(of_all, "html")
+    assert "@media screen and (max-width" in page and 'name="viewport"' in page
+    assert '<td class="number">' not in page and 'data-label="Patients"' in page
+
+
+def test_no_antidepressant_on_record_is_told(of_all: Report, of_a_poor_server: Report) -> None:
+    without = replace(of_all, readiness=replace(of_all.readiness, drug_records=()))
+    for form in ("text", "html"):
+        assert "name patients who" in " ".join(render(without, form).split())
+        assert "name patients who" not in " ".join(render(of_all, form).split())
+        assert "name patients who" not in " ".join(render(of_a_poor_server, form).split())
+
+
 def test_text_leaves_out_what_there_is_nothing_of(of_a_poor_server: Report) -> None:
     text = render(of_a_poor_server, "text")
     assert text.splitlines()[0].endswith("the service cannot work with this server")

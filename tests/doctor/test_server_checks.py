@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from cds_service.doctor.network_check import check_network
 from cds_service.doctor.results import Outcome
 from cds_service.doctor.tls import check_tls
 from cds_service.errors import FhirServerError
@@ -63,15 +65,32 @@ def test_a_certificate_that_is_trusted(days: int, outcome: str, tmp_path: Path) 
 def test_a_certificate_that_is_not_trusted(tmp_path: Path) -> None:
     with encrypted_server(tmp_path, 90) as base:
         found = check_tls(base, 10)
-        with pytest.raises(FhirServerError, match=r"certificate is not trusted: .*REQUESTS_CA_BUNDLE"):
+        with pytest.raises(FhirServerError, match=r"certificate is not trusted: .*use plain http"):
             report_on(base.url, "p1")
     assert found.outcome is Outcome.FAILS and found.is_required
+
+
+def test_what_to_do_about_a_certificate_that_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the environment names authorities, that is for servers elsewhere."""
+    authorities = str(tmp_path / "server.pem")
+    with encrypted_server(tmp_path, 90) as base:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", authorities)
+        assert check_tls(base, 10).outcome is Outcome.FAILS  # the calls do not heed it either
+        monkeypatch.setattr(FhirAddress, "is_loopback", False)
+        assert check_tls(base, 10).outcome is Outcome.WORKS
+        monkeypatch.delenv("REQUESTS_CA_BUNDLE")
+        assert "REQUESTS_CA_BUNDLE" in check_tls(base, 10).to_do
+        named = check_tls(replace(base, host="127.0.0.1"), 10, authorities)
+    assert named.outcome is Outcome.FAILS and "a name that its certificate has" in named.to_do
 
 
 def test_a_certificate_of_the_past(tmp_path: Path) -> None:
     with encrypted_server(tmp_path, -1) as base:
         found = check_tls(base, 10, str(tmp_path / "server.pem"))
     assert found.outcome is Outcome.FAILS and "expired" in found.said
+    assert found.to_do == "Renew the certificate."
 
 
 def test_authorities_in_a_directory(tmp_path: Path) -> None:
@@ -90,6 +109,20 @@ def test_no_handshake_can_be_made() -> None:
 )
 def test_plain_http(url: str, outcome: str) -> None:
     assert check_tls(address(url), 5).outcome.value == outcome
+
+
+@pytest.mark.parametrize(
+    ("url", "outcome", "to_do"),
+    [
+        ("http://127.0.0.1:8080/fhir", "works", "TRD_CDS_FHIR_SERVERS=http://127.0.0.1:8080/fhir."),
+        ("http://localhost:8080/fhir", "limited", "and its network in TRD_CDS_PRIVATE_NETWORKS."),
+        ("https://169.254.169.254", "limited", "and its network in TRD_CDS_PRIVATE_NETWORKS."),
+        ("https://no-such-host.invalid", "not tried", ""),
+    ],
+)
+def test_where_the_name_of_the_server_leads(url: str, outcome: str, to_do: str) -> None:
+    found = check_network(address(url))
+    assert found.outcome.value == outcome and found.to_do.endswith(to_do)
 
 
 # --- SMART ------------------------------------------------------------------------------------------------
