@@ -13,6 +13,7 @@ from cds_service.fhir_address import is_fhir_id, read_address
 from cds_service.fhir_reading.collected import Collected, Entry
 from cds_service.fhir_server.access import FhirAccess, FhirPolicy, find_access, run_together
 from cds_service.fhir_server.client import AccessRefused, FhirClient
+from cds_service.fhir_server.metadata import learn_includes
 from cds_service.fhir_server.patient_search import search_patient
 from cds_service.fhir_server.referenced_medications import fetch_medications
 from cds_service.fhir_server.search_results import Page
@@ -33,9 +34,10 @@ def collect(request: HookRequest, policy: FhirPolicy, access: FhirAccess | None 
     """
     found, lacking = read_prefetch(request, needs(policy.include_medications))
     access = access or find_access(request, policy)
-    if lacking:
-        found |= _fetch_lacking(lacking, access, request.patient_id)
-    return _join(found, access, request)
+    if not lacking:
+        return _join(found, access, request)
+    found |= _fetch_lacking(lacking, access, request.patient_id)
+    return _join_fetched(found, access, request)
 
 
 def fetch_collected(
@@ -61,7 +63,16 @@ def fetch_collected(
         found = _fetch_lacking(tuple(Lacking(need, is_offered=False) for need in NEEDS), access, patient_id)
     except MissingEvidence as missing:
         raise FhirServerError(str(missing)) from None
-    return _join(found, access, request)
+    return _join_fetched(found, access, request)
+
+
+def _join_fetched(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> Collected:
+    """Learns whether the server sends Medications along, if some had to be read apart."""
+    collected = _join(found, access, request)
+    searched = sum(len(page.entries) for page in found.values())
+    if len(collected.entries) > searched and access.client is not None and access.may_search("Medication"):
+        learn_includes(access.client)
+    return collected
 
 
 def _join(found: dict[str, Page], access: FhirAccess, request: HookRequest) -> Collected:

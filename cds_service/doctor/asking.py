@@ -16,7 +16,8 @@ import requests
 
 from cds_service.errors import FhirFatalError, FhirServerError
 from cds_service.fhir_address import FhirAddress
-from cds_service.fhir_server.client import MAX_RESPONSE_MIB, PAUSES_SECONDS
+from cds_service.fhir_server.client import MAX_RESPONSE_MIB
+from cds_service.fhir_server.retries import PAUSES_SECONDS
 from cds_service.fhir_server.search_results import Page, describe_issues, read_page
 from cds_service.outbound.bounded_get import (
     Bounds,

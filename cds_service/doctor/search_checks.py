@@ -80,7 +80,7 @@ def _ask(asker: Asker, need: Need, patient_id: str) -> Answer:
 def _ask_in_parts(client: FhirClient, need: Need, patient_id: str) -> Page | FhirServerError:
     """What the service gets from a server that does not list all of a type."""
     try:
-        return search_as_wanted(client, need.query(patient_id), need.topics, need.topics_of_all)
+        return search_as_wanted(client, need.query(patient_id), need)
     except FhirServerError as error:
         return error
 

@@ -19,7 +19,6 @@ from cds_service.fhir_reading.resource_types import OF_A_DRUG
 from cds_service.fhir_reading.versions import to_r4
 from cds_service.fhir_server.access import FhirAccess, run_together
 from cds_service.fhir_server.client import AccessRefused, FhirClient
-from cds_service.fhir_server.metadata import learn_includes
 from cds_service.fhir_server.search_results import Page
 from cds_service.trd.record import Topic, Unread
 
@@ -86,8 +85,6 @@ def _read_medications(wanted: tuple[str, ...], access: FhirAccess) -> dict[str, 
     """Each wanted Medication by its id, or the FhirServerError why it cannot be had."""
     known = MEDICATIONS.find(access.client, wanted)
     lacking = [i for i in wanted if i not in known]
-    if lacking and access.client is not None and access.may_search("Medication"):
-        learn_includes(access.client)
     searches = {
         str(first): partial(_search_medications, access, lacking[first : first + _IDS_A_SEARCH])
         for first in range(0, len(lacking), _IDS_A_SEARCH)

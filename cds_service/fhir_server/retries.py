@@ -15,10 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 
-PAUSES_SECONDS = (
-    0.1,
-    0.4,
-)  # before the second and the third attempt, give or take; the last of them from then on
+PAUSES_SECONDS = (0.1, 0.4)  # before the second attempt and each later one, give or take
 JITTER = 0.5  # of a pause: what failed together should not come back together
 RETRIES = {408: 2, 429: 5, 500: 1, 502: 2, 503: 2, 504: 2}  # a 500 is more often a fault than a moment
 RETRIES_WITHOUT_ANSWER = 2
