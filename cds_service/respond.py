@@ -223,12 +223,12 @@ class _Judge:
         self._precautions = load_precautions()
         self._judge = Judge(history, on, self._precautions)
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
-        self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
-        self._companions: dict[tuple[object, ...], tuple[tuple[Companion, ...], ...]] = {}
+        self._outcomes: dict[str, tuple[Outcome, ...]] = {}
+        self._companions: dict[str, tuple[tuple[Companion, ...], ...]] = {}
 
     def __call__(self, definition: Definition, *, is_shown: bool = False) -> Judgement:
         """`is_shown` asks for what went on beside the trials also where no verdict rests on it."""
-        rules = definition.trial_rules
+        rules = definition.outcomes_alike
         if rules not in self._outcomes:
             self._outcomes[rules] = self._outcomes_by(definition)
         outcomes, companions = self._outcomes[rules], None
@@ -239,7 +239,7 @@ class _Judge:
                     trials, self._history, definition, self._on, self._precautions
                 )
             companions = self._companions[rules]
-        return self._judge(outcomes, definition, companions)
+        return self._judge(outcomes, definition, companions, with_trials=is_shown)
 
     def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
         gap = definition.max_gap_days

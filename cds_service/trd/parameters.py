@@ -162,3 +162,14 @@ class Definition:
             self.neuromodulation_counts,
             self.cross_taper_days,
         )
+
+    @cached_property
+    def outcomes_alike(self) -> str:
+        """The `trial_rules` as text, which is looked up faster: each patient is judged by many definitions."""
+        return repr(self.trial_rules)
+
+    @cached_property
+    def failures_alike(self) -> str:
+        """The same for all that decides whether a trial failed: also what makes it one of the current episode."""
+        scope = (self.remission_confirmed_days, self.lookback_days, self.is_current_episode_only)
+        return f"{self.trial_rules} {scope}"
