@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -62,6 +63,14 @@ class StagingRule:
     def items(self) -> frozenset[str]:
         """What points are given for."""
         return frozenset(item for item, _, _ in self.points)
+
+    @cached_property
+    def levels(self) -> Mapping[str, tuple[tuple[str, float], ...]]:
+        """The levels of each item with their points, in the order of the table."""
+        return {
+            item: tuple((level, points) for i, level, points in self.points if i == item)
+            for item in self.items
+        }
 
 
 @dataclass(frozen=True)

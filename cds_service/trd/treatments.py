@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
+from functools import cached_property
 from itertools import accumulate, chain
 
 from cds_service.trd.answers import Answer, Finding
@@ -340,12 +341,12 @@ class _Counts:
     def at_least(self) -> int:
         return self.sure.number
 
-    @property
+    @cached_property
     def at_most(self) -> int:
         most = max(self.at_least, self.possible.number + self.hidden.orders)
         return max(most, self.rule.needed) if self.hidden.any_number else most
 
-    @property
+    @cached_property
     def answer(self) -> Answer:
         if self.at_least >= self.rule.needed or self.sure.is_enough:
             return Answer.MET
