@@ -394,7 +394,7 @@ class Assessment:
         failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
         return len({trial.agent for trial in failed})
 
-    @property
+    @cached_property
     def agreeing(self) -> int:
         """How many of the other definitions give the same verdict."""
         return sum(view.judgement.verdict is self.verdict for view in self.other_views)
