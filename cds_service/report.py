@@ -185,17 +185,19 @@ def without_empty(value: Any) -> Any:
     """The same JSON value without empty strings, lists and objects: CDS Hooks replies carry none (CH-004)."""
     # Most values are texts and numbers, which need no call of their own.
     if isinstance(value, dict):
-        return {
-            key: left
-            for key, item in value.items()
-            if (left := without_empty(item) if type(item) in _HOLDERS else item) or left == 0
-        }
+        kept = {}
+        for key, item in value.items():
+            left = without_empty(item) if type(item) in _HOLDERS else item
+            if left or left == 0:
+                kept[key] = left
+        return kept
     if isinstance(value, list):
-        return [
-            left
-            for item in value
-            if (left := without_empty(item) if type(item) in _HOLDERS else item) or left == 0
-        ]
+        filled = []
+        for item in value:
+            left = without_empty(item) if type(item) in _HOLDERS else item
+            if left or left == 0:
+                filled.append(left)
+        return filled
     return value
 
 
