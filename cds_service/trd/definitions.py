@@ -155,7 +155,7 @@ class Judge:
             self._once(("no exclusion", exclusions), lambda: _judge_no_exclusion(history, definition)),
             self._once(("age", definition.minimum_age_years), lambda: _judge_age(history, definition, on)),
         )
-        verdict = verdict_of(*(reason.answer for reason in reasons))
+        verdict = verdict_of(*[reason.answer for reason in reasons])
         return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
 
     def _trials(
@@ -225,7 +225,7 @@ def _judge_trial(
     """Whether it failed: adequate, in scope, response insufficient; or, where that counts, not tolerated."""
     trial = outcome.trial
     findings = (*trial.criteria, in_scope, outcome.insufficient)
-    answer = all_of(finding.answer for finding in findings)
+    answer = all_of([finding.answer for finding in findings])
     if definition.intolerance_counts_as_failure and outcome.intolerance is not None:
         not_tolerated = (trial.use, in_scope, outcome.intolerance, outcome.insufficient)
         either = any_of((answer, all_of(finding.answer for finding in not_tolerated)))

@@ -124,7 +124,7 @@ class Trial:
 
     @property
     def is_adequate(self) -> Answer:
-        return all_of(finding.answer for finding in self.criteria)
+        return all_of([finding.answer for finding in self.criteria])
 
     @property
     def criteria(self) -> tuple[Finding, ...]:
