@@ -183,17 +183,25 @@ def _companion(companion: Companion) -> dict[str, Any]:
 
 def without_empty(value: Any) -> Any:
     """The same JSON value without empty strings, lists and objects: CDS Hooks replies carry none (CH-004)."""
+    # Most values are texts and numbers, which need no call of their own.
     if isinstance(value, dict):
         kept = {}
         for key, item in value.items():
-            # Most values are texts and numbers, which need no call of their own.
-            left = without_empty(item) if type(item) in (dict, list) else item
+            left = without_empty(item) if type(item) in _HOLDERS else item
             if left or left == 0:
                 kept[key] = left
         return kept
     if isinstance(value, list):
-        return [item for item in map(without_empty, value) if item or item == 0]
+        filled = []
+        for item in value:
+            left = without_empty(item) if type(item) in _HOLDERS else item
+            if left or left == 0:
+                filled.append(left)
+        return filled
     return value
+
+
+_HOLDERS = (dict, list)
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -204,15 +204,16 @@ def assess_history(
     others = [judge_by(other) for other in known.values() if other.id != definition.id]
     judged, precautions = assess(history, chosen, on), load_precautions()
     risks = find_maoi_risks(history, precautions, on)
-    assessment = replace(
+    stage, next_steps = find_next_steps(history, judged, load_treatment_options(), precautions, on)
+    return replace(
         judged,
         check_first=(*(risk.finding for risk in risks), *judged.check_first),
         maoi_risks=risks,
         other_views=tuple(OtherView(other, explain_difference(chosen, other)) for other in others),
         staging=tuple(j.staging for j in (chosen, *others) if j.staging),
+        stage=stage,
+        next_steps=next_steps,
     )
-    stage, next_steps = find_next_steps(history, assessment, load_treatment_options(), precautions, on)
-    return replace(assessment, stage=stage, next_steps=next_steps)
 
 
 class _Judge:
@@ -223,23 +224,22 @@ class _Judge:
         self._precautions = load_precautions()
         self._judge = Judge(history, on, self._precautions)
         self._exposures: dict[int, tuple[Exposure, ...]] = {}
-        self._outcomes: dict[tuple[object, ...], tuple[Outcome, ...]] = {}
-        self._companions: dict[tuple[object, ...], tuple[tuple[Companion, ...], ...]] = {}
+        self._outcomes: dict[str, tuple[Outcome, ...]] = {}
+        self._companions: dict[str, tuple[tuple[Companion, ...], ...]] = {}
 
     def __call__(self, definition: Definition, *, is_shown: bool = False) -> Judgement:
         """`is_shown` asks for what went on beside the trials also where no verdict rests on it."""
-        rules = definition.trial_rules
+        rules = definition.outcomes_alike
         if rules not in self._outcomes:
             self._outcomes[rules] = self._outcomes_by(definition)
-        outcomes, companions = self._outcomes[rules], None
-        if is_shown or rests_on_companions(definition):
-            if rules not in self._companions:
-                trials = [outcome.trial for outcome in outcomes]
-                self._companions[rules] = find_companions(
-                    trials, self._history, definition, self._on, self._precautions
-                )
-            companions = self._companions[rules]
-        return self._judge(outcomes, definition, companions)
+        outcomes = self._outcomes[rules]
+        if rules not in self._companions and (is_shown or rests_on_companions(definition)):
+            trials = [outcome.trial for outcome in outcomes]
+            self._companions[rules] = find_companions(
+                trials, self._history, definition, self._on, self._precautions
+            )
+        # Once they are found all get them, also who ignores them: so their trials are the same.
+        return self._judge(outcomes, definition, self._companions.get(rules), with_trials=is_shown)
 
     def _outcomes_by(self, definition: Definition) -> tuple[Outcome, ...]:
         gap = definition.max_gap_days

@@ -162,6 +162,9 @@ def _one_a_day(of_one: Iterable[_Dated]) -> Iterator[_Dated]:
     for dated in of_one:
         by_day[dated.measurement.day].append(dated)
     for same_day in by_day.values():
+        if len(same_day) == 1:
+            yield same_day[0]
+            continue
         moments = [dated.when.moment for dated in same_day if dated.when.moment is not None]
         is_comparable = len({moment.tzinfo is not None for moment in moments}) == 1
         if len(moments) == len(same_day) and is_comparable:

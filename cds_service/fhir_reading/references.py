@@ -119,12 +119,14 @@ class Index:
 
     def owner_of(self, resource: Resource) -> tuple[Owner, str]:
         """Whose the resource is, and why that is not told or somebody else."""
-        name = _element_of_owner(resource)
+        name = "subject"  # of nearly all
+        if name not in resource or resource.get("resourceType") in NAMED_BY_PATIENT:
+            name = _element_of_owner(resource)
         value = resource.get(name)
         if isinstance(value, dict):
             reference = value.get("reference")
             if isinstance(reference, str) and reference in self.own_names:
-                return Owner.PATIENT, ""
+                return _OWN
         return self._owner_by(_Subjects, resource, name)
 
     def _owner_by(self, kind: type[_Subjects], resource: Resource, name: str) -> tuple[Owner, str]:
@@ -137,7 +139,7 @@ class Index:
             return self._owner_by_reference(subject.reference[:LONGEST_REFERENCE], name)
         identifier = subject.identifier
         if identifier and (identifier.system or "", identifier.value or "") in self.own_identifiers:
-            return Owner.PATIENT, ""
+            return _OWN
         return Owner.NOT_TOLD, f"at $.{name}: names nobody that is at hand"
 
     def _owner_by_reference(self, reference: str, name: str) -> tuple[Owner, str]:
@@ -151,22 +153,23 @@ class Index:
             return self._owner_by_other_name(reference, _ANOTHER_PATIENT)
         base = parts["base"]
         if base is None or not self.own_bases or _server(base) in self.own_bases:
-            return Owner.PATIENT, ""
+            return _OWN
         return Owner.NOT_TOLD, f"at $.{name}.reference: the patient of another server"
 
     def _owner_by_other_name(self, reference: str, otherwise: tuple[Owner, str]) -> tuple[Owner, str]:
         """By full URL, `urn:uuid:` or a conditional reference."""
         resource = self.by_reference.get(reference)
         if resource is not None and is_patient(resource, self.patient_id):
-            return Owner.PATIENT, ""
+            return _OWN
         if resource is not None and resource.get("resourceType") == "Patient":
             return _ANOTHER_PATIENT
         condition = CONDITIONAL_REFERENCE.fullmatch(unquote(reference))
         if condition and (condition["system"], condition["value"]) in self.own_identifiers:
-            return Owner.PATIENT, ""
+            return _OWN
         return otherwise
 
 
+_OWN = Owner.PATIENT, ""
 _ANOTHER_PATIENT = Owner.SOMEBODY_ELSE, "belongs to another patient"
 
 

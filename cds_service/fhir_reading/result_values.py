@@ -176,6 +176,8 @@ def _read_number(holder: Valued) -> ValueReading:
     if holder.data_absent_reason is not None:
         return ValueReading(None, "has a reason why the value is absent")
     readings = _readings(holder)
+    if len(readings) == 1:  # nearly always
+        return readings[0]
     unread = [reading for reading in readings if reading.value is None]
     if unread or not readings:
         return unread[0] if unread else ValueReading(None, "has no value that can be read")

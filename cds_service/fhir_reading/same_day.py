@@ -103,6 +103,8 @@ def _by_scale_and_day(totals: Iterable[Total]) -> dict[tuple[str, date], list[To
 
 def _choose(totals: Sequence[Total]) -> Total | None:
     """The total that counts; of equal ones always the same, in whatever order they came."""
+    if len(totals) == 1:  # nearly always
+        return totals[0]
     for candidates in (totals, _latest(totals), [total for total in totals if total.is_corrected]):
         if len({total.value for total in candidates}) == 1:
             return min(candidates, key=lambda total: (not total.is_corrected, total.reference))

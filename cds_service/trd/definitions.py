@@ -117,17 +117,22 @@ class Judge:
         outcomes: Sequence[Outcome],
         definition: Definition,
         companions: Sequence[tuple[Companion, ...]] | None = None,
+        *,
+        with_trials: bool = True,
     ) -> Judgement:
         """The verdict with its criteria. `outcomes` are those by the definition's `trial_rules`.
 
         `companions` are what went on beside the trial of each outcome; where they are not given, they are found if
-        the definition is a staging method that rests on them.
+        the definition is a staging method that rests on them. `with_trials` asks for the trials also where the
+        definition counts treatments, to which they are nothing.
         """
+        if not with_trials and definition.rule is Rule.TREATMENTS and definition.staging is None:
+            outcomes, companions = (), ()
         history, on = self._history, self._on
         if companions is None and rests_on_companions(definition):
             of_outcomes = [outcome.trial for outcome in outcomes]
             companions = find_companions(of_outcomes, history, definition, on, self._precautions)
-        alike = (_judged_alike(definition), companions is None)
+        alike = (definition.failures_alike, companions is None)
         trials = self._once(("trials", alike), lambda: self._trials(outcomes, companions, definition))
         staging = stage(history, trials, definition, on)
         at_least: float
@@ -150,7 +155,7 @@ class Judge:
             self._once(("no exclusion", exclusions), lambda: _judge_no_exclusion(history, definition)),
             self._once(("age", definition.minimum_age_years), lambda: _judge_age(history, definition, on)),
         )
-        verdict = verdict_of(*(reason.answer for reason in reasons))
+        verdict = verdict_of(*[reason.answer for reason in reasons])
         return Judgement(definition, verdict, at_least, at_most, reasons, trials, staging)
 
     def _trials(
@@ -176,16 +181,6 @@ class Judge:
         if known is None:  # no answer is None
             known = self._known[question] = work_out()
         return known
-
-
-def _judged_alike(definition: Definition) -> tuple[object, ...]:
-    """All that decides how a trial, its outcome and whether it is in scope are judged."""
-    return (
-        definition.trial_rules,
-        definition.remission_confirmed_days,
-        definition.lookback_days,
-        definition.is_current_episode_only,
-    )
 
 
 def _judge_score(staging: Staging, definition: Definition) -> tuple[Finding, float, float]:
@@ -230,7 +225,7 @@ def _judge_trial(
     """Whether it failed: adequate, in scope, response insufficient; or, where that counts, not tolerated."""
     trial = outcome.trial
     findings = (*trial.criteria, in_scope, outcome.insufficient)
-    answer = all_of(finding.answer for finding in findings)
+    answer = all_of([finding.answer for finding in findings])
     if definition.intolerance_counts_as_failure and outcome.intolerance is not None:
         not_tolerated = (trial.use, in_scope, outcome.intolerance, outcome.insufficient)
         either = any_of((answer, all_of(finding.answer for finding in not_tolerated)))

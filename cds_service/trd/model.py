@@ -124,7 +124,7 @@ class Trial:
 
     @property
     def is_adequate(self) -> Answer:
-        return all_of(finding.answer for finding in self.criteria)
+        return all_of([finding.answer for finding in self.criteria])
 
     @property
     def criteria(self) -> tuple[Finding, ...]:
@@ -394,7 +394,7 @@ class Assessment:
         failed = (judged.trial for judged in self.trials if judged.failed.answer is Answer.MET)
         return len({trial.agent for trial in failed})
 
-    @property
+    @cached_property
     def agreeing(self) -> int:
         """How many of the other definitions give the same verdict."""
         return sum(view.judgement.verdict is self.verdict for view in self.other_views)

@@ -75,10 +75,11 @@ def find_next_steps(
         return "", ()
     shown = find_shown(precautions, Record(history, on, _acute_suicidality(assessment)))
     running = _running_antidepressants(assessment, on)
+    indicated = _indicated(shown)
     steps = [
         _next_step(option, (*_concerning(option, shown, running), *_on_record(option, history, on)))
         for option in options
-        if _is_due(option, stage, assessment, shown)
+        if option.name in indicated or _is_due(option, stage, assessment)
     ]
     return stage.value, tuple(steps)
 
@@ -127,21 +128,18 @@ def _last_trial_helped(assessment: Assessment) -> bool:
 # --- the options --------------------------------------------------------------------------------------
 
 
-def _is_due(option: TreatmentOption, stage: Stage, assessment: Assessment, shown: Sequence[Shown]) -> bool:
-    if _is_indicated(option, shown):
-        return True
+def _indicated(shown: Sequence[Shown]) -> set[str]:
+    """The options that speak for themselves at once."""
+    speaking = (each.precaution for each in shown if each.precaution.effect is Effect.INDICATION)
+    return {option for precaution in speaking for option in precaution.options}
+
+
+def _is_due(option: TreatmentOption, stage: Stage, assessment: Assessment) -> bool:
     if stage not in option.stages:
         return False
     if option.from_age_years and (assessment.age_years or 0) < option.from_age_years:
         return False
     return assessment.certainly_failed >= option.from_failed_trials
-
-
-def _is_indicated(option: TreatmentOption, shown: Sequence[Shown]) -> bool:
-    return any(
-        each.precaution.effect is Effect.INDICATION and option.name in each.precaution.options
-        for each in shown
-    )
 
 
 def _concerning(

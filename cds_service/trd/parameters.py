@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
@@ -62,6 +63,14 @@ class StagingRule:
     def items(self) -> frozenset[str]:
         """What points are given for."""
         return frozenset(item for item, _, _ in self.points)
+
+    @cached_property
+    def levels(self) -> Mapping[str, tuple[tuple[str, float], ...]]:
+        """The levels of each item with their points, in the order of the table."""
+        return {
+            item: tuple((level, points) for i, level, points in self.points if i == item)
+            for item in self.items
+        }
 
 
 @dataclass(frozen=True)
@@ -162,3 +171,14 @@ class Definition:
             self.neuromodulation_counts,
             self.cross_taper_days,
         )
+
+    @cached_property
+    def outcomes_alike(self) -> str:
+        """The `trial_rules` as text, which is looked up faster: each patient is judged by many definitions."""
+        return repr(self.trial_rules)
+
+    @cached_property
+    def failures_alike(self) -> str:
+        """The same for all that decides whether a trial failed: also what makes it one of the current episode."""
+        scope = (self.remission_confirmed_days, self.lookback_days, self.is_current_episode_only)
+        return f"{self.trial_rules} {scope}"

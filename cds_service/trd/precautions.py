@@ -6,6 +6,7 @@ that nothing is told of an illness never says that it is absent.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -149,6 +150,19 @@ class Record:
         """What is being taken today, or may be."""
         return tuple(taken for taken in self.taken if taken.last_day == self.on)
 
+    @cached_property
+    def maois(self) -> tuple[Taken, ...]:
+        """The irreversible MAOIs that were ever taken."""
+        return tuple(taken for taken in self.taken if taken.drug.drug_class in IRREVERSIBLE_MAOIS)
+
+    @cached_property
+    def by_category(self) -> dict[str, list[Diagnosis]]:
+        """The diagnoses of each category."""
+        diagnoses: dict[str, list[Diagnosis]] = defaultdict(list)
+        for diagnosis in self.history.diagnoses:
+            diagnoses[diagnosis.category].append(diagnosis)
+        return diagnoses
+
     def _all_taken(self) -> Iterator[Taken]:
         for order in self.history.prescriptions:
             if order.drug is None or order.is_denial:
@@ -191,8 +205,8 @@ def _findings(precaution: Precaution, record: Record) -> Iterator[Finding]:
 
 
 def _by_category(sign: Sign, record: Record) -> Iterator[Finding]:
-    category = sign.value
-    yield from _diagnosed(sign, (d for d in record.history.diagnoses if d.category == category))
+    if sign.value in record.by_category:
+        yield from _diagnosed(sign, record.by_category[sign.value])
 
 
 def _by_text(sign: Sign, record: Record) -> Iterator[Finding]:
@@ -326,11 +340,10 @@ _WITH_A_LIMIT = {
 
 def _washouts(precaution: Precaution, record: Record) -> Iterator[Finding]:
     """Told only where an MAOI is on record: before one of these drugs, and after it before an MAOI again."""
-    maois = [taken for taken in record.taken if taken.drug.drug_class in IRREVERSIBLE_MAOIS]
-    if not maois:
+    if not record.maois:
         return
     if precaution.days_after_maoi is not None:
-        for maoi in maois:
+        for maoi in record.maois:
             yield from _washout(maoi, precaution.days_after_maoi, maoi.drug.agent, record.on)
     if precaution.days_before_maoi is not None:
         for taken in record.taken:

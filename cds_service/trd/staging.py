@@ -100,8 +100,8 @@ class Case:
         """The points of a level; 0 for one that the method does not name."""
         return next((points for level_, points in self.levels(item) if level_ == level), 0.0)
 
-    def levels(self, item: str) -> list[tuple[str, float]]:
-        return [(level, points) for i, level, points in self.rule.points if i == item]
+    def levels(self, item: str) -> Sequence[tuple[str, float]]:
+        return self.rule.levels.get(item, ())
 
 
 # --- Maudsley -----------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
+from functools import cached_property
 from itertools import accumulate, chain
 
 from cds_service.trd.answers import Answer, Finding
@@ -45,13 +46,11 @@ def judge_treatments(history: History, definition: Definition, on: date) -> tupl
     uses = _uses(history, rule, definition.max_gap_days, on)
     not_read = orders_not_read(history) | (add_ons_not_read(history) if rule.add_ons else set())
     hidden = _Hidden(len(not_read) + _procedures_not_read(history, rule), bool(searches_not_read(history)))
-    counts = _Counts(
-        rule=rule,
-        uses=uses,
-        hidden=hidden,
-        sure=_surely_counted(uses, hidden, rule, on),
-        possible=_possibly_counted(uses, hidden, rule, on),
-    )
+    sure = _surely_counted(uses, hidden, rule, on)
+    # Where nothing is in doubt, what may count is what counts.
+    is_beyond_doubt = uses.are_certain and not hidden
+    possible = sure if is_beyond_doubt else _possibly_counted(uses, hidden, rule, on)
+    counts = _Counts(rule, uses, hidden, sure, possible)
     evidence = tuple(dict.fromkeys(reference for use in counts.shown for reference in use.evidence))
     finding = Finding("treatments", counts.answer, _text(counts, on), evidence)
     return finding, counts.at_least, counts.at_most
@@ -130,6 +129,12 @@ class _Uses:
     short: tuple[_Use, ...]
     first_start: tuple[date, date] | None
     unclear_neighbours: tuple[tuple[str, str], ...]
+
+    @property
+    def are_certain(self) -> bool:
+        """Whether no use is in doubt, neither those that are long enough nor when the first began."""
+        is_start_known = self.first_start is None or self.first_start[0] == self.first_start[1]
+        return self.certain == self.possible and is_start_known and not self.unclear_neighbours
 
 
 @dataclass(frozen=True)
@@ -336,12 +341,12 @@ class _Counts:
     def at_least(self) -> int:
         return self.sure.number
 
-    @property
+    @cached_property
     def at_most(self) -> int:
         most = max(self.at_least, self.possible.number + self.hidden.orders)
         return max(most, self.rule.needed) if self.hidden.any_number else most
 
-    @property
+    @cached_property
     def answer(self) -> Answer:
         if self.at_least >= self.rule.needed or self.sure.is_enough:
             return Answer.MET

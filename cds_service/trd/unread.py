@@ -7,6 +7,8 @@ from cds_service.trd.record import History, Topic, Unread
 
 def unread_about(history: History, topic: Topic) -> list[Unread]:
     """The resources that could not be used and might have changed this question."""
+    if not history.unread:  # of most patients everything is read, and many rules ask
+        return []
     return [unread for unread in history.unread if topic in unread.topics]
 
 

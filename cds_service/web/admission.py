@@ -17,8 +17,10 @@ def add_admission(app: Flask, site: Site) -> None:
     @app.before_request
     def admit() -> None:
         g.caller = ANYONE
+        if site.gate is None:
+            return
         scope = _scope(request.path)
-        if site.gate is None or scope is None or request.method == "OPTIONS":
+        if scope is None or request.method == "OPTIONS":
             return
         if scope == DISCOVERY and not site.settings.authenticate_discovery:
             return

@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Response, g, request
 
@@ -67,26 +68,27 @@ def begin_call(services: Collection[str]) -> None:
 
 def end_call(response: Response) -> CallFacts:
     """What is known of the call, now that `response` answers it."""
-    span = g.get("span")
+    known: dict[str, Any] = vars(g._get_current_object())  # `g` itself is looked for at each use
+    span, method = known.get("span"), request.method
     return CallFacts(
-        request_id=g.request_id,
+        request_id=known["request_id"],
         trace_id=span.trace_id if span else None,
-        method=request.method if request.method in _METHODS else UNKNOWN,
+        method=method if method in _METHODS else UNKNOWN,
         endpoint=request.endpoint or NONE,
-        service=g.get("service"),
+        service=known.get("service"),
         status=response.status_code,
-        verdict=g.get("verdict"),
-        reason=g.get("reason"),
-        refusal=g.get("refusal"),
-        seconds=time.perf_counter() - g.started,
-        request_bytes=g.get("request_bytes", request.content_length),
+        verdict=known.get("verdict"),
+        reason=known.get("reason"),
+        refusal=known.get("refusal"),
+        seconds=time.perf_counter() - known["started"],
+        request_bytes=known.get("request_bytes", request.content_length),
         response_bytes=response.calculate_content_length(),
-        fetches=g.fetches,
-        cards=g.get("cards"),
-        withheld=g.get("withheld"),
-        caller=g.get("caller", ANYONE),
-        hook_instance=g.get("hook_instance"),
-        patient_id=g.get("patient_id"),
+        fetches=known["fetches"],
+        cards=known.get("cards"),
+        withheld=known.get("withheld"),
+        caller=known.get("caller", ANYONE),
+        hook_instance=known.get("hook_instance"),
+        patient_id=known.get("patient_id"),
     )
 
 

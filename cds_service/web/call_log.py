@@ -34,7 +34,7 @@ def add_call_log(
     @app.after_request
     def finish(response: Response) -> Response:
         response.headers["X-Request-Id"] = g.request_id
-        response.headers.update(_BROWSER_RULES)
+        response.headers.extend(_BROWSER_RULES)  # nothing else sets them
         facts = end_call(response)
         for listener in tell:
             listener(facts)
