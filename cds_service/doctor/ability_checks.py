@@ -90,11 +90,14 @@ def check_pages(asker: Asker, longest: Longest | None) -> tuple[Check, Check]:
         to_do = to_do_about_access(asker, answer, "what it needs for the searches below")
         to_do = to_do if answer.status in (401, 403) else _ALLOW_COUNT
         refused = Check(*_COUNT, Outcome.FAILS, said, to_do, is_required=True, seconds=answer.seconds)
+        if answer.status in (400, 422):  # whether it works without is told by the searches
+            refused = Check(*_COUNT, Outcome.LIMITED, said, _WITHOUT_COUNT, seconds=answer.seconds)
         return refused, Check(*_NEXT, Outcome.NOT_TRIED, "no first page came")
     matches = count_matches((first,), need.resource_type)
     return _check_count(matches, what, answer), _check_next(asker, longest, first, matches, what)
 
 
+_WITHOUT_COUNT = "The service then asks without, for pages as large as the server makes them."
 _ALLOW_COUNT = f"The service asks for pages of {PAGE_SIZE} with _count: let the server take it."
 
 

@@ -74,7 +74,14 @@ def _ask(asker: Asker, need: Need, patient_id: str) -> Answer:
     query = need.query(patient_id)
     if need.is_read:
         return asker.get(query, f"{need.resource_type} read")
-    return asker.get(f"{query}&_count={PAGE_SIZE}", f"{need.resource_type} search")
+    what = f"{need.resource_type} search"
+    answer = asker.get(f"{query}&_count={PAGE_SIZE}", what)
+    if answer.status not in _WANTS_PARTS:
+        return answer
+    uncounted = asker.get(
+        query, what
+    )  # the size of the page may be what is refused: then the service asks so too
+    return uncounted if uncounted.status == 200 else answer
 
 
 def _ask_in_parts(client: FhirClient, need: Need, patient_id: str) -> Page | FhirServerError:

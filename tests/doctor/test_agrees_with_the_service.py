@@ -137,7 +137,7 @@ ODD: dict[str, tuple[Change | None, Edit | None, bool]] = {
         False,
     ),
     "an error with status 200": (only_for("Condition?", lambda _: Reply(OUTCOME)), None, False),
-    "_count is refused": (lambda asked: Reply({}, 400) if "_count" in asked.path else None, None, False),
+    "_count is refused": (lambda asked: Reply({}, 400) if "_count" in asked.path else None, None, True),
 }
 
 

@@ -241,7 +241,16 @@ def test_count_that_is_refused() -> None:
         return Reply({"resourceType": "OperationOutcome"}, 400) if "_count=1&" in asked.path + "&" else None
 
     report = report_on_changed(change)
-    assert outcomes(report)["count"] == "fails" and outcomes(report)["next-links"] == "not tried"
+    assert outcomes(report)["count"] == "limited" and outcomes(report)["next-links"] == "not tried"
+    assert report.can_work
+
+
+def test_count_that_fails() -> None:
+    def change(asked: Asked) -> Reply | None:
+        return Reply({"resourceType": "OperationOutcome"}, 404) if "_count=1&" in asked.path + "&" else None
+
+    report = report_on_changed(change)
+    assert outcomes(report)["count"] == "fails" and not report.can_work
 
 
 def test_nobody_has_two_records_of_a_type() -> None:
