@@ -280,9 +280,9 @@ ORACLE_LIKE = Profile(
     name="Oracle-Health-like",
     source="github.com/cerner/fhir.cerner.com, Millennium R4 MedicationRequest: patient, status, intent, "
     "-timing-boundsPeriod, _lastUpdated, contained medications; next links with -pageContext and -pageDirection; "
-    "a page of 10 at most here, so that paging is met",
-    page_size=10,
-    largest_page=10,
+    "a page of 2 at most here, so that paging is met",
+    page_size=2,
+    largest_page=2,
     shows_total=False,
     has_include=False,
     pages_by_context=True,

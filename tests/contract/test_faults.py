@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import logging
+import re
 import socket
 import threading
 import time
@@ -32,6 +33,7 @@ REFUSAL = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "error", "code": "processing", "diagnostics": f"{PATIENT_ID} {TOKEN}"}],
 }
+BASIC = {"resourceType": "Basic", "id": "b1"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/fhir+json\r\n"
 
 
@@ -91,7 +93,7 @@ FAULTS: dict[str, Answer] = {
     "says one name twice in an object": lambda _: Reply(
         b'{"resourceType": "Bundle", "entry": [1], "entry": []}'
     ),
-    "sends records of another type": lambda _: Reply(searchset({"resourceType": "Basic", "id": "b1"})),
+    "sends records of another type": lambda _: Reply(searchset(BASIC) | {"total": None}),
     "sends a Bundle of another kind": lambda _: Reply({"resourceType": "Bundle", "type": "batch-response"}),
     "sends another patient": lambda _: Reply(patient("p2")),
     "sends a Bundle whose entry is an error": lambda _: Reply(
@@ -126,6 +128,50 @@ FAULTS: dict[str, Answer] = {
 }
 
 
+NO_ANSWER = r"took too long|could not be reached|broke off"
+OTHER_RESOURCE = r"patient: [^;]* answered the Patient read with another resource"
+NOT_JSON = r"answered the Condition search with something that is not FHIR JSON"
+WHY: dict[str, str] = {  # what is said of a fault, where it is more than that no answer came
+    "sends truncated JSON": NOT_JSON,
+    "sends a sign-in page": NOT_JSON,
+    "sends nothing": NOT_JSON,
+    "sends 204": r"answered 204 to the Condition search",
+    "sends JSON nested without end": NOT_JSON,
+    "sends an array": NOT_JSON,
+    "sends invalid UTF-8": NOT_JSON,
+    "sends an OperationOutcome with 200": r"answered the Condition search with an error \(processing\)",
+    "sends another type": OTHER_RESOURCE,
+    "says one name twice in an object": NOT_JSON,
+    "sends records of another type": r"answered the Condition search with other resources",
+    "sends a Bundle of another kind": r"answered the Condition search with a Bundle that is no searchset",
+    "sends another patient": OTHER_RESOURCE,
+    "sends a Bundle whose entry is an error": r"conditions: .*an OperationOutcome instead of data \(processing\)",
+    "sends less than its total": r"the Condition search holds 0 entries of 3",
+    "sends its total as other types": r"answered the Condition search with other resources",
+    "refuses what is asked": r"answered 400 \(processing\) to the Condition search",
+    "finds a rule broken": r"answered 422 \(processing\) to the Condition search",
+    "refuses the token": r"answered 401 \(processing\) to the Condition search",
+    "forbids": r"answered 403 \(processing\) to the Condition search",
+    "finds nothing there": r"answered 404 \(processing\) to the Condition search",
+    "finds it gone": r"answered 410 \(processing\) to the Condition search",
+    "has an error": r"answered 500 to the Condition search",
+    "is unavailable": r"answered 503 to the Condition search",
+    "is too busy for long": r"answered 429 to the Condition search",
+    "is too busy until a date": r"answered 429 to the Condition search",
+    "asks for a negative wait": r"answered 503 to the Condition search",
+    "redirects": r"answered 307 to the Condition search; redirects are not followed",
+    "redirects to nothing": r"answered 302 to the Condition search; redirects are not followed",
+    "goes on at another server": r"Condition search is not below the FHIR server's address",
+    "goes on at a strange address": r"Condition search is not below the FHIR server's address",
+    "goes on at a file": r"Condition search is not below the FHIR server's address",
+    "goes on above its base": r"Condition search is not below the FHIR server's address",
+    "claims gzip": r"the Condition search broke off",
+    "claims an encoding nobody knows": NOT_JSON,
+    "sends a gzip bomb": rf"larger than 64 MiB|{NO_ANSWER}",  # there may be no time to come so far
+    "sends a gzip bomb in a gzip bomb": rf"larger than 64 MiB|{NO_ANSWER}",
+}
+
+
 @pytest.mark.conformance("CH-210")
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_412_in_time_and_tells_nothing(
@@ -133,11 +179,20 @@ def test_a_fault_is_412_in_time_and_tells_nothing(
 ) -> None:
     with StubServer(FAULTS[fault]) as fhir, caplog.at_level(logging.DEBUG, "cds_service"):
         service = serve(fhir_servers=(fhir.base_url,), fetch_seconds=BUDGET_SECONDS)
-        assert_412_in_time(service, fhir.base_url, caplog)
+        said = assert_412_in_time(service, fhir.base_url, caplog)
         assert fhir.asked
+    assert re.search(WHY.get(fault, NO_ANSWER), said)
 
 
-def assert_412_in_time(service: RunningService, base_url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_gzip_bomb_is_left_at_the_limit(serve: Serve) -> None:
+    with StubServer(FAULTS["sends a gzip bomb"]) as fhir:
+        reply = serve(fhir_servers=(fhir.base_url,), fetch_seconds=30).post(request_to(fhir.base_url))
+    assert reply.status_code == 412
+    assert "larger than 64 MiB" in reply.text
+
+
+def assert_412_in_time(service: RunningService, base_url: str, caplog: pytest.LogCaptureFixture) -> str:
+    """What the reply says."""
     started = time.monotonic()
     reply = service.post(request_to(base_url))
     assert time.monotonic() - started < BUDGET_SECONDS + GRACE_SECONDS
@@ -148,6 +203,7 @@ def assert_412_in_time(service: RunningService, base_url: str, caplog: pytest.Lo
     assert TOKEN not in said
     assert PATIENT_ID not in said
     assert "evil.invalid" not in said
+    return str(reply.json()["issue"][0]["diagnostics"])
 
 
 def request_to(base_url: str, **elements: Any) -> dict[str, Any]:
