@@ -6,13 +6,13 @@ value that is no Bundle, raises FhirFatalError: such a value says nothing about 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_reading.collected import Entry
-from cds_service.fhir_server.page_links import is_next
+from cds_service.fhir_server.page_links import has_estimated_total, is_next
 from cds_service.hook_request import name_kind
 from cds_service.trd.record import Topic, Unread
 
@@ -166,6 +166,17 @@ def count_matches(pages: Iterable[Page], resource_type: str) -> int:
     return count
 
 
+def stated_total(pages: Sequence[Page], seen: int) -> int | None:
+    """How many matches there are by the server's word; None if it does not say.
+
+    The largest number counts, but for a last page that agrees with what was `seen`: Google's servers estimate up to
+    there.
+    """
+    if len(pages) > 1 and pages[-1].total == seen:
+        return seen
+    return max((page.total for page in pages if page.total is not None), default=None)
+
+
 def repeats_only(pages: Iterable[Page]) -> bool:
     """Whether one of the pages has entries and none that was not on an earlier page: then another one was meant."""
     before: set[tuple[object, str]] = set()
@@ -213,7 +224,7 @@ def _read_total(
     bundle: dict[str, Any], place: str, topics: tuple[Topic, ...]
 ) -> tuple[int | None, tuple[Unread, ...]]:
     total = bundle.get("total")
-    if total is None:
+    if total is None or has_estimated_total(bundle):
         return None, ()
     if isinstance(total, int) and not isinstance(total, bool):
         return total, ()
