@@ -10,6 +10,7 @@ import gzip
 import json
 import re
 from collections.abc import Callable
+from contextlib import ExitStack
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,8 +22,9 @@ import pytest
 import requests
 
 from cds_service.fhir_server.known_servers import SERVERS
+from cds_service.settings import Settings
 from fhir_fixtures import vignettes
-from tests.contract.conftest import RunningService, Serve, authorization, hook_request
+from tests.contract.conftest import RunningService, Serve, authorization, hook_request, running
 from tests.contract.stub_server import Asked, Reply, StubServer
 
 Resource = dict[str, Any]
@@ -215,6 +217,16 @@ def to_each(change: Callable[[Resource], object]) -> Callable[[Resource], None]:
     return change_all
 
 
+def both(
+    first: Callable[[Resource], object], second: Callable[[Resource], object]
+) -> Callable[[Resource], None]:
+    def change(whole: Resource) -> None:
+        first(whole)
+        second(whole)
+
+    return change
+
+
 def with_meta(**meta: Any) -> Callable[[Resource], None]:
     return to_each(lambda entry: entry["resource"].update(meta=meta))
 
@@ -270,6 +282,15 @@ def no_total(_: At) -> None:
 
 def with_included(page: Resource) -> None:
     page["total"] = len(page.get("entry", []))
+
+
+def as_epic(page: Resource) -> None:
+    """Each entry has a link of its own; a search without results says so in a warning."""
+    for entry in page.get("entry", []):
+        entry["link"] = [{"relation": "self", "url": entry["fullUrl"]}]
+    if not page.get("entry"):
+        with_outcome("processing")(page)
+        page["entry"][0]["fullUrl"] = "urn:uuid:21aa4acc-d7e6-4d69-91dc-9bc20dd66219"
 
 
 def without_mode(entry: Resource) -> None:
@@ -328,7 +349,8 @@ GOOGLE = "{base}/{kind}/?_count=2&_page_token=Cjj3YokQdP%2F{token}&patient%3APat
 IBM_SOURCE = "https://github.com/LinuxForHealth/FHIR/issues/2607"
 IBM = "{base}/{kind}?_count=2&subject:Patient={patient}&_page={page}"
 EPIC = "{base}/{kind}?sessionID=16-{token}F741B911F1BE0E005056BECC4A"
-CAPTURED = "a report of captured answers of Epic, Cerner and MEDITECH (tools/probe_pagination.py, 2026-05-15)"
+CAPTURED = "https://github.com/mock-health/the-map/blob/main/reports/pagination-2026-05-15.md"
+EPIC_CAPTURED = "https://github.com/mock-health/the-map (tests/golden/epic/phase-b-2026-04-26/procedure.json)"
 EPIC_SOURCE = "https://github.com/onc-healthit/inferno-program/issues/229"
 CANVAS_SOURCE = "https://docs.canvasmedical.com/api/pagination"
 OFFSET = "{path}/{kind}?patient={patient}&_count=2&_offset={page}"
@@ -476,6 +498,9 @@ HABITS = {
         "https://github.com/HealthSamurai (example of a searchset)",
         change=with_outcome("informational"),
     ),
+    "Epic: links of entries, a warning where nothing is found": Habit(
+        "Epic", EPIC_CAPTURED, "{base}/{kind}?_count=100&patient={patient}", change=as_epic
+    ),
     "Epic: pages by session": Habit("Epic", UNVERIFIED, next_link=EPIC, total=no_total),
     "Epic: a total of the page": Habit("Epic", CAPTURED, next_link=EPIC, total=lambda at: min(2, at.matches)),
     "Oracle Health: page contexts, no total, no modes": Habit(
@@ -549,7 +574,7 @@ HABITS = {
         "Medblocks", UNVERIFIED, "{base}/{kind}?patient=Patient%2F{patient}&_count=100", HAPI_PAGING
     ),
     "NextGen: no fullUrl, no modes": Habit(
-        "NextGen", UNVERIFIED, change=to_each(lambda entry: (without_mode(entry), without_address(entry)))
+        "NextGen", UNVERIFIED, change=to_each(both(without_mode, without_address))
     ),
     "athenahealth: the practice in self": Habit(
         "athenahealth",
@@ -631,7 +656,10 @@ def assessment(reply: requests.Response) -> Resource:
     return next(one["extension"][NAME] for one in holders if NAME in one.get("extension", {}))
 
 
-def asked_of(serve: Serve, habit: Habit) -> tuple[dict[str, tuple[Any, Any]], int]:
+Read = dict[str, tuple[Any, Any]]
+
+
+def asked_of(serve: Serve, habit: Habit) -> tuple[Read, int]:
     """Verdict and gaps of each chart, and how many calls were made besides those for further pages."""
     SERVERS.forget()
     server, read = Server(habit), {}
@@ -640,7 +668,7 @@ def asked_of(serve: Serve, habit: Habit) -> tuple[dict[str, tuple[Any, Any]], in
         service: RunningService = serve(fhir_servers=(fhir.base_url,), fetch_seconds=3)
         for patient_id in charts():
             found = assessment(service.post(request_to(fhir, patient_id)))
-            read[patient_id] = (found["verdict"], found.get("unread"), found.get("notLookedAt"))
+            read[patient_id] = (found["verdict"], found.get("unread"))
         first = [path for path in fhir.paths if path != "metadata" and not server.is_a_further_page(path)]
     return read, len(first)
 
@@ -662,14 +690,21 @@ def refusal_of(serve: Serve, habit: Habit) -> str:
 
 def test_the_charts_have_the_verdicts_that_they_are_chosen_for(serve: Serve) -> None:
     read, _ = asked_of(serve, PLAIN)
-    assert sorted(verdict for verdict, *_ in read.values()) == sorted(CHARTS)
+    assert sorted(verdict for verdict, _ in read.values()) == sorted(CHARTS)
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[Read, int]:
+    """What a server without habits comes to."""
+    with ExitStack() as stack:
+        return asked_of(lambda **settings: stack.enter_context(running(Settings(**settings))), PLAIN)
 
 
 @pytest.mark.parametrize("name", HABITS)
-def test_a_habit_costs_no_verdict_and_few_calls(serve: Serve, name: str) -> None:
-    expected, calls = asked_of(serve, PLAIN)
+def test_a_habit_costs_no_verdict_and_few_calls(serve: Serve, plain: tuple[Read, int], name: str) -> None:
+    expected, calls = plain
     read, made = asked_of(serve, HABITS[name])
-    assert {one: found[:2] for one, found in read.items()} == {one: row[:2] for one, row in expected.items()}
+    assert read == expected
     assert made <= calls + HABITS[name].more
 
 
@@ -692,7 +727,7 @@ NOT_WHOLE = {
         "entries of",
     ),
     "a collection that lacks entries": (
-        Habit("any", SPEC, change=lambda page: (as_openemr(page), without_last(page))),
+        Habit("any", SPEC, change=both(as_openemr, without_last)),
         "entries of",
     ),
     "a collection without a total": (
@@ -724,4 +759,4 @@ def test_orders_that_may_lack_by_themselves_are_a_gap(serve: Serve) -> None:
         return reply
 
     read, _ = asked_of(serve, Habit("Azure", UNVERIFIED, answer=answer))
-    assert all("may not have sent all" in str(unread) for _, unread, _ in read.values())
+    assert all("may not have sent all" in str(unread) for _, unread in read.values())
