@@ -375,6 +375,7 @@ def _joined(pages: list[Page]) -> Page:
         entries=tuple(entry for page in pages for entry in page.entries),
         unread=tuple(unread for page in pages for unread in page.unread),
         total=pages[0].total,
+        is_cut=any(page.is_cut for page in pages),
     )
 
 

@@ -8,7 +8,7 @@ from cds_service.fhir_server.client import AccessRefused, FhirClient, ServerFail
 from cds_service.fhir_server.known_servers import SERVERS
 from cds_service.fhir_server.metadata import include_of
 from cds_service.fhir_server.narrow_searches import search_as_wanted
-from cds_service.fhir_server.search_results import Page, of_whole_search
+from cds_service.fhir_server.search_results import Page
 from cds_service.needs import Need
 
 
@@ -36,8 +36,8 @@ def _is_worth_asking(client: FhirClient, access: FhirAccess, need: Need, include
 def _search_including(client: FhirClient, query: str, need: Need, include: str) -> Page | None:
     """None where the server does not do it: it may refuse, fail or send what is no whole. It is asked no more then.
 
-    One that does not let this request see Medications may let others. A server that says that not all came may
-    mean the Medications (Azure's do): the orders by themselves show it.
+    One that does not let this request see Medications may let others. A server that says `incomplete` may mean
+    the Medications (Azure's do): the orders by themselves show it.
     """
     is_counted = SERVERS.takes_counts(client.base.url) is not False
     try:
@@ -48,7 +48,7 @@ def _search_including(client: FhirClient, query: str, need: Need, include: str) 
         return None
     except (FhirFatalError, ServerFailed):
         page = None
-    if page is not None and not any(gap.topics == of_whole_search(need.topics) for gap in page.unread):
+    if page is not None and not page.is_cut:
         return page
     SERVERS.keep_include(client.base.url, include, False)
     return None

@@ -760,3 +760,18 @@ def test_orders_that_may_lack_by_themselves_are_a_gap(serve: Serve) -> None:
 
     read, _ = asked_of(serve, Habit("Azure", UNVERIFIED, answer=answer))
     assert all("may not have sent all" in str(unread) for _, unread in read.values())
+
+
+def test_kinds_that_are_not_shown_are_a_gap_and_no_reason_to_ask_twice(
+    serve: Serve, plain: tuple[Read, int]
+) -> None:
+    """Epic's servers say so of outside records, with each search."""
+
+    def answer(asked: Asked, reply: Reply) -> Reply:
+        if asked.path.startswith(("MedicationRequest", "Condition", "Procedure")):
+            with_outcome("suppressed")(reply.body)
+        return reply
+
+    read, calls = asked_of(serve, Habit("Epic", EPIC_CAPTURED, answer=answer))
+    assert all("(suppressed)" in str(unread) for _, unread in read.values())
+    assert calls == plain[1]
