@@ -40,6 +40,7 @@ from cds_service.fhir_server.search_results import (
     of_whole_search,
     read_page,
     repeats_only,
+    stated_total,
 )
 from cds_service.hook_request import parse_body
 from cds_service.outbound.bounded_get import (
@@ -190,7 +191,7 @@ class FhirClient:
         seen = count_matches(pages, resource_type)
         if not seen and any(page.entries for page in pages):
             raise FhirFatalError(f"the FHIR server answered the {what} with other resources")
-        total = max((page.total for page in pages if page.total is not None), default=None)
+        total = stated_total(pages, seen)
         if total is not None and total > seen:
             raise FhirFatalError(f"the {what} holds {seen} entries of {total}")
         if total is None and repeats_only(pages):
@@ -374,6 +375,7 @@ def _joined(pages: list[Page]) -> Page:
         entries=tuple(entry for page in pages for entry in page.entries),
         unread=tuple(unread for page in pages for unread in page.unread),
         total=pages[0].total,
+        is_cut=any(page.is_cut for page in pages),
     )
 
 
@@ -394,10 +396,15 @@ def _error_of_status(status: int) -> type[FhirServerError]:
 
 
 def _may_be_searchset(bundle: dict[str, Any]) -> bool:
-    """Some servers leave the type out; but a Bundle that says nothing at all is not an empty result."""
+    """Some servers leave the type out; but a Bundle that says nothing at all is not an empty result.
+
+    OpenEMR's are collections; a `total` tells them from any other, since FHIR has it in searches only.
+    """
+    total = bundle.get("total")
     if bundle.get("type") is None:
-        return "entry" in bundle or bundle.get("total") is not None
-    return bool(bundle["type"] == "searchset")
+        return "entry" in bundle or total is not None
+    is_counted = isinstance(total, int) and not isinstance(total, bool)
+    return bundle["type"] == "searchset" or (bundle["type"] == "collection" and is_counted)
 
 
 def _parse(body: bytes) -> Any:

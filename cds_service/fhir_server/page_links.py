@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import parse_qsl, quote, urljoin
+from urllib.parse import parse_qsl, quote, unquote, urljoin
 
 from cds_service.fhir_address import FhirAddress, read_address
 
@@ -71,9 +71,16 @@ def is_of_another_search(bundle: dict[str, Any], query: str) -> bool:
     return bool(asked and used) and asked.isdisjoint(used)
 
 
+def has_estimated_total(bundle: dict[str, Any]) -> bool:
+    """Whether the server says that its `total` is no count: some estimate it unasked."""
+    return ("_total", "estimate") in _parameters(bundle)
+
+
 def _whom(parameters: list[tuple[str, str]]) -> set[str]:
-    values = (value for name, value in parameters if _name(name) in _OF_WHOM)
-    return {one.rpartition("/")[2] for value in values for one in value.split(",") if one}
+    """The ids of the patients. Some servers encode the reference twice, or say which version they know."""
+    values = (unquote(value) for name, value in parameters if _name(name) in _OF_WHOM)
+    references = (one.partition("/_history/")[0] for value in values for one in value.split(","))
+    return {reference.rpartition("/")[2] for reference in references if reference}
 
 
 def _name(parameter: str) -> str:

@@ -36,15 +36,19 @@ def _is_worth_asking(client: FhirClient, access: FhirAccess, need: Need, include
 def _search_including(client: FhirClient, query: str, need: Need, include: str) -> Page | None:
     """None where the server does not do it: it may refuse, fail or send what is no whole. It is asked no more then.
 
-    One that does not let this request see Medications may let others.
+    One that does not let this request see Medications may let others. A server that says `incomplete` may mean
+    the Medications (Azure's do): the orders by themselves show it.
     """
     is_counted = SERVERS.takes_counts(client.base.url) is not False
     try:
-        return client.search(f"{query}&_include={include}", need.topics, is_counted=is_counted)
+        page = client.search(f"{query}&_include={include}", need.topics, is_counted=is_counted)
     except TokenRefused:
         raise
     except AccessRefused:
         return None
     except (FhirFatalError, ServerFailed):
-        SERVERS.keep_include(client.base.url, include, False)
-        return None
+        page = None
+    if page is not None and not page.is_cut:
+        return page
+    SERVERS.keep_include(client.base.url, include, False)
+    return None

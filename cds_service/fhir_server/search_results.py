@@ -6,13 +6,13 @@ value that is no Bundle, raises FhirFatalError: such a value says nothing about 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from cds_service.errors import FhirFatalError, NotOffered
 from cds_service.fhir_reading.collected import Entry
-from cds_service.fhir_server.page_links import is_next
+from cds_service.fhir_server.page_links import has_estimated_total, is_next
 from cds_service.hook_request import name_kind
 from cds_service.trd.record import Topic, Unread
 
@@ -70,12 +70,16 @@ _NAMES_IN_R4 = {"MedicationOrder": "MedicationRequest"}  # DSTU2
 
 @dataclass(frozen=True)
 class Page:
-    """One page of a search. `total` is None if it was not stated, `next_link` if this is the last page."""
+    """One page of a search. `total` is None if it was not stated, `next_link` if this is the last page.
+
+    `is_cut` tells that the server says `incomplete`, of the matches or of what came along with them.
+    """
 
     entries: tuple[Entry, ...]
     unread: tuple[Unread, ...] = ()
     next_link: object = None
     total: int | None = None
+    is_cut: bool = False
 
 
 def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
@@ -83,6 +87,7 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
     rows = _read_rows(bundle)
     entries: list[Entry] = []
     unread: list[Unread] = []
+    is_cut = False
     for number, row in enumerate(rows):
         where = f"{place}.entry[{number}]"
         resource = row.get("resource") if isinstance(row, dict) else None
@@ -91,6 +96,7 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
         elif resource.get("resourceType") == "OperationOutcome":
             refuse_errors(resource)
             unread += _says_part(resource, where, topics)
+            is_cut |= "incomplete" in _codes_of_part(resource)
         elif "search" in row and _mode_of(row) == "outcome":
             unread.append(Unread(where, "expected an OperationOutcome under search mode outcome", topics))
         else:
@@ -99,7 +105,7 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
                 Entry(resource, full_url if isinstance(full_url, str) else None, f"{where}.resource")
             )
     total, unread_total = _read_total(bundle, place, topics)
-    return Page(tuple(entries), (*unread, *unread_total), _read_next(bundle), total)
+    return Page(tuple(entries), (*unread, *unread_total), _read_next(bundle), total, is_cut)
 
 
 def refuse_errors(outcome: dict[str, Any]) -> None:
@@ -111,11 +117,15 @@ def refuse_errors(outcome: dict[str, Any]) -> None:
 
 def _says_part(outcome: dict[str, Any], where: str, topics: tuple[Topic, ...]) -> list[Unread]:
     """A gap if a warning or remark says that this is not all: any number of records may be lacking."""
-    codes = {code for issue in _issues(outcome) if isinstance(code := issue.get("code"), str)} & _SAYS_PART
+    codes = _codes_of_part(outcome)
     if not codes:
         return []
     problem = f"the FHIR server says that it may not have sent all ({', '.join(sorted(codes))})"
     return [Unread(where, problem, of_whole_search(topics))]
+
+
+def _codes_of_part(outcome: dict[str, Any]) -> set[str]:
+    return {code for issue in _issues(outcome) if isinstance(code := issue.get("code"), str)} & _SAYS_PART
 
 
 def of_whole_search(topics: tuple[Topic, ...]) -> tuple[Topic, ...]:
@@ -166,6 +176,17 @@ def count_matches(pages: Iterable[Page], resource_type: str) -> int:
     return count
 
 
+def stated_total(pages: Sequence[Page], seen: int) -> int | None:
+    """How many matches there are by the server's word; None if it does not say.
+
+    The largest number counts, but for a last page that agrees with what was `seen`: Google's servers estimate up to
+    there.
+    """
+    if len(pages) > 1 and pages[-1].total == seen:
+        return seen
+    return max((page.total for page in pages if page.total is not None), default=None)
+
+
 def repeats_only(pages: Iterable[Page]) -> bool:
     """Whether one of the pages has entries and none that was not on an earlier page: then another one was meant."""
     before: set[tuple[object, str]] = set()
@@ -213,7 +234,7 @@ def _read_total(
     bundle: dict[str, Any], place: str, topics: tuple[Topic, ...]
 ) -> tuple[int | None, tuple[Unread, ...]]:
     total = bundle.get("total")
-    if total is None:
+    if total is None or has_estimated_total(bundle):
         return None, ()
     if isinstance(total, int) and not isinstance(total, bool):
         return total, ()
