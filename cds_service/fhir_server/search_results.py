@@ -6,6 +6,7 @@ value that is no Bundle, raises FhirFatalError: such a value says nothing about 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,10 @@ _SAYS_PART = frozenset(
         *("transient", "lock-error", "no-store", "exception", "timeout", "incomplete", "throttled"),
     }
 )
+# of Epic's servers, as captured in github.com/mock-health/the-map (tests/golden/epic/phase-b-2026-04-26)
+_EPIC_MESSAGES = re.compile(r"urn:oid:1\.2\.840\.114350\.1\.13\.[0-9.]{1,40}\.7\.2\.657369", re.ASCII)
+_KIND_NOT_SHOWN = ("59204", "59205")
+_OUTSIDE_RECORD = re.compile(r"^Client not authorized for \w+ - Outside Record( \w+)?\b", re.ASCII)
 _NOT_OFFERED = frozenset({"not-supported", "not-found", "forbidden", "security", "suppressed"})
 _HARMLESS = ("warning", "information", "success")
 _OF_ANY_NUMBER = {
@@ -118,14 +123,32 @@ def refuse_errors(outcome: dict[str, Any]) -> None:
 def _says_part(outcome: dict[str, Any], where: str, topics: tuple[Topic, ...]) -> list[Unread]:
     """A gap if a warning or remark says that this is not all: any number of records may be lacking."""
     codes = _codes_of_part(outcome)
-    if not codes:
-        return []
-    problem = f"the FHIR server says that it may not have sent all ({', '.join(sorted(codes))})"
-    return [Unread(where, problem, of_whole_search(topics))]
+    if codes:
+        problem = f"the FHIR server says that it may not have sent all ({', '.join(sorted(codes))})"
+        return [Unread(where, problem, of_whole_search(topics))]
+    if any(_is_of_outside_records(issue) for issue in _issues(outcome)):
+        problem = "the FHIR server does not show records of other organisations to this client"
+        return [Unread(where, problem, (Topic.NONE,))]
+    return []
 
 
 def _codes_of_part(outcome: dict[str, Any]) -> set[str]:
-    return {code for issue in _issues(outcome) if isinstance(code := issue.get("code"), str)} & _SAYS_PART
+    issues = (issue for issue in _issues(outcome) if not _is_of_outside_records(issue))
+    return {code for issue in issues if isinstance(code := issue.get("code"), str)} & _SAYS_PART
+
+
+def _is_of_outside_records(issue: dict[str, Any]) -> bool:
+    """Whether Epic says that this client may not see what other organisations sent: the chart itself is whole."""
+    details, said = issue.get("details"), issue.get("diagnostics")
+    codings = details.get("coding") if isinstance(details, dict) else None
+    is_of_a_kind = any(
+        isinstance(coding, dict)
+        and coding.get("code") in _KIND_NOT_SHOWN
+        and _EPIC_MESSAGES.fullmatch(str(coding.get("system")))
+        for coding in (codings if isinstance(codings, list) else [])
+    )
+    is_warning = (issue.get("severity"), issue.get("code")) == ("warning", "suppressed")
+    return is_warning and is_of_a_kind and isinstance(said, str) and bool(_OUTSIDE_RECORD.search(said))
 
 
 def of_whole_search(topics: tuple[Topic, ...]) -> tuple[Topic, ...]:
@@ -164,14 +187,15 @@ def count_matches(pages: Iterable[Page], resource_type: str) -> int:
 
     What a page repeats of an earlier one is an overlap and does not count; what it holds twice by itself
     is also twice in the server's count. Other types come along beside the matches and are left out. What
-    could not be read counts.
+    could not be read counts; a remark that bears on nothing is no match.
     """
     count = 0
     before: set[str] = set()
     for page in pages:
         ids = [entry.resource.get("id") for entry in page.entries if _may_be(entry, resource_type)]
         named = [logical_id for logical_id in ids if isinstance(logical_id, str)]
-        count += len(ids) - sum(logical_id in before for logical_id in named) + len(page.unread)
+        unread = sum(gap.topics != (Topic.NONE,) for gap in page.unread)
+        count += len(ids) - sum(logical_id in before for logical_id in named) + unread
         before.update(named)
     return count
 

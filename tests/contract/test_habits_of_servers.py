@@ -775,3 +775,53 @@ def test_kinds_that_are_not_shown_are_a_gap_and_no_reason_to_ask_twice(
     read, calls = asked_of(serve, Habit("Epic", EPIC_CAPTURED, answer=answer))
     assert all("(suppressed)" in str(unread) for _, unread in read.values())
     assert calls == plain[1]
+
+
+EPIC_MESSAGES = "urn:oid:1.2.840.114350.1.13.0.1.7.2.657369"
+
+
+def not_authorized(kind: str, code: str = "59204", system: str = EPIC_MESSAGES) -> dict[str, Any]:
+    details = {"coding": [{"system": system, "code": code}]}
+    diagnostics = f"Client not authorized for {kind}. Search results of this type have not been included."
+    return outcome("suppressed", "warning")["issue"][0] | {"details": details, "diagnostics": diagnostics}
+
+
+def saying(issue: dict[str, Any]) -> Habit:
+    resource = {"resourceType": "OperationOutcome", "issue": [issue]}
+
+    def answer(asked: Asked, reply: Reply) -> Reply:
+        if asked.path.startswith(("MedicationRequest", "Condition")):
+            reply.body.setdefault("entry", []).append({"resource": resource, "search": {"mode": "outcome"}})
+        return reply
+
+    return Habit("Epic", EPIC_CAPTURED, answer=answer)
+
+
+@pytest.mark.parametrize(
+    "kind", ["MedicationRequest - Outside Record", "Condition - Outside Record Problems"]
+)
+def test_records_of_other_organisations_that_are_not_shown_are_told_and_decide_nothing(
+    serve: Serve, plain: tuple[Read, int], kind: str
+) -> None:
+    read, _ = asked_of(serve, saying(not_authorized(kind)))
+    assert {name: verdict for name, (verdict, _) in read.items()} == {
+        name: verdict for name, (verdict, _) in plain[0].items()
+    }
+    assert all("records of other organisations" in str(unread) for _, unread in read.values())
+
+
+@pytest.mark.parametrize(
+    "issue",
+    [
+        not_authorized("MedicationRequest - Signed Medication Order"),
+        not_authorized("MedicationRequest - Outside Record", code="4119"),
+        not_authorized("MedicationRequest - Outside Record", system="urn:oid:1.2.3"),
+        not_authorized("MedicationRequest - Outside Record") | {"code": "incomplete"},
+        not_authorized("MedicationRequest - Outside Record") | {"diagnostics": None},
+        not_authorized("MedicationRequest - Inpatient, and not only Outside Record"),
+    ],
+    ids=["the chart's own", "another code", "another system", "incomplete", "nothing said", "both"],
+)
+def test_what_may_be_the_charts_own_is_a_gap(serve: Serve, issue: dict[str, Any]) -> None:
+    read, _ = asked_of(serve, saying(issue))
+    assert all("may not have sent all" in str(unread) for _, unread in read.values())
