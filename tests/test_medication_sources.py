@@ -477,3 +477,86 @@ def test_doses_given_for_other_uses_are_not_added_up() -> None:
     given = [administration("a1", "2025-10-01", 25), administration("a2", "2025-10-01", 25, **pain)]
     assert {s.high_mg for told in history(*given).prescriptions for s in told.segments} == {25}
     assert sorted(days(*given)) == sorted(days(*reversed(given)))
+
+
+# --- a statement that bridges two stretches of use --------------------------------------------------------
+
+# 30 days ordered and never dispensed, 15 days of the next order before its first fill, then 90 of 90 dispensed.
+BRIDGED = (
+    order("rx1", first_day="2025-01-01", last_day="2025-01-30"),
+    order("rx2", first_day="2025-01-31", last_day="2025-05-15"),
+    dispense("d1", "2025-02-15", days=90, tablets=90),
+    builders.observation("b", value=20, day="2025-02-10"),
+    builders.observation("l", value=20, day="2025-05-15"),
+)
+
+
+def repeating(first: str, last: str, **more: Any) -> Resource:
+    """A statement of what is ordered, on the same days."""
+    return statement(effectivePeriod={"start": first, "end": last}, dosage=[{"text": "50 mg daily"}], **more)
+
+
+def failed_by_sertraline(*resources: Resource) -> list[tuple[str, str, str]]:
+    """Of each trial: whether it counts as failed, its adherence, and the words for that."""
+    return [
+        (judged.failed.answer.value, judged.trial.adherence.answer.value, judged.trial.adherence.text)
+        for judged in assessment(*resources).trials
+    ]
+
+
+def test_what_was_dispensed_for_long_enough_counts_as_failed() -> None:
+    assert failed_by_sertraline(*BRIDGED) == [
+        ("met", "met", "dispensings cover 90 of 90 days (100 %), 80 % needed")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "covered"),
+    [
+        ("2025-01-31", "2025-05-15", "105 of 135 days (78 %)"),
+        ("2025-02-06", "2025-05-15", "99 of 135 days (73 %)"),
+        # 14 days are left between: still one stretch
+        ("2025-02-14", "2025-05-15", "91 of 135 days (67 %)"),
+    ],
+)
+def test_a_statement_that_repeats_an_order_leaves_open_what_had_failed(
+    first: str, last: str, covered: str
+) -> None:
+    """It makes one stretch of two, of which too little is covered: that does not undo the 90 of 90 days."""
+    ((failed, adherence, text),) = failed_by_sertraline(*BRIDGED, repeating(first, last))
+    assert (failed, adherence) == ("unknown", "unknown")
+    assert f"dispensings cover {covered}, 80 % needed; but some of these days are only stated" in text
+
+
+def test_a_statement_of_days_that_nobody_ordered_bridges_no_better() -> None:
+    """20 days between two orders: without the statement two trials, of which the first has failed."""
+    orders = (
+        order("rx1", first_day="2025-01-01", last_day="2025-03-01"),
+        order("rx2", first_day="2025-03-22", last_day="2025-05-10"),
+    )
+    records = (
+        *orders,
+        dispense("d1", "2025-01-01", days=60, tablets=60),
+        builders.observation("b", value=20, day="2025-01-01"),
+        builders.observation("l", value=20, day="2025-03-01"),
+        builders.observation("m", value=20, day="2025-05-10"),
+    )
+    assert [failed for failed, *_ in failed_by_sertraline(*records)] == ["met", "met"]
+    ((failed, adherence, text),) = failed_by_sertraline(*records, repeating("2025-03-02", "2025-03-21"))
+    assert (failed, adherence) == ("unknown", "unknown")
+    assert "dispensings cover 80 of 130 days" in text
+
+
+def test_too_little_cover_with_and_without_the_statement_is_no_trial() -> None:
+    """One month dispensed of an order of 105 days, and a statement of some days of it: not met either way."""
+    records = (*BRIDGED[:2], dispense("d1", "2025-02-15"), *BRIDGED[3:])
+    assert [answer for _, answer, _ in failed_by_sertraline(*records)] == ["not-met"]
+    ((failed, adherence, text),) = failed_by_sertraline(*records, repeating("2025-02-01", "2025-02-20"))
+    assert (failed, adherence) == ("not-met", "not-met")
+    assert "only stated" not in text
+
+
+def test_without_statements_nothing_else_is_kept_beside_the_records() -> None:
+    assert all(not told.without_statements for told in history(*BRIDGED).prescriptions)
+    told = history(*BRIDGED, repeating("2025-01-31", "2025-05-15")).prescriptions
+    assert {len(each.without_statements) for each in told} == {2}

@@ -133,8 +133,9 @@ class Prescription:
     `fulfils` names the orders that a dispensing (or the like) is of. `is_denial` tells that a statement
     says the drug was not taken on these days. `has_derived_dose` marks a dose worked out from quantity and
     days of supply, which packs make a little larger or smaller than the dose taken. `supported_by` are the
-    records of other sources that speak of the same days, `supplies` all that was dispensed of the drug; both
-    are the work of `trd.sources`. `total_mg` is all that was dispensed, where it is not told for how many days.
+    records of other sources that speak of the same days, `supplies` all that was dispensed of the drug,
+    `without_statements` what is told of the drug when its statements are left out; all are the work of
+    `trd.sources`. `total_mg` is all that was dispensed, where it is not told for how many days.
     `unit_mg_per_day` is the dose if one unit a day were taken, for records that say nothing of the dose;
     `assumed` says what the dose rests on that no record says. `stated_end` is a day
     after which the record itself says it was over; `has_stated_use` tells that it says to treat depression.
@@ -159,6 +160,7 @@ class Prescription:
     has_derived_dose: bool = False
     supported_by: tuple[str, ...] = ()
     supplies: tuple[Supply, ...] = ()
+    without_statements: tuple[Prescription, ...] = ()
     total_mg: float | None = None
     unit_mg_per_day: float | None = None
     stated_end: date | None = None

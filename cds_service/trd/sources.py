@@ -38,7 +38,6 @@ from cds_service.trd.stretches import DaysTold, Spoken, cut, is_certain, merged_
 SAME_WITHIN = 0.01
 # Packs hold 28 tablets for a month of 30 days, or 100 for a quarter: only more than that contradicts an order.
 PACK_WITHIN = 0.2
-LATER_SOURCES = (Source.DISPENSED, Source.ADMINISTERED, Source.STATED)
 
 
 def reconcile(
@@ -86,15 +85,26 @@ def _told_once(records: Sequence[Prescription], on: date, knows_all_fills: bool)
     for record in records:
         by_source[record.source].append(record)
     fills = in_turn(up_to_stated_ends(by_source[Source.DISPENSED], by_source[Source.ORDERED]), on)
-    by_source[Source.DISPENSED] = [*fills.sure, *fills.twins]
-    told = by_source[Source.ORDERED]
-    for source in LATER_SOURCES:
-        if by_source[source]:
-            is_all_told = source is Source.DISPENSED and knows_all_fills and all(map(is_certain, fills.sure))
-            told = _Stage(told, by_source[source], is_all_told).all_told()
     given, stated = by_source[Source.ADMINISTERED], by_source[Source.STATED]
+    is_all_told = knows_all_fills and all(map(is_certain, fills.sure))
+    without_statements = _beside(by_source[Source.ORDERED], [*fills.sure, *fills.twins], is_all_told)
+    without_statements = _beside(without_statements, given)
+    told = _beside(without_statements, stated)
     supplies = supplies_of(fills, given, stated) if knows_all_fills else ()
-    return [replace(record, supplies=supplies) for record in told] if supplies else told
+    if not supplies:
+        return told
+    told = [replace(record, supplies=supplies) for record in told]
+    if not stated:
+        return told
+    supplies = supplies_of(fills, given, ())
+    alone = tuple(replace(record, supplies=supplies) for record in without_statements)
+    return [replace(record, without_statements=alone) for record in told]
+
+
+def _beside(
+    told: list[Prescription], later: Sequence[Prescription], is_all_told: bool = False
+) -> list[Prescription]:
+    return _Stage(told, later, is_all_told).all_told() if later else told
 
 
 # --- which record speaks on which days -------------------------------------------------------------------

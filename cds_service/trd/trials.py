@@ -6,16 +6,21 @@ a trial; an exposure that never reached the minimum is one trial without adequat
 
 Two kinds of doubt are kept apart: a dose that is unknown, and days on which the drug may or may not
 have been taken. A trial is adequate only if it is so without either.
+
+A statement that the drug was taken may join days that were dispensed to others that were not. Too little
+cover of them together leaves open a trial that was, or may have been, adequate without the statement.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date
 
 from cds_service.trd.answers import Answer, Finding
 from cds_service.trd.days import days_between, shifted, uncovered_days
+from cds_service.trd.exposures import build_exposures
 from cds_service.trd.model import Exposure, Trial
 from cds_service.trd.neighbours import Neighbours
 from cds_service.trd.overlap import Run, longest_run
@@ -31,6 +36,7 @@ from cds_service.trd.record import (
 def find_trials(exposures: Sequence[Exposure], definition: Definition, on: date) -> tuple[Trial, ...]:
     """All trials, adequate or not, in order of their first day. `on` is today."""
     trials = [trial for exposure in exposures for trial in _trials_of(exposure, definition, on)]
+    trials = _despite_statements(trials, definition, on)
     identified = _neighbours(trial for trial in trials if trial.drug is not None)
     unidentified = _neighbours(trial for trial in trials if trial.drug is None)
     return tuple(_with_possible_neighbours(trial, identified, unidentified, definition) for trial in trials)
@@ -227,6 +233,53 @@ def judge_adherence(
 
 def _by_day(supply: Supply) -> tuple[date, date, str]:
     return supply.first_day, supply.last_day, supply.reference
+
+
+def _despite_statements(trials: list[Trial], definition: Definition, on: date) -> list[Trial]:
+    """A statement that a drug was taken never turns a trial into none.
+
+    Where too few days are covered, but some of them were, or may have been, an adequate trial without the
+    statements, it is unknown whether the drug was taken as prescribed.
+    """
+    lacking = [trial for trial in trials if trial.adherence.answer is Answer.NOT_MET]
+    without = _adequate_without_statements(lacking, definition, on)
+    return [
+        _with_open_adherence(trial)
+        if trial.adherence.answer is Answer.NOT_MET and _shares_a_day(trial, without.get(trial.agent))
+        else trial
+        for trial in trials
+    ]
+
+
+def _adequate_without_statements(
+    trials: Iterable[Trial], definition: Definition, on: date
+) -> dict[str, Neighbours]:
+    """By agent, the trials that are, or may be, adequate where the statements of their drugs are left out."""
+    # Records of one drug share one tuple of what is told without its statements.
+    shared = {
+        id(r.without_statements): r.without_statements for t in trials for r in t.exposure.prescriptions
+    }
+    records = [record for of_drug in shared.values() for record in of_drug]
+    if not records:
+        return {}
+    by_agent: dict[str, list[Trial]] = defaultdict(list)
+    for trial in find_trials(build_exposures(records, definition.max_gap_days), definition, on):
+        if trial.is_adequate is not Answer.NOT_MET:
+            by_agent[trial.agent].append(trial)
+    return {agent: _neighbours(of_agent) for agent, of_agent in by_agent.items()}
+
+
+def _shares_a_day(trial: Trial, others: Neighbours | None) -> bool:
+    first_day, last_day = trial.possible_first_day, trial.possible_last_day
+    return bool(others and first_day and last_day and others.count(first_day, last_day, gap=-1))
+
+
+def _with_open_adherence(trial: Trial) -> Trial:
+    text = (
+        f"{trial.adherence.text}; but some of these days are only stated, and without them enough may be covered;"
+        " taken as prescribed is assumed"
+    )
+    return replace(trial, adherence=replace(trial.adherence, answer=Answer.UNKNOWN, text=text))
 
 
 def _covered(supplies: Iterable[Supply], first_day: date, last_day: date) -> int:
