@@ -17,7 +17,7 @@ from cds_service.fhir_server.access import run_together
 from cds_service.fhir_server.client import PAGE_SIZE, FhirClient
 from cds_service.fhir_server.known_servers import SERVERS
 from cds_service.fhir_server.narrow_searches import Way, search_as_wanted, ways_of
-from cds_service.fhir_server.search_results import Page, count_matches
+from cds_service.fhir_server.search_results import Page, count_matches, may_be_searchset
 from cds_service.needs import Need, needs
 from cds_service.outbound.bounded_get import Bounds
 from cds_service.trd.record import Topic
@@ -119,7 +119,7 @@ def _judge(asker: Asker, trial: _Trial, patient_id: str, given: Circumstances) -
 
 def _page_of(answer: Answer, need: Need) -> tuple[Page | None, str]:
     """The page, or why the service takes it for none."""
-    if answer.content.get("type") not in (None, "searchset"):
+    if answer.resource_type == "Bundle" and not may_be_searchset(answer.content):
         return None, "answered with a Bundle that is no searchset"
     try:
         page = answer.page

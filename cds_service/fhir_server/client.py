@@ -37,6 +37,7 @@ from cds_service.fhir_server.search_results import (
     count_matches,
     describe_issues,
     error_of,
+    may_be_searchset,
     of_whole_search,
     read_page,
     repeats_only,
@@ -216,7 +217,7 @@ class FhirClient:
     def _search_result(self, url: str, what: str, form: Form | None = None) -> dict[str, Any]:
         """What came; a Bundle that is none of a search tells nothing of what was searched for."""
         bundle = self._get(url, what, form)
-        if bundle.get("resourceType") == "Bundle" and not _may_be_searchset(bundle):
+        if bundle.get("resourceType") == "Bundle" and not may_be_searchset(bundle):
             raise FhirFatalError(f"the FHIR server answered the {what} with a Bundle that is no searchset")
         return bundle
 
@@ -393,18 +394,6 @@ def _error_of_status(status: int) -> type[FhirServerError]:
     if status in _NOT_SUPPORTED:
         return NotOffered
     return _ERRORS.get(status, FhirTemporaryError if status in RETRIES else FhirFatalError)
-
-
-def _may_be_searchset(bundle: dict[str, Any]) -> bool:
-    """Some servers leave the type out; but a Bundle that says nothing at all is not an empty result.
-
-    OpenEMR's are collections; a `total` tells them from any other, since FHIR has it in searches only.
-    """
-    total = bundle.get("total")
-    if bundle.get("type") is None:
-        return "entry" in bundle or total is not None
-    is_counted = isinstance(total, int) and not isinstance(total, bool)
-    return bundle["type"] == "searchset" or (bundle["type"] == "collection" and is_counted)
 
 
 def _parse(body: bytes) -> Any:

@@ -113,6 +113,19 @@ def read_page(bundle: Any, place: str, topics: tuple[Topic, ...]) -> Page:
     return Page(tuple(entries), (*unread, *unread_total), _read_next(bundle), total, is_cut)
 
 
+def may_be_searchset(bundle: dict[str, Any]) -> bool:
+    """Whether a Bundle can be the answer to a search.
+
+    Some servers leave the type out; but a Bundle that says nothing at all is not an empty result. OpenEMR's are
+    collections; a `total` tells them from any other, since FHIR has it in searches only.
+    """
+    total = bundle.get("total")
+    if bundle.get("type") is None:
+        return "entry" in bundle or total is not None
+    is_counted = isinstance(total, int) and not isinstance(total, bool)
+    return bundle["type"] == "searchset" or (bundle["type"] == "collection" and is_counted)
+
+
 def refuse_errors(outcome: dict[str, Any]) -> None:
     """Raises FhirFatalError unless every issue of this OperationOutcome is a mere warning or remark."""
     issues = _issues(outcome)

@@ -129,7 +129,8 @@ ODD: dict[str, tuple[Change | None, Edit | None, bool]] = {
     "an optional search is slow": (only_for("Procedure?", slow), None, True),
     "a required search is slow": (only_for("Condition?", slow), None, False),
     "a required search fails": (refusing("Observation", 500), None, False),
-    "a Bundle that is no searchset": (None, changing("Condition", type="collection"), False),
+    "a Bundle that is no searchset": (None, changing("Condition", type="batch-response"), False),
+    "a searchset that is called a collection": (None, changing("Condition", type="collection"), True),
     "a total that is not reached": (None, changing("Condition", total=99), False),
     "other resources": (
         None,
@@ -161,7 +162,7 @@ def can_read(url: str) -> bool:
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (changing("Condition", type="collection"), "answered with a Bundle that is no searchset"),
+        (changing("Condition", type="batch-response"), "answered with a Bundle that is no searchset"),
         (changing("Condition", total=99), "entries of 99, and no link to the others"),
         (
             changing("Condition", entry=[{"resource": {"resourceType": "Basic", "id": "b"}}]),
